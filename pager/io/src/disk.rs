@@ -1,0 +1,222 @@
+//! The traits through which all I/O goes.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Whether `error` says that the disk is full (ENOSPC, EDQUOT, EFBIG).
+///
+/// A refused allocation is not a failed write: nothing was promised and
+/// nothing is lost.
+#[must_use]
+pub fn is_no_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// Bytes that keep their address for as long as the value lives, so that the
+/// kernel may read them while a write is in flight.
+pub trait StableBytes: Send + Sync + fmt::Debug {
+    /// The bytes; the same address and length at every call.
+    fn stable_bytes(&self) -> &[u8];
+}
+
+/// What a finished write promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// The bytes are with the device or the kernel; a later sync makes them durable.
+    Plain,
+    /// The bytes are durable. The range must lie inside the file and be
+    /// allocated and written before, or the metadata costs a second flush.
+    Durable,
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// It must not exist yet.
+    Create,
+    /// It must exist.
+    ReadWrite,
+    /// It must exist and is never changed through this handle.
+    ReadOnly,
+}
+
+/// An operation in flight.
+pub trait PendingIo: Send + fmt::Debug {
+    /// Whether [`wait`](Self::wait) would return at once. Never blocks.
+    fn is_finished(&mut self) -> bool;
+    /// Waits for the end and says how it went.
+    ///
+    /// # Errors
+    /// The error of the operation itself.
+    fn wait(self: Box<Self>) -> io::Result<()>;
+}
+
+/// An operation in flight, or its result where it ended at once.
+#[derive(Debug)]
+#[must_use = "an operation that nobody waits for has an unknown outcome"]
+pub enum Pending {
+    /// It has ended.
+    Ready(io::Result<()>),
+    /// It goes on.
+    InFlight(Box<dyn PendingIo>),
+}
+
+impl Pending {
+    /// Whether [`wait`](Self::wait) would return at once.
+    pub fn is_finished(&mut self) -> bool {
+        match self {
+            Self::Ready(_) => true,
+            Self::InFlight(pending) => pending.is_finished(),
+        }
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// The error of the operation. After a failed write or sync nothing may be
+    /// assumed about the bytes concerned, now or later.
+    pub fn wait(self) -> io::Result<()> {
+        match self {
+            Self::Ready(result) => result,
+            Self::InFlight(pending) => pending.wait(),
+        }
+    }
+}
+
+/// An open file. All offsets are in bytes. Handles may be shared between threads.
+///
+/// Writes should be whole [`BLOCK_SIZE`](cs_base::BLOCK_SIZE) multiples at such
+/// offsets from memory so aligned ([`AlignedBuf`](crate::AlignedBuf)); then
+/// direct I/O is used where the disk allows it. Others are legal and buffered.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Reads until `buffer` is full or the file ends; returns the bytes read.
+    ///
+    /// # Errors
+    /// What the system said. A short count is not an error here.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `bytes`, extending the file where needed; not durable.
+    ///
+    /// # Errors
+    /// What the system said; part of the bytes may then be written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Starts to write all of `bytes`; several may be in flight, in any order.
+    fn start_write(&self, bytes: Arc<dyn StableBytes>, offset: u64, mode: WriteMode) -> Pending;
+
+    /// Starts to make durable all writes that *ended* before this call, and
+    /// the size of the file.
+    fn start_sync(&self) -> Pending;
+
+    /// [`start_sync`](Self::start_sync), and waits.
+    ///
+    /// # Errors
+    /// The sync failed. It must not be tried again.
+    fn sync(&self) -> io::Result<()> {
+        self.start_sync().wait()
+    }
+
+    /// Present size in bytes.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file has no bytes.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Cuts or extends (with zeroes, unallocated) to `len` bytes.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Reserves space for the range and extends the file over it, so that a
+    /// later write of it cannot fail for lack of space. New bytes read as zero.
+    ///
+    /// # Errors
+    /// [`is_no_space`] where there is none: nothing has changed then.
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
+}
+
+/// What the disk turned out to be able to do: shown by `cs-bench`, in metrics
+/// and in logs, so that a fallback never goes unseen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackendReport {
+    /// `io_uring`, `syscalls`, `memory`, `simulated`, `overlay`.
+    pub name: &'static str,
+    /// Whether durable writes go past the page cache.
+    pub direct_io: bool,
+    /// Why something better was not used, one line each; empty if nothing fell back.
+    pub fallbacks: Vec<String>,
+    /// Durable writes through the ring so far.
+    pub ring_writes: u64,
+    /// Durable writes by system call so far.
+    pub syscall_writes: u64,
+}
+
+/// Why the directory could not be locked.
+#[derive(Debug)]
+pub enum LockError {
+    /// Somebody else has it; the text names pid, host and start time as far as known.
+    Held(String),
+    /// The lock file could not be opened, locked or written.
+    Io(io::Error),
+}
+
+/// The exclusive right to the directory; ends when dropped, or with the process.
+pub trait LockGuard: Send + Sync + fmt::Debug {}
+
+/// One directory of flat file names. Names are made by us: ASCII letters,
+/// digits, `.` and `-`.
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Opens a file. A file that was created is durable as a name only after
+    /// [`sync_directory`](Self::sync_directory).
+    ///
+    /// # Errors
+    /// `NotFound`, `AlreadyExists`, or what the system said.
+    fn open(&self, name: &str, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+
+    /// Removes a name.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Renames, replacing what had the new name. Open handles stay valid.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// All file names, sorted.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Makes creations, removals and renames durable.
+    ///
+    /// # Errors
+    /// What the system said; see [`File::sync`].
+    fn sync_directory(&self) -> io::Result<()>;
+
+    /// Takes the exclusive lock of the directory: an open-file-description
+    /// lock on the file `lock`, which then says who holds it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] names the holder.
+    fn lock(&self) -> Result<Box<dyn LockGuard>, LockError>;
+
+    /// What this disk can do and has done.
+    fn report(&self) -> BackendReport;
+}

@@ -1,0 +1,29 @@
+//! The outside world, behind two small traits.
+//!
+//! * [`Disk`] and [`File`]: every byte that Collection Store reads or writes
+//!   goes through them. `UringDisk` submits through
+//!   io_uring, `SysDisk` uses positional system calls,
+//!   `MemoryDisk` keeps everything in memory,
+//!   `SimDisk` is the adversary of the test harnesses, and
+//!   `OverlayDisk` reads a disk without ever changing it.
+//! * [`Runtime`]: threads, time and randomness, real or from one seed.
+//!
+//! ## Invariants
+//! * A durable write or a sync that returned without error is on the device.
+//! * A failed one is never tried again in here: the caller decides what it means.
+//! * Short writes, `EINTR` and `EAGAIN` never leave this crate.
+//! * Memory handed to the kernel stays alive and in place until the kernel is
+//!   done with it ([`StableBytes`]).
+//!
+//! What is *not* here: pages, records, retries of a failed sync, any format.
+
+mod buffer;
+mod disk;
+mod runtime;
+
+pub use buffer::AlignedBuf;
+pub use disk::{
+    BackendReport, Disk, File, LockError, LockGuard, OpenMode, Pending, PendingIo, StableBytes,
+    WriteMode, is_no_space,
+};
+pub use runtime::{RealRuntime, Runtime, Signal, SimRuntime, Task};
