@@ -1,1 +1,48 @@
-//! Under construction.
+//! Ordered transactional keys and values: B+ trees over the pager, commit
+//! through the log.
+//!
+//! A [`Store`] holds any number of trees. A [`Snapshot`] reads one state of all
+//! of them; a [`Transaction`] changes several at once; a [`Batch`] changes them
+//! without having read. Each commit is one record of the log, and one function
+//! carries records out: when they are committed, and again after a crash.
+//! See README.md for the map and the invariants, FORMAT.md for the bytes.
+//!
+//! What is *not* here: documents, and anything about what keys and values mean.
+
+#![forbid(unsafe_code)]
+
+mod background;
+mod batch;
+mod check;
+mod checkpointing;
+mod commit;
+mod core;
+mod cursor;
+mod effects;
+mod error;
+pub mod limits;
+pub mod node;
+mod options;
+mod recovery;
+mod root;
+mod snapshot;
+mod store;
+mod ticket;
+mod transaction;
+mod tree;
+mod tree_root;
+mod visibility;
+mod writer;
+
+pub use batch::{Batch, Expect};
+pub use check::{CheckReport, Finding, TreeShape};
+pub use cursor::{Cursor, KeyRange};
+pub use effects::{Effect, Effects};
+pub use error::{Error, Result};
+pub use options::{CommitOptions, Durability, SessionStatement, StoreOptions};
+pub use recovery::RecoveryReport;
+pub use snapshot::{Snapshot, TreeReader};
+pub use store::{Store, StoreStats};
+pub use ticket::Ticket;
+pub use transaction::{Scan, Transaction};
+pub use tree_root::{TreeRoot, TreeStats, system};

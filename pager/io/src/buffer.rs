@@ -28,8 +28,18 @@ impl AlignedBuf {
         let layout = Self::layout(len);
         // SAFETY: the layout has a non-zero size, being at least one block.
         let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        let Some(start) = NonNull::new(start) else {
+            handle_alloc_error(layout)
+        };
         Self { start, len }
+    }
+
+    /// A copy of `bytes`, padded with zeroes to whole blocks.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8]) -> Self {
+        let mut copy = Self::zeroed(bytes.len());
+        copy[..bytes.len()].copy_from_slice(bytes);
+        copy
     }
 
     fn layout(len: usize) -> Layout {
@@ -55,9 +65,7 @@ impl DerefMut for AlignedBuf {
 
 impl Clone for AlignedBuf {
     fn clone(&self) -> Self {
-        let mut copy = Self::zeroed(self.len);
-        copy.copy_from_slice(self);
-        copy
+        Self::copy_of(self)
     }
 }
 

@@ -18,8 +18,16 @@
 //! What is *not* here: pages, records, retries of a failed sync, any format.
 
 mod buffer;
+#[cfg(test)]
+mod conformance;
 mod disk;
+pub mod memory;
+mod names;
+pub mod overlay;
 mod runtime;
+pub mod sim;
+pub mod sys;
+pub mod uring;
 
 pub use buffer::AlignedBuf;
 pub use disk::{

@@ -65,7 +65,10 @@ impl RealRuntime {
         use std::hash::{BuildHasher, Hasher, RandomState};
         let mut hasher = RandomState::new().build_hasher();
         hasher.write_u32(std::process::id());
-        Arc::new(Self { start: Instant::now(), state: AtomicU64::new(hasher.finish()) })
+        Arc::new(Self {
+            start: Instant::now(),
+            state: AtomicU64::new(hasher.finish()),
+        })
     }
 }
 
@@ -77,7 +80,9 @@ impl Runtime for RealRuntime {
     fn unix_ms(&self) -> u64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+            .map_or(0, |elapsed| {
+                u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+            })
     }
 
     fn random(&self) -> u64 {
@@ -89,7 +94,9 @@ impl Runtime for RealRuntime {
         name: &str,
         work: Box<dyn FnOnce() + Send + 'static>,
     ) -> io::Result<Option<Task>> {
-        let handle = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        let handle = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)?;
         Ok(Some(Task(Some(handle))))
     }
 
@@ -112,7 +119,10 @@ impl SimRuntime {
     /// The same seed gives the same numbers.
     #[must_use]
     pub fn new(seed: u64) -> Arc<Self> {
-        Arc::new(Self { now_ns: AtomicU64::new(0), state: AtomicU64::new(seed) })
+        Arc::new(Self {
+            now_ns: AtomicU64::new(0),
+            state: AtomicU64::new(seed),
+        })
     }
 
     /// Moves both clocks on.
@@ -196,5 +206,21 @@ impl Signal {
             self.changed.wait_for(&mut raised, limit);
         }
         std::mem::take(&mut raised)
+    }
+}
+
+/// The same numbers, for a single owner.
+#[derive(Clone, Debug)]
+pub(crate) struct SplitMix(u64);
+
+impl SplitMix {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        let number = split_mix(self.0);
+        self.0 = self.0.wrapping_add(SPLIT_MIX_STEP);
+        number
     }
 }

@@ -1,0 +1,169 @@
+//! Checkpoints: when they are due, and driving them step by step.
+
+use std::sync::atomic::Ordering;
+
+use cs_base::Lsn;
+use cs_base::mutants::{Mutant, planted};
+use cs_pager::{CheckpointRun, Meta, PageRef};
+use parking_lot::MutexGuard;
+
+use crate::core::{Core, Maintenance};
+use crate::error::Result;
+use crate::root::LogPosition;
+use crate::tree::{SealedSource, Walker};
+
+/// Dirty pages that one early write takes, at most.
+const WRITE_BACK_PAGES: usize = 256;
+
+impl Core {
+    /// Bytes of log that a recovery would read.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let checkpoint = self.checkpoint_lsn.load(Ordering::Acquire);
+        self.log.as_ref().map_or(0, |log| log.appended_lsn().0.saturating_sub(checkpoint))
+    }
+
+    /// Whether the log has grown enough since the last checkpoint.
+    pub(crate) fn checkpoint_is_due(&self) -> bool {
+        self.log_bytes() > self.options.checkpoint_log_bytes
+    }
+
+    /// Makes everything appended so far part of a durable meta, and waits for it.
+    pub(crate) fn checkpoint_now(&self) -> Result<()> {
+        if self.poison_reason().is_some() {
+            return self.check_writable();
+        }
+        let mut maintenance = self.maintenance.lock();
+        // One that is under way began too early for us: finish it first.
+        if maintenance.run.is_some() {
+            while !self.checkpoint_step(&mut maintenance, true)? {}
+        }
+        if self.begin_checkpoint(&mut maintenance)? {
+            while !self.checkpoint_step(&mut maintenance, true)? {}
+        }
+        Ok(())
+    }
+
+    /// Seals the state that the checkpoint will name. False if the newest meta
+    /// names it already.
+    pub(crate) fn begin_checkpoint(
+        &self,
+        maintenance: &mut MutexGuard<'_, Maintenance>,
+    ) -> Result<bool> {
+        let newest = *maintenance.metas.newest();
+        let mut writer = self.lock_writer();
+        if let Some(log) = &self.log {
+            let end = log.last_appended();
+            writer.position.lsn = end.lsn;
+            writer.position.chain = end.chain;
+            writer.position.incarnation = end.incarnation;
+        }
+        let space = writer.shadow.space();
+        let unchanged = !writer.is_dirty()
+            && writer.position == LogPosition::of(&newest.root)
+            && space.pending == 0;
+        if unchanged {
+            return Ok(false);
+        }
+        let root = self.must(writer.seal_for_checkpoint(&self.pager))?;
+        self.visibility.lock().sealed(root.clone());
+        let run = CheckpointRun::begin(
+            &self.pager,
+            &maintenance.metas,
+            Meta { root: root.record, ..newest },
+        );
+        writer.shadow.reclaim(&self.pager);
+        drop(writer);
+        // Where nothing waits, the state is visible now.
+        self.advance(self.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn()));
+        if planted(Mutant::RecycleBeforeMeta) {
+            self.recycle_log(root.record.lsn)?;
+        }
+        maintenance.run = Some(run);
+        Ok(true)
+    }
+
+    /// One step of the checkpoint under way; true when none is (any more).
+    pub(crate) fn checkpoint_step(
+        &self,
+        maintenance: &mut MutexGuard<'_, Maintenance>,
+        wait: bool,
+    ) -> Result<bool> {
+        let Maintenance { metas, run, checkpoints } = &mut **maintenance;
+        let Some(running) = run else { return Ok(true) };
+        let lsn = running.meta().root.lsn;
+        let log = self.log.as_ref();
+        if wait && log.is_some_and(|log| log.durable_lsn() < lsn) && running.waits_for_log() {
+            self.wait_durable(lsn)?;
+        }
+        let mut is_durable = || log.is_none_or(|log| log.durable_lsn() >= lsn);
+        let stepped = running.step(&self.pager, metas, wait, &mut is_durable);
+        let done = self.must(stepped.map_err(Into::into))?;
+        if done {
+            *run = None;
+            *checkpoints += 1;
+            // The log is kept from the older meta on: open may have to go back to it.
+            let keep_from = metas.older().map_or(Lsn::ZERO, |meta| meta.root.lsn);
+            self.checkpoint_lsn.store(metas.newest().root.lsn.0, Ordering::Release);
+            self.recycle_log(keep_from)?;
+        }
+        Ok(done)
+    }
+
+    fn recycle_log(&self, below: Lsn) -> Result<()> {
+        match &self.log {
+            Some(log) => self.must(log.recycle_below(below).map_err(Into::into)),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps dirty pages within the budget, and the log within its limit:
+    /// gently at first, by making the writer help, so that there is no cliff.
+    pub(crate) fn relieve(&self) -> Result<()> {
+        if self.pager.is_crowded() {
+            let full = self.pager.stats().resident_bytes > self.options.cache_bytes;
+            let written = self.pager.write_back(WRITE_BACK_PAGES, full);
+            self.must(written.map_err(Into::into))?;
+        }
+        let limit = self.options.checkpoint_log_bytes;
+        let log_bytes = self.log_bytes();
+        if log_bytes > 4 * limit {
+            // Far beyond: the writer does the whole of it.
+            return self.checkpoint_now();
+        }
+        if log_bytes > limit + limit / 2
+            && let Some(mut maintenance) = self.maintenance.try_lock()
+        {
+            if maintenance.run.is_none() {
+                self.begin_checkpoint(&mut maintenance)?;
+            }
+            self.checkpoint_step(&mut maintenance, log_bytes > 2 * limit)?;
+        }
+        Ok(())
+    }
+
+    /// Frees the pages of one dropped tree; false if there is none.
+    pub(crate) fn reclaim_dropped_tree(&self) -> Result<bool> {
+        // Whoever holds this is the only one to free dropped trees.
+        let _maintenance = self.maintenance.lock();
+        let found = {
+            let mut writer = self.lock_writer();
+            let found = writer.dropped(&self.pager)?;
+            if found.is_some() {
+                self.seal(&mut writer)?;
+            }
+            found
+        };
+        let Some((tree, root)) = found else { return Ok(false) };
+        let mut pages = Vec::new();
+        let source = SealedSource(&self.pager);
+        let mut walker = Walker::new(&source, tree, &root);
+        while walker.step(&mut pages, &mut |_, _, _| Ok(()))? {}
+        let pages: Vec<PageRef> = pages.into_iter().map(|visited| visited.at).collect();
+        let mut writer = self.lock_writer();
+        let space = writer.shadow.reserve(&self.pager, 16, 0, true);
+        space?;
+        let freed = writer.reclaim_dropped(&self.pager, tree, &pages);
+        self.must(freed)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,319 @@
+//! A commit in its two halves: the plan, which may fail and changes nothing,
+//! and the do, which must not fail.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cs_base::{Lsn, Term};
+use cs_pager::{Pager, ReadGuard};
+use cs_wal::{Appended, RecordHead, RecordKind, Reservation};
+
+use crate::batch::{Batch, Expect, Operation};
+use crate::core::Core;
+use crate::effects::{Effect, EffectWriter};
+use crate::error::{Error, Result};
+use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
+use crate::options::{CommitOptions, Durability};
+use crate::root::Root;
+use crate::ticket::Ticket;
+use crate::tree::{SealedSource, find};
+use crate::tree_root::system;
+use crate::writer::{Writer, get_sealed, lookup_tree};
+
+/// The term that a node on its own writes.
+pub(crate) const OWN_TERM: Term = Term(1);
+/// Flag of a transaction record: part records come before it and belong to it.
+pub(crate) const HAS_PARTS: u8 = 1;
+
+/// What is to be committed.
+pub(crate) struct Commit<'a> {
+    pub(crate) batch: &'a Batch,
+    pub(crate) options: &'a CommitOptions,
+    /// The state that the transaction read; none for an auto-committed batch.
+    pub(crate) snapshot: Option<&'a Root>,
+}
+
+/// What the plan found and set aside.
+struct Planned {
+    reservation: Option<Reservation>,
+}
+
+impl Core {
+    /// Commits. Everything that can fail has failed before anything changed.
+    pub(crate) fn commit(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Ticket> {
+        self.check_writable()?;
+        // 1. Encode, outside of any lock.
+        check_limits(commit)?;
+        let payload = encode(commit);
+        if payload.len() > MAX_TRANSACTION {
+            let found = payload.len() as u64;
+            return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
+        }
+        // 2. Make room in memory and in the log, if there is need.
+        self.start_background()?;
+        self.relieve()?;
+        // 3. Plan and do, under the writer's lock.
+        let outcome = match self.plan_and_do(commit, &payload) {
+            Err(error) if error.is_no_space() => {
+                // Two checkpoints free what only the metas still need.
+                self.checkpoint_now()?;
+                self.checkpoint_now()?;
+                self.plan_and_do(commit, &payload)
+            }
+            other => other,
+        };
+        let ticket = self.visible_answer(outcome)?;
+        // 4. Whoever has to know of it.
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        self.after_append();
+        Ok(ticket)
+    }
+
+    /// An error that was found on the appended root leaves only when that root
+    /// is visible: it may speak of what a crash could still take back.
+    fn visible_answer(&self, outcome: Result<Ticket>) -> Result<Ticket> {
+        if let Err(error) = &outcome {
+            match error {
+                Error::Conflict { .. } => &self.counters.conflicts,
+                _ => &self.counters.refusals,
+            }
+            .fetch_add(1, Ordering::Relaxed);
+            let from_trees = matches!(
+                error,
+                Error::Conflict { .. }
+                    | Error::Expectation { .. }
+                    | Error::AlreadyApplied { .. }
+                    | Error::UnknownTree(_)
+            );
+            if from_trees {
+                let needs = self.visibility.lock().needs();
+                self.wait_durable(needs)?;
+            }
+        }
+        outcome
+    }
+
+    fn plan_and_do(self: &Arc<Self>, commit: &Commit<'_>, payload: &[u8]) -> Result<Ticket> {
+        let mut writer = self.lock_writer();
+        let planned = self.plan(&mut writer, commit, payload);
+        let result = match planned {
+            Ok(planned) => {
+                let done = self.execute(&mut writer, commit, payload, planned);
+                self.must(done)
+            }
+            Err(error) => Err(error),
+        };
+        writer.shadow.end_plan();
+        result
+    }
+
+    // ---- the plan ----
+
+    fn plan(
+        &self,
+        writer: &mut Writer,
+        commit: &Commit<'_>,
+        payload: &[u8],
+    ) -> Result<Planned> {
+        let pager = &self.pager;
+        // A commit that waited for the lock may find the database failed.
+        self.check_writable()?;
+        self.plan_session(writer, commit)?;
+        for &tree in &commit.batch.dropped {
+            writer.tree(pager, tree)?.ok_or(Error::UnknownTree(tree))?;
+        }
+        for (position, operation) in commit.batch.operations.iter().enumerate() {
+            if commit.batch.created.contains(&operation.tree) {
+                continue;
+            }
+            let there = writer.plan_key(pager, operation.tree, &operation.key)?;
+            check_expectation(operation, position, there)?;
+            if let Some(snapshot) = commit.snapshot {
+                check_conflict(pager, writer, snapshot, operation)?;
+            }
+        }
+        let (pages, run) = writer.pages_needed(pager, payload)?;
+        let only_removes = commit.batch.only_removes();
+        writer.shadow.reserve(pager, pages, run, only_removes)?;
+        let reservation = match &self.log {
+            Some(log) => {
+                let parts: Vec<usize> = payload.chunks(MAX_PART).map(<[u8]>::len).collect();
+                Some(log.reserve_run(&parts)?)
+            }
+            None => None,
+        };
+        Ok(Planned { reservation })
+    }
+
+    fn plan_session(&self, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
+        let Some(statement) = &commit.options.session else { return Ok(()) };
+        writer.plan_key(&self.pager, system::SESSIONS, &statement.session)?;
+        let stored = writer.get(&self.pager, system::SESSIONS, &statement.session)?;
+        let Some((head, results)) = stored.as_deref().and_then(<[u8]>::split_first_chunk) else {
+            return Ok(());
+        };
+        let number = u64::from_le_bytes(*head);
+        if number >= statement.number {
+            return Err(Error::AlreadyApplied { number, results: results.to_vec() });
+        }
+        Ok(())
+    }
+
+    // ---- the do ----
+
+    fn execute(
+        self: &Arc<Self>,
+        writer: &mut Writer,
+        commit: &Commit<'_>,
+        payload: &[u8],
+        planned: Planned,
+    ) -> Result<Ticket> {
+        let level = commit.options.durability.unwrap_or(self.options.durability);
+        let waits = level == Durability::Sync && self.log.is_some();
+        // 1. A state that is visible at once must not share a version with one that waits.
+        if waits && writer.is_dirty() && writer.ends_unsynced {
+            self.seal(writer)?;
+        }
+        // 2. The record.
+        let end = self.append(writer, payload, planned.reservation);
+        // 3. The pages.
+        writer.apply(&self.pager, payload)?;
+        writer.ends_unsynced = !waits;
+        // 4. Who sees it when.
+        let index = writer.position.index;
+        let needs = {
+            let mut visibility = self.visibility.lock();
+            let needs = visibility.appended(index, if waits { end } else { Lsn::ZERO });
+            if needs == Lsn::ZERO {
+                self.target_moved(&visibility);
+            }
+            needs
+        };
+        Ok(Ticket::new(Arc::clone(self), index, needs))
+    }
+
+    /// Appends the record, or its parts and it, and moves the appended position.
+    fn append(
+        &self,
+        writer: &mut Writer,
+        payload: &[u8],
+        reservation: Option<Reservation>,
+    ) -> Lsn {
+        let time = writer.position.time.tick(self.runtime.unix_ms());
+        let mut position = writer.position;
+        let mut parts = payload.chunks(MAX_PART).peekable();
+        let mut reservation = reservation;
+        let has_parts = payload.len() > MAX_PART;
+        while let Some(part) = parts.next() {
+            let is_last = parts.peek().is_none();
+            position.index = position.index.next();
+            position.time = if is_last { time.max(position.time.tick(0)) } else { position.time.tick(0) };
+            position.term = OWN_TERM;
+            if let (Some(log), Some(space)) = (&self.log, &mut reservation) {
+                let kind = if is_last { RecordKind::Transaction } else { RecordKind::Part };
+                let flags = if is_last && has_parts { HAS_PARTS } else { 0 };
+                let head = RecordHead {
+                    kind,
+                    flags,
+                    term: position.term,
+                    index: position.index,
+                    time: position.time,
+                };
+                let Appended { end, chain, .. } = log.append_next(space, head, &[part]);
+                position.lsn = end;
+                position.chain = chain;
+                position.incarnation = log.incarnation();
+            }
+        }
+        writer.position = position;
+        position.lsn
+    }
+}
+
+fn too_large(what: &'static str, found: u64, limit: u64) -> Error {
+    Error::TooLarge { what, found, limit }
+}
+
+fn check_limits(commit: &Commit<'_>) -> Result<()> {
+    for operation in &commit.batch.operations {
+        if operation.key.len() > MAX_KEY {
+            return Err(too_large("key", operation.key.len() as u64, MAX_KEY as u64));
+        }
+        let value = operation.value.as_ref().map_or(0, Vec::len);
+        if value > MAX_VALUE {
+            return Err(too_large("value", value as u64, MAX_VALUE as u64));
+        }
+    }
+    if let Some(statement) = &commit.options.session
+        && statement.results.len() > MAX_RESULTS
+    {
+        let found = statement.results.len() as u64;
+        return Err(too_large("session results", found, MAX_RESULTS as u64));
+    }
+    Ok(())
+}
+
+fn encode(commit: &Commit<'_>) -> Vec<u8> {
+    let batch = commit.batch;
+    let room = |op: &Operation| 13 + op.key.len() + op.value.as_ref().map_or(0, Vec::len);
+    let bytes: usize = batch.operations.iter().map(room).sum();
+    let mut writer = EffectWriter::with_capacity(bytes);
+    for &tree in &batch.created {
+        writer.push(Effect::CreateTree { tree });
+    }
+    for operation in &batch.operations {
+        let (tree, key) = (operation.tree, operation.key.as_slice());
+        match &operation.value {
+            Some(value) => writer.push(Effect::Put { tree, key, value }),
+            None => writer.push(Effect::Delete { tree, key }),
+        }
+    }
+    for &tree in &batch.dropped {
+        writer.push(Effect::DropTree { tree });
+    }
+    if let Some(statement) = &commit.options.session {
+        let mut value = statement.number.to_le_bytes().to_vec();
+        value.extend_from_slice(&statement.results);
+        let key = &statement.session;
+        writer.push(Effect::Put { tree: system::SESSIONS, key, value: &value });
+    }
+    writer.finish()
+}
+
+fn check_expectation(operation: &Operation, position: usize, there: bool) -> Result<()> {
+    match operation.expect {
+        Expect::Absent if there => Err(Error::Expectation { position, expected: "absent" }),
+        Expect::Present if !there => Err(Error::Expectation { position, expected: "present" }),
+        _ => Ok(()),
+    }
+}
+
+/// First committer wins: has anybody changed this key since the snapshot?
+///
+/// A leaf that is not newer than the snapshot answers at once; otherwise the
+/// values in the two states are compared.
+fn check_conflict(
+    pager: &Pager,
+    writer: &mut Writer,
+    snapshot: &Root,
+    operation: &Operation,
+) -> Result<()> {
+    let (tree, key) = (operation.tree, operation.key.as_slice());
+    let Some(root) = writer.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+    let unchanged = {
+        let source = writer.source(pager);
+        let guard = ReadGuard::enter();
+        let leaf = find(&source, &guard, tree, &root, key, |_| {})?;
+        match &leaf {
+            Some(position) => position.at.version <= snapshot.record.version,
+            None => lookup_tree(&SealedSource(pager), &snapshot.directory, tree)?
+                .is_some_and(|before| before.height == 0),
+        }
+    };
+    if unchanged {
+        return Ok(());
+    }
+    let before = get_sealed(pager, snapshot, tree, key)?;
+    let now = writer.get(pager, tree, key)?;
+    if before == now { Ok(()) } else { Err(Error::Conflict { lost_to: writer.position.index }) }
+}

@@ -1,0 +1,253 @@
+//! What all handles of a store share.
+//!
+//! | state | where it hangs |
+//! |---|---|
+//! | pages, allocation, trees, tree ids, sessions | the root (in [`Writer`] while open) |
+//! | which root readers see | `published`, moved by [`Visibility`] |
+//! | pinned versions | the pager's register |
+//! | the log's end, durable LSN, groups in flight | [`Log`] |
+//! | metas on disk, the checkpoint being written | `maintenance` |
+//! | poison, closed | flags; they only ever go up |
+//!
+//! Locks are taken in this order: `maintenance`, `writer`, the log's, `visibility`,
+//! `published`, the pager's. Nothing waits for the log with `writer` held.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use cs_base::{Index, Lsn, TreeId};
+use cs_io::{Disk, LockGuard, Runtime, Signal};
+use cs_pager::{CheckpointRun, Metas, Pager};
+use cs_wal::{Log, LogError, LogOwner};
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::error::{Error, Result};
+use crate::options::StoreOptions;
+use crate::root::Root;
+use crate::visibility::Visibility;
+use crate::writer::Writer;
+
+/// What the checkpointer and other slow work need for themselves.
+#[derive(Debug)]
+pub(crate) struct Maintenance {
+    pub(crate) metas: Metas,
+    pub(crate) run: Option<CheckpointRun>,
+    /// Checkpoints completed since open.
+    pub(crate) checkpoints: u64,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) options: StoreOptions,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) pager: Pager,
+    /// None where durability is `Memory` for the whole store.
+    pub(crate) log: Option<Arc<Log>>,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) visibility: Mutex<Visibility>,
+    published: Mutex<Arc<Root>>,
+    /// `visibility.target()`, for readers in a hurry.
+    target: AtomicU64,
+    pub(crate) maintenance: Mutex<Maintenance>,
+    /// Log position of the newest durable meta.
+    pub(crate) checkpoint_lsn: AtomicU64,
+    next_tree: AtomicU32,
+    poisoned: OnceLock<String>,
+    pub(crate) closed: AtomicBool,
+    pub(crate) background: Background,
+    pub(crate) counters: Counters,
+    process: u32,
+    _lock: Box<dyn LockGuard>,
+}
+
+/// How the background thread is reached.
+#[derive(Debug, Default)]
+pub(crate) struct Background {
+    pub(crate) signal: Signal,
+    pub(crate) stop: AtomicBool,
+    /// The thread knows that there is something to do.
+    pub(crate) armed: AtomicBool,
+    pub(crate) task: Mutex<Option<cs_io::Task>>,
+    pub(crate) started: AtomicBool,
+}
+
+/// Figures since open.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) refusals: AtomicU64,
+}
+
+/// The parts that opening brings together.
+pub(crate) struct Parts {
+    pub(crate) options: StoreOptions,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) pager: Pager,
+    pub(crate) log: Option<Arc<Log>>,
+    pub(crate) writer: Writer,
+    pub(crate) metas: Metas,
+    pub(crate) root: Arc<Root>,
+    pub(crate) lock: Box<dyn LockGuard>,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let index = parts.root.record.index;
+        parts.pager.set_visible(parts.root.record.version);
+        let next_tree = AtomicU32::new(parts.writer.next_tree());
+        let checkpoint_lsn = AtomicU64::new(parts.metas.newest().root.lsn.0);
+        let core = Arc::new(Self {
+            options: parts.options,
+            disk: parts.disk,
+            runtime: parts.runtime,
+            pager: parts.pager,
+            log: parts.log,
+            writer: Mutex::new(parts.writer),
+            visibility: Mutex::new(Visibility::new(index)),
+            published: Mutex::new(parts.root),
+            target: AtomicU64::new(index.0),
+            maintenance: Mutex::new(Maintenance { metas: parts.metas, run: None, checkpoints: 0 }),
+            checkpoint_lsn,
+            next_tree,
+            poisoned: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            background: Background::default(),
+            counters: Counters::default(),
+            process: std::process::id(),
+            _lock: parts.lock,
+        });
+        if let Some(log) = &core.log {
+            let owner: Weak<Self> = Arc::downgrade(&core);
+            log.attach(owner);
+        }
+        core
+    }
+
+    // ---- refusals ----
+
+    /// Whether a change may be made now.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if let Some(reason) = self.poisoned.get() {
+            return Err(Error::Poisoned(reason.clone()));
+        }
+        if self.options.read_only {
+            return Err(Error::Refused("the database was opened read-only"));
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::Refused("the database is closed"));
+        }
+        if std::process::id() != self.process {
+            return Err(Error::Refused("the database was opened before this process was forked off"));
+        }
+        Ok(())
+    }
+
+    /// Refuses all changes from now on. The first reason stays.
+    pub(crate) fn poison(&self, error: &Error) {
+        let reason = error.to_string();
+        if self.poisoned.set(reason.clone()).is_ok()
+            && let Some(log) = &self.log
+        {
+            log.poison(&reason);
+        }
+    }
+
+    pub(crate) fn poison_reason(&self) -> Option<String> {
+        self.poisoned.get().cloned()
+    }
+
+    /// Passes a result on, and poisons on an error: for whatever must not fail.
+    pub(crate) fn must<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.poison(error))
+    }
+
+    // ---- roots ----
+
+    /// Seals what was appended; the caller holds the writer's lock.
+    pub(crate) fn seal(&self, writer: &mut Writer) -> Result<Arc<Root>> {
+        let root = self.must(writer.seal(&self.pager))?;
+        self.visibility.lock().sealed(Arc::clone(&root));
+        writer.shadow.reclaim(&self.pager);
+        writer.trim();
+        Ok(root)
+    }
+
+    /// The log is durable up to here: moves the visible root.
+    pub(crate) fn advance(&self, durable: Lsn) {
+        let mut visibility = self.visibility.lock();
+        let newest = visibility.advance(durable);
+        self.publish(&visibility, newest);
+    }
+
+    fn publish(&self, visibility: &Visibility, newest: Option<Arc<Root>>) {
+        if let Some(root) = newest {
+            let mut published = self.published.lock();
+            self.pager.set_visible(root.record.version);
+            *published = root;
+        }
+        self.target.store(visibility.target().0, Ordering::Release);
+    }
+
+    /// The visible root, pinned: the caller unpins its version.
+    pub(crate) fn pin_visible(&self) -> Result<Arc<Root>> {
+        loop {
+            {
+                let target = self.target.load(Ordering::Acquire);
+                let published = self.published.lock();
+                if published.record.index.0 >= target {
+                    self.pager.pin_version(published.record.version);
+                    return Ok(Arc::clone(&published));
+                }
+            }
+            // Visible already, but not sealed: whoever asks first seals it.
+            let mut writer = self.writer.lock();
+            self.seal(&mut writer)?;
+            self.advance(Lsn::ZERO);
+        }
+    }
+
+    /// The index up to which everything is visible.
+    pub(crate) fn visible_index(&self) -> Index {
+        Index(self.target.load(Ordering::Acquire))
+    }
+
+    /// Waits until the log is durable up to `lsn` (zero: not at all), and so
+    /// everything appended up to there is visible.
+    pub(crate) fn wait_durable(&self, lsn: Lsn) -> Result<()> {
+        let Some(log) = self.log.as_ref().filter(|_| lsn > Lsn::ZERO) else { return Ok(()) };
+        if log.durable_lsn() >= lsn {
+            return Ok(());
+        }
+        log.wait_durable(self, lsn).map_err(|error| Error::OutcomeUnknown(error.to_string()))
+    }
+
+    /// A tree id that was never given before.
+    pub(crate) fn new_tree_id(&self) -> TreeId {
+        TreeId(self.next_tree.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn lock_writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock()
+    }
+}
+
+impl LogOwner for Core {
+    fn seal_and_cut(&self, cut: &mut dyn FnMut()) {
+        let mut writer = self.writer.lock();
+        // A failed seal has poisoned the log: the cut finds it so.
+        let _ = self.seal(&mut writer);
+        cut();
+    }
+
+    fn durable_advanced(&self, durable: Lsn) {
+        self.advance(durable);
+    }
+
+    fn log_failed(&self, error: &LogError) {
+        let _ = self.poisoned.set(error.to_string());
+    }
+}

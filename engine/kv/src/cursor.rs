@@ -1,0 +1,331 @@
+//! Cursors: walking the keys of a snapshot in order, both ways.
+//!
+//! A cursor stands in a gap between two entries. [`next`](Cursor::next) steps
+//! over the entry behind the gap, [`prev`](Cursor::prev) over the one before
+//! it, so the two undo each other. Before the first step the cursor stands at
+//! the near end of its range: the lower one for `next`, the upper for `prev`.
+//!
+//! ## Invariants
+//! * The cursor keeps its snapshot, and the pages it stands on, alive.
+//! * After an error it yields nothing more: no entry is ever skipped in silence.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use cs_base::TreeId;
+use cs_pager::{Frame, PageRef};
+
+use crate::error::Result;
+use crate::node::{Branch, Leaf, OverflowRef, ValueRef};
+use crate::snapshot::Snapshot;
+use crate::tree::{expect_node, load_key, read_key, read_value};
+use crate::tree_root::TreeRoot;
+
+/// Which keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// Where it begins.
+    pub lower: Bound<Vec<u8>>,
+    /// Where it ends.
+    pub upper: Bound<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// All keys.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { lower: Bound::Unbounded, upper: Bound::Unbounded }
+    }
+
+    /// All keys that begin with `prefix`.
+    ///
+    /// ```
+    /// use std::ops::Bound;
+    /// let range = cs_kv::KeyRange::prefix(b"a\xff");
+    /// assert_eq!(range.upper, Bound::Excluded(b"b".to_vec()));
+    /// ```
+    #[must_use]
+    pub fn prefix(prefix: &[u8]) -> Self {
+        let mut end = prefix.to_vec();
+        while end.last() == Some(&0xff) {
+            end.pop();
+        }
+        let upper = match end.last_mut() {
+            Some(last) => {
+                *last += 1;
+                Bound::Excluded(end)
+            }
+            None => Bound::Unbounded,
+        };
+        Self { lower: Bound::Included(prefix.to_vec()), upper }
+    }
+
+    /// Whether a key is in it.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let above = match &self.lower {
+            Bound::Unbounded => true,
+            Bound::Included(bound) => key >= bound.as_slice(),
+            Bound::Excluded(bound) => key > bound.as_slice(),
+        };
+        above && !self.is_above(key)
+    }
+
+    fn is_above(&self, key: &[u8]) -> bool {
+        match &self.upper {
+            Bound::Unbounded => false,
+            Bound::Included(bound) => key > bound.as_slice(),
+            Bound::Excluded(bound) => key >= bound.as_slice(),
+        }
+    }
+
+    fn is_below(&self, key: &[u8]) -> bool {
+        match &self.lower {
+            Bound::Unbounded => false,
+            Bound::Included(bound) => key < bound.as_slice(),
+            Bound::Excluded(bound) => key <= bound.as_slice(),
+        }
+    }
+}
+
+/// Where a cursor stands in one page.
+#[derive(Debug)]
+struct Step {
+    frame: Arc<Frame>,
+    /// In a branch the child it is in, in a leaf the entry behind the gap.
+    slot: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Fresh,
+    Standing,
+    Fused,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Cursor {
+    snapshot: Snapshot,
+    tree: TreeId,
+    root: TreeRoot,
+    range: KeyRange,
+    /// Root first, leaf last; empty in an empty tree.
+    path: Vec<Step>,
+    state: State,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Next,
+    Prev,
+}
+
+impl Cursor {
+    pub(crate) fn new(snapshot: Snapshot, tree: TreeId, root: TreeRoot, range: KeyRange) -> Self {
+        Self {
+            snapshot,
+            tree,
+            root,
+            range,
+            path: Vec::new(),
+            state: State::Fresh,
+            key: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// Steps over the entry behind the gap; `None` at the end of the range.
+    ///
+    /// # Errors
+    /// A page could not be read; the cursor is at its end then.
+    #[expect(clippy::should_implement_trait, reason = "it lends, which `Iterator` cannot")]
+    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        self.step(Way::Next)
+    }
+
+    /// Steps back over the entry before the gap; `None` at the beginning of the range.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn prev(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        self.step(Way::Prev)
+    }
+
+    fn step(&mut self, way: Way) -> Result<Option<(&[u8], &[u8])>> {
+        match self.try_step(way) {
+            Ok(Some(slot)) => self.entry(slot),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                self.fuse();
+                Err(error)
+            }
+        }
+    }
+
+    fn fuse(&mut self) {
+        self.state = State::Fused;
+        self.path.clear();
+    }
+
+    /// The whole entry at `slot` of the leaf it stands in, whose key is loaded.
+    fn entry(&mut self, slot: usize) -> Result<Option<(&[u8], &[u8])>> {
+        let Some(step) = self.path.last() else { return Ok(None) };
+        let overflow = match Leaf::new(step.frame.bytes()).value(slot) {
+            ValueRef::Inline(_) => None,
+            ValueRef::Overflow(run) => Some(run),
+        };
+        if let Some(run) = overflow {
+            match read_value(&self.snapshot.source(), self.tree, &run) {
+                Ok(value) => self.value = value,
+                Err(error) => {
+                    self.fuse();
+                    return Err(error);
+                }
+            }
+            return Ok(Some((&self.key, &self.value)));
+        }
+        let Some(step) = self.path.last() else { return Ok(None) };
+        match Leaf::new(step.frame.bytes()).value(slot) {
+            ValueRef::Inline(value) => Ok(Some((&self.key, value))),
+            ValueRef::Overflow(_) => Ok(None),
+        }
+    }
+
+    /// Moves the gap over one entry, loads its key, and returns its slot.
+    fn try_step(&mut self, way: Way) -> Result<Option<usize>> {
+        match self.state {
+            State::Fused => return Ok(None),
+            State::Fresh => {
+                self.seek_end(way)?;
+                self.state = State::Standing;
+            }
+            State::Standing => {}
+        }
+        loop {
+            let Some(leaf) = self.path.last_mut() else { return Ok(None) };
+            let node = Leaf::new(leaf.frame.bytes());
+            let slot = match way {
+                Way::Next if leaf.slot < node.len() => leaf.slot,
+                Way::Prev if leaf.slot > 0 => leaf.slot - 1,
+                _ => {
+                    if self.turn_page(way)? {
+                        continue;
+                    }
+                    return Ok(None);
+                }
+            };
+            load_key(&self.snapshot.source(), self.tree, node, slot, &mut self.key)?;
+            let outside = match way {
+                Way::Next => self.range.is_above(&self.key),
+                Way::Prev => self.range.is_below(&self.key),
+            };
+            if outside {
+                return Ok(None);
+            }
+            leaf.slot = match way {
+                Way::Next => slot + 1,
+                Way::Prev => slot,
+            };
+            return Ok(Some(slot));
+        }
+    }
+
+    // ---- moving ----
+
+    /// Goes to the end of the range from which `way` leads inside.
+    fn seek_end(&mut self, way: Way) -> Result<()> {
+        self.path.clear();
+        if self.root.height == 0 {
+            return Ok(());
+        }
+        let bound = match way {
+            Way::Next => self.range.lower.clone(),
+            Way::Prev => self.range.upper.clone(),
+        };
+        let gap = match (&bound, way) {
+            (Bound::Unbounded, Way::Next) => Gap::First,
+            (Bound::Unbounded, Way::Prev) => Gap::Last,
+            (Bound::Included(key), Way::Next) | (Bound::Excluded(key), Way::Prev) => {
+                Gap::Before(key)
+            }
+            (Bound::Excluded(key), Way::Next) | (Bound::Included(key), Way::Prev) => {
+                Gap::Behind(key)
+            }
+        };
+        self.descend(self.root.page, self.root.height - 1, gap)
+    }
+
+    /// Goes on to the neighbouring leaf; false, and stays, if there is none.
+    fn turn_page(&mut self, way: Way) -> Result<bool> {
+        let leaf = self.path.len() - 1;
+        for depth in (0..leaf).rev() {
+            let step = &mut self.path[depth];
+            let branch = Branch::new(step.frame.bytes());
+            let slot = match way {
+                Way::Next => Some(step.slot + 1).filter(|&slot| slot < branch.len()),
+                Way::Prev => step.slot.checked_sub(1),
+            };
+            if let Some(slot) = slot {
+                step.slot = slot;
+                let child = branch.child(slot).into();
+                self.path.truncate(depth + 1);
+                let gap = if way == Way::Next { Gap::First } else { Gap::Last };
+                self.descend(child, (leaf - depth - 1) as u8, gap)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Goes down from a page of `level` to the leaf with the gap.
+    fn descend(&mut self, from: PageRef, level: u8, gap: Gap<'_>) -> Result<()> {
+        let snapshot = self.snapshot.clone();
+        let source = snapshot.source();
+        let tree = self.tree;
+        let load = &mut |run: &OverflowRef| read_key(&source, tree, run);
+        let mut at = from;
+        for level in (0..=level).rev() {
+            let frame = snapshot.core().pager.pin(at)?;
+            expect_node(frame.bytes(), at, tree, level)?;
+            let slot = if level == 0 {
+                let leaf = Leaf::new(frame.bytes());
+                match gap {
+                    Gap::First => 0,
+                    Gap::Last => leaf.len(),
+                    Gap::Before(key) => leaf.search_with(key, load)?.unwrap_or_else(|slot| slot),
+                    Gap::Behind(key) => {
+                        leaf.search_with(key, load)?.map_or_else(|slot| slot, |slot| slot + 1)
+                    }
+                }
+            } else {
+                let branch = Branch::new(frame.bytes());
+                let child = match gap {
+                    Gap::First => 0,
+                    Gap::Last => branch.len() - 1,
+                    Gap::Before(key) | Gap::Behind(key) => branch.find_child_with(key, load)?,
+                };
+                at = branch.child(child).into();
+                child
+            };
+            self.path.push(Step { frame, slot });
+        }
+        Ok(())
+    }
+}
+
+/// A place between two entries.
+#[derive(Clone, Copy)]
+enum Gap<'k> {
+    /// Before all.
+    First,
+    /// Behind all.
+    Last,
+    /// Before this key, or where it would be.
+    Before(&'k [u8]),
+    /// Behind this key, or where it would be.
+    Behind(&'k [u8]),
+}

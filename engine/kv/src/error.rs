@@ -1,0 +1,124 @@
+//! What can go wrong with keys and values.
+
+use cs_base::{Index, TreeId};
+use cs_pager::PagerError;
+use cs_wal::LogError;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Pages: damage, a full disk, or the system refused.
+    #[error(transparent)]
+    Pager(PagerError),
+    /// The log: damage, a full disk, or the system refused.
+    #[error(transparent)]
+    Log(LogError),
+    /// Somebody else has the directory; the text names whom.
+    #[error("the database is in use: {0}")]
+    Locked(String),
+    /// The directory or its lock file could not be used.
+    #[error("the directory cannot be used: {0}")]
+    Directory(std::io::Error),
+    /// An earlier write or sync failed; nothing more is accepted until reopened.
+    #[error("the database refuses writes until it is reopened: {0}")]
+    Poisoned(String),
+    /// It was open for this commit whether it is durable: the database failed
+    /// while the commit was waited for. After reopening it is there wholly or not at all.
+    #[error("the outcome of the commit is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// The store was closed, or is read-only.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// Another transaction changed the same key first; try again.
+    #[error("write conflict with the commit at index {lost_to}")]
+    Conflict {
+        /// The state that has what it lost to; a new snapshot sees it.
+        lost_to: Index,
+    },
+    /// What an operation demanded of a key does not hold.
+    #[error("operation {position} of the batch expected the key to be {expected}")]
+    Expectation {
+        /// Which operation of the batch, from 0.
+        position: usize,
+        /// "absent" or "present".
+        expected: &'static str,
+    },
+    /// This statement of the session was carried out before; these were its results.
+    #[error("statement {number} of the session was already carried out")]
+    AlreadyApplied {
+        /// The highest number that the session has used.
+        number: u64,
+        /// What the commit stored then.
+        results: Vec<u8>,
+    },
+    /// The tree does not exist (any more).
+    #[error("there is no tree {0}")]
+    UnknownTree(TreeId),
+    /// Something is over its limit.
+    #[error("{what} has {found} bytes, the limit is {limit}")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// How large it is.
+        found: u64,
+        /// How large it may be.
+        limit: u64,
+    },
+    /// Options that contradict each other or the database.
+    #[error("{0}")]
+    InvalidOption(String),
+    /// The inner order of the database is broken.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<PagerError> for Error {
+    fn from(error: PagerError) -> Self {
+        Self::Pager(error)
+    }
+}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl Error {
+    /// Whether the same transaction may succeed when it is tried again.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
+    /// Whether the disk is full. Nothing has changed then.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            Self::Pager(error) => matches!(error, PagerError::NoSpace { .. }),
+            Self::Log(error) => matches!(error, LogError::NoSpace { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether bytes were found that nobody wrote.
+    #[must_use]
+    pub fn is_corruption(&self) -> bool {
+        match self {
+            Self::Pager(error) => error.is_corruption(),
+            Self::Log(error) => error.is_corruption(),
+            Self::Damaged(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a reader was overtaken by whoever writes this database.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Pager(PagerError::Overtaken { .. }))
+    }
+}

@@ -1,0 +1,215 @@
+//! Opening: the newest durable state, then the log, then everything durable.
+//!
+//! 1. Lock the directory; make the files if there are none.
+//! 2. Open the data file at its newest valid meta.
+//! 3. Read the log from there; refuse if it does not reach back.
+//! 4. Apply its records with the function that commits use.
+//! 5. Make durable what was read, and cut a torn tail.
+
+use std::sync::Arc;
+
+use cs_base::FileId;
+use cs_io::{Disk, LockError, OpenMode, Runtime};
+use cs_pager::{PageKind, PagerOptions, Shadow};
+use cs_wal::{Log, RecordKind, StartPoint};
+
+use crate::commit::HAS_PARTS;
+use crate::core::{Core, Parts};
+use crate::error::{Error, Result};
+use crate::limits::MAX_TRANSACTION;
+use crate::node::{Branch, Leaf};
+use crate::options::{Durability, StoreOptions};
+use crate::root::Root;
+use crate::writer::Writer;
+
+/// What opening found and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryReport {
+    /// The database was made just now.
+    pub created: bool,
+    /// Transactions of the log that were applied.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// A torn tail of so many bytes was cut off.
+    pub torn_bytes: u64,
+    /// The newest meta was not valid; the older one and the log served.
+    pub used_older_meta: bool,
+}
+
+/// Looks at a page of a tree when it enters memory.
+pub(crate) fn verify_node(kind: PageKind, bytes: &[u8]) -> Result<(), String> {
+    match kind {
+        PageKind::Leaf => Leaf::validate(bytes).map_err(|error| error.to_string()),
+        PageKind::Branch => Branch::validate(bytes).map_err(|error| error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// See the module's text.
+pub(crate) fn open(
+    disk: Arc<dyn Disk>,
+    runtime: Arc<dyn Runtime>,
+    options: StoreOptions,
+) -> Result<(Arc<Core>, RecoveryReport)> {
+    options.check()?;
+    // 1.
+    let lock = disk.lock().map_err(|error| match error {
+        LockError::Held(whom) => Error::Locked(whom),
+        LockError::Io(source) => Error::Directory(source),
+    })?;
+    let mut report = RecoveryReport::default();
+    if !cs_pager::exists(&*disk)? {
+        if options.read_only {
+            return Err(Error::InvalidOption("there is no database in this directory".into()));
+        }
+        create(&disk, &runtime, &options)?;
+        report.created = true;
+    }
+    // 2.
+    let pager_options = PagerOptions { cache_bytes: options.cache_bytes, verify: verify_node };
+    let opened = cs_pager::open(&*disk, pager_options, OpenMode::ReadWrite)?;
+    let newest = *opened.metas.newest();
+    report.used_older_meta = opened.metas.older().is_none();
+    if !newest.membership.is_standalone() && !options.read_only {
+        return Err(Error::InvalidOption(format!(
+            "the directory belongs to node {} of cluster {}; only its server may write to it",
+            newest.membership.node, newest.membership.cluster
+        )));
+    }
+    let root = Arc::new(Root::decode(&newest.root)?);
+    let mut recovery =
+        Recovery { pager: &opened.pager, writer: new_writer(opened.shadow, &root), options: &options };
+    // 3. to 5.
+    let log = if options.durability == Durability::Memory {
+        None
+    } else {
+        Some(recovery.run(&disk, &runtime, newest.file, &root, &mut report)?)
+    };
+    let mut writer = recovery.writer;
+    let root = writer.seal(&opened.pager)?;
+    opened.pager.set_visible(root.record.version);
+    writer.shadow.reclaim(&opened.pager);
+    let core = Core::new(Parts {
+        options,
+        disk,
+        runtime,
+        pager: opened.pager,
+        log,
+        writer,
+        metas: opened.metas,
+        root,
+        lock,
+    });
+    Ok((core, report))
+}
+
+fn new_writer(shadow: Shadow, root: &Arc<Root>) -> Writer {
+    Writer::new(shadow, root)
+}
+
+/// Makes the log first and the data file last: a database exists when its data
+/// file does, so a crash in between leaves nothing that looks like one.
+fn create(disk: &Arc<dyn Disk>, runtime: &Arc<dyn Runtime>, options: &StoreOptions) -> Result<()> {
+    let file = FileId(runtime.random().max(1));
+    Log::remove_all(&**disk)?;
+    if options.durability != Durability::Memory {
+        let log =
+            Log::create(Arc::clone(disk), Arc::clone(runtime), file, options.log.clone())?;
+        drop(log);
+    }
+    cs_pager::create(&**disk, file, options.page_size)?;
+    Ok(())
+}
+
+struct Recovery<'a> {
+    pager: &'a cs_pager::Pager,
+    writer: Writer,
+    options: &'a StoreOptions,
+}
+
+impl Recovery<'_> {
+    fn run(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        runtime: &Arc<dyn Runtime>,
+        file: FileId,
+        root: &Root,
+        report: &mut RecoveryReport,
+    ) -> Result<Arc<Log>> {
+        let start = StartPoint {
+            lsn: root.record.lsn,
+            chain: root.record.chain,
+            index: root.record.index,
+            incarnation: root.record.log_incarnation,
+        };
+        let recovered = Log::recover(
+            Arc::clone(disk),
+            Arc::clone(runtime),
+            file,
+            self.options.log.clone(),
+            start,
+        )?;
+        let mut parts: Vec<u8> = Vec::new();
+        recovered.for_each(|record| {
+            match record.kind {
+                RecordKind::Part => {
+                    if parts.len() + record.payload.len() > MAX_TRANSACTION {
+                        return Err(Error::Damaged(format!(
+                            "the parts of the transaction before LSN {} are over the limit",
+                            record.lsn
+                        )));
+                    }
+                    parts.extend_from_slice(record.payload);
+                }
+                RecordKind::Transaction if record.flags & HAS_PARTS != 0 => {
+                    parts.extend_from_slice(record.payload);
+                    let payload = std::mem::take(&mut parts);
+                    self.apply(&payload, report)?;
+                }
+                RecordKind::Transaction => {
+                    // A run without its commit is dropped.
+                    parts.clear();
+                    self.apply(record.payload, report)?;
+                }
+                RecordKind::Seal | RecordKind::Vote | RecordKind::NoOp | RecordKind::Membership => {}
+                other => {
+                    return Err(Error::Damaged(format!(
+                        "the log has a record of kind {other:?} at LSN {}, which this program does not write",
+                        record.lsn
+                    )));
+                }
+            }
+            let position = &mut self.writer.position;
+            position.lsn = record.end;
+            position.chain = record.chain;
+            position.incarnation = record.incarnation;
+            if record.index > position.index {
+                position.index = record.index;
+                position.term = record.term;
+                position.time = record.time;
+            }
+            Ok(())
+        })?;
+        report.torn_bytes = recovered.torn().map_or(0, |torn| torn.bytes);
+        Ok(Arc::new(recovered.finish()?))
+    }
+
+    fn apply(&mut self, payload: &[u8], report: &mut RecoveryReport) -> Result<()> {
+        let (pages, run) = self.writer.pages_needed(self.pager, payload)?;
+        self.writer.shadow.reserve(self.pager, pages, run, true)?;
+        self.writer.apply(self.pager, payload)?;
+        report.records += 1;
+        report.bytes += payload.len() as u64;
+        // Stay within the budget: what was changed so far may be written early.
+        if self.writer.shadow.open_bytes(self.pager) > self.options.cache_bytes / 4 {
+            self.writer.seal_partly(self.pager);
+        }
+        if self.pager.is_crowded() {
+            self.pager.write_back(256, true)?;
+        }
+        Ok(())
+    }
+}
+

@@ -1,0 +1,244 @@
+//! The store: opening, snapshots, commits, checkpoints, closing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cs_base::{Index, Lsn, TreeId};
+use cs_io::{BackendReport, Disk, Runtime};
+use cs_pager::{PoolStats, SpaceStats};
+
+use crate::batch::Batch;
+use crate::check::{CheckReport, check};
+use crate::commit::Commit;
+use crate::core::Core;
+use crate::error::Result;
+use crate::options::{CommitOptions, StoreOptions};
+use crate::recovery::{RecoveryReport, open};
+use crate::snapshot::Snapshot;
+use crate::ticket::Ticket;
+use crate::transaction::Transaction;
+
+/// An open database of ordered keys and values in any number of trees.
+///
+/// Cheap to clone; all clones are the same database. When the last clone goes,
+/// the background thread ends; nothing is written then: [`close`](Self::close)
+/// makes the next open quick, but no commit depends on it.
+///
+/// ```
+/// use cs_io::{RealRuntime, memory::MemoryDisk};
+/// use cs_kv::{CommitOptions, Store, StoreOptions};
+///
+/// let store = Store::open(MemoryDisk::new(), RealRuntime::new(), StoreOptions::default())?;
+/// let mut txn = store.begin()?;
+/// let tree = txn.create_tree();
+/// txn.put(tree, b"key".to_vec(), b"value".to_vec())?;
+/// txn.commit(&CommitOptions::default())?.wait()?;
+/// assert_eq!(store.snapshot()?.get(tree, b"key")?.as_deref(), Some(&b"value"[..]));
+/// # Ok::<(), cs_kv::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Handle>);
+
+/// Ends the background thread with the last handle.
+#[derive(Debug)]
+struct Handle {
+    core: Arc<Core>,
+    recovery: RecoveryReport,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        stop_background(&self.core);
+    }
+}
+
+fn stop_background(core: &Core) {
+    core.background.stop.store(true, Ordering::Release);
+    core.background.signal.raise();
+    let task = core.background.task.lock().take();
+    if let Some(task) = task {
+        task.join();
+    }
+    if let Some(log) = &core.log {
+        log.shutdown();
+    }
+}
+
+/// Figures of a store.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoreStats {
+    /// Memory for pages.
+    pub pool: PoolStats,
+    /// Pages of the data file.
+    pub space: SpaceStats,
+    /// Bytes a page.
+    pub page_size: usize,
+    /// Commits since open.
+    pub commits: u64,
+    /// Commits refused because of a conflict.
+    pub conflicts: u64,
+    /// Commits refused for another reason.
+    pub refusals: u64,
+    /// Checkpoints completed since open.
+    pub checkpoints: u64,
+    /// Bytes of log that a recovery would read.
+    pub log_bytes: u64,
+    /// Index of the newest visible commit.
+    pub visible_index: Index,
+    /// How far the log is synced.
+    pub durable_lsn: Lsn,
+    /// Pinned versions, the metas' included.
+    pub pinned_versions: usize,
+    /// Why writes are refused, if they are.
+    pub poisoned: Option<String>,
+    /// What the disk turned out to be able to do.
+    pub io: BackendReport,
+}
+
+impl Store {
+    /// Opens the database on `disk`, and makes one if there is none. What an
+    /// interrupted predecessor left is recovered.
+    ///
+    /// # Errors
+    /// [`Error::Locked`](crate::Error::Locked), damage, or the system refused.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        runtime: Arc<dyn Runtime>,
+        options: StoreOptions,
+    ) -> Result<Self> {
+        let (core, recovery) = open(disk, runtime, options)?;
+        Ok(Self(Arc::new(Handle { core, recovery })))
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
+    /// What opening found and did.
+    #[must_use]
+    pub fn recovery(&self) -> RecoveryReport {
+        self.0.recovery
+    }
+
+    /// The newest visible state.
+    ///
+    /// # Errors
+    /// The state could not be sealed: the database is poisoned.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::visible(self.core())
+    }
+
+    /// Begins a write transaction on the newest visible state.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot), or writes are refused.
+    pub fn begin(&self) -> Result<Transaction> {
+        self.core().check_writable()?;
+        Ok(Transaction::new(self.snapshot()?))
+    }
+
+    /// Commits a batch, judged on the appended root: it never conflicts.
+    ///
+    /// # Errors
+    /// [`Error::Expectation`](crate::Error::Expectation), or why it could not
+    /// be done. Nothing has changed then.
+    pub fn write(&self, batch: &Batch, options: &CommitOptions) -> Result<Ticket> {
+        self.core().commit(&Commit { batch, options, snapshot: None })
+    }
+
+    /// An id for a tree to be made by a [`Batch`]; never given twice.
+    #[must_use]
+    pub fn new_tree_id(&self) -> TreeId {
+        self.core().new_tree_id()
+    }
+
+    /// Makes everything committed so far part of the data file.
+    ///
+    /// # Errors
+    /// A write or sync failed: the database is poisoned.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.core().check_writable()?;
+        self.core().checkpoint_now()
+    }
+
+    /// Makes everything committed so far durable.
+    ///
+    /// # Errors
+    /// A write or sync failed: the database is poisoned.
+    pub fn flush(&self) -> Result<()> {
+        self.core().flush()
+    }
+
+    /// Refuses further writes, makes everything durable, and writes a
+    /// checkpoint, so that the next open has nothing to recover. Snapshots go on.
+    ///
+    /// # Errors
+    /// A write or sync failed.
+    pub fn close(&self) -> Result<()> {
+        let core = self.core();
+        if core.options.read_only || core.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        if let Some(reason) = core.poison_reason() {
+            stop_background(core);
+            return Err(crate::Error::Poisoned(reason));
+        }
+        let closed = core.checkpoint_now().and_then(|()| core.seal_log());
+        stop_background(core);
+        closed
+    }
+
+    /// One small step of background work, for schedulers that own the only
+    /// thread; false if there was nothing to do.
+    ///
+    /// # Errors
+    /// As for commits.
+    pub fn step(&self) -> Result<bool> {
+        self.core().step()
+    }
+
+    /// Proves the inner order of the newest visible state; see [`CheckReport`].
+    ///
+    /// # Errors
+    /// The check itself could not go on. What it found wrong is in the report.
+    pub fn check(&self) -> Result<CheckReport> {
+        check(self.core(), &mut |_, _| {})
+    }
+
+    /// The same, telling `progress` how many pages of how many were looked at.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_with_progress(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport> {
+        check(self.core(), progress)
+    }
+
+    /// Figures since open.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let core = self.core();
+        let counters = &core.counters;
+        StoreStats {
+            pool: core.pager.stats(),
+            space: core.lock_writer().shadow.space(),
+            page_size: core.pager.page_size(),
+            commits: counters.commits.load(Ordering::Relaxed),
+            conflicts: counters.conflicts.load(Ordering::Relaxed),
+            refusals: counters.refusals.load(Ordering::Relaxed),
+            checkpoints: core.maintenance.lock().checkpoints,
+            log_bytes: core.log_bytes(),
+            visible_index: core.visible_index(),
+            durable_lsn: core.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn()),
+            pinned_versions: core.pager.pinned().1,
+            poisoned: core.poison_reason(),
+            io: core.disk.report(),
+        }
+    }
+
+    /// The options in force.
+    #[must_use]
+    pub fn options(&self) -> &StoreOptions {
+        &self.core().options
+    }
+}

@@ -1,0 +1,378 @@
+//! The writer: the appended root, and the one place where effects change trees.
+//!
+//! ## Invariants
+//! * [`apply`](Writer::apply) is the only way in which a tree changes, for a
+//!   commit and for recovery alike.
+//! * Between two records the open version is a state that may be sealed.
+//! * `trees` has the newest root of each tree that was looked at; those that
+//!   changed reach the directory when the version is sealed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cs_base::TreeId;
+use cs_pager::{PageRef, Pager, ReadGuard, RootRecord, Shadow};
+
+use crate::effects::{Effect, Effects};
+use crate::error::{Error, Result};
+use crate::node::ValueRef;
+use crate::root::{LogPosition, Root, is_system};
+use crate::tree::{OpenSource, SealedSource, TreeEdit, find, load_value, run_pages};
+use crate::tree_root::{TreeRoot, directory_key, system};
+
+/// A tree as the open version has it.
+#[derive(Clone, Copy, Debug)]
+struct OpenTree {
+    root: TreeRoot,
+    changed: bool,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) shadow: Shadow,
+    /// Where the newest applied record stands.
+    pub(crate) position: LogPosition,
+    directory: TreeRoot,
+    next_tree: u32,
+    trees: HashMap<TreeId, Option<OpenTree>>,
+    /// The newest sealed state, and whether anything came after it.
+    sealed: Arc<Root>,
+    dirty: bool,
+    /// The last record need not be durable to be visible.
+    pub(crate) ends_unsynced: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(shadow: Shadow, root: &Arc<Root>) -> Self {
+        Self {
+            shadow,
+            position: LogPosition::of(&root.record),
+            directory: root.directory,
+            next_tree: root.next_tree,
+            trees: HashMap::new(),
+            sealed: Arc::clone(root),
+            dirty: false,
+            ends_unsynced: false,
+        }
+    }
+
+    pub(crate) fn source<'a>(&'a self, pager: &'a Pager) -> OpenSource<'a> {
+        OpenSource { pager, shadow: &self.shadow }
+    }
+
+    /// The newest root of a tree, or `None` if there is no such tree.
+    pub(crate) fn tree(&mut self, pager: &Pager, tree: TreeId) -> Result<Option<TreeRoot>> {
+        if let Some(known) = self.trees.get(&tree) {
+            return Ok(known.map(|open| open.root));
+        }
+        let found = {
+            let source = self.source(pager);
+            lookup_tree(&source, &self.directory, tree)?
+        };
+        let open = found.map(|root| OpenTree { root, changed: false });
+        self.trees.insert(tree, open);
+        Ok(found)
+    }
+
+    /// The value of a key in the open version.
+    pub(crate) fn get(
+        &mut self,
+        pager: &Pager,
+        tree: TreeId,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(root) = self.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+        get_value(&self.source(pager), tree, &root, key)
+    }
+
+    // ---- the plan: may fail, changes nothing ----
+
+    /// Reads what changing `key` will touch and keeps it at hand. Says whether
+    /// the key is there.
+    pub(crate) fn plan_key(&mut self, pager: &Pager, tree: TreeId, key: &[u8]) -> Result<bool> {
+        let Some(root) = self.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+        let mut path: Vec<PageRef> = Vec::with_capacity(usize::from(root.height));
+        let mut runs: Vec<PageRef> = Vec::new();
+        let mut found = false;
+        {
+            let source = self.source(pager);
+            let guard = ReadGuard::enter();
+            let position = find(&source, &guard, tree, &root, key, |at| path.push(at))?;
+            if let Some(position) = position
+                && let Ok(slot) = position.slot
+            {
+                found = true;
+                // The first page of a run holds the digest that goes with it.
+                if let ValueRef::Overflow(run) = position.leaf.value(slot) {
+                    runs.push(PageRef { page: run.first, version: run.version });
+                }
+            }
+        }
+        for at in path.into_iter().chain(runs) {
+            self.shadow.plan(pager, at)?;
+        }
+        Ok(found)
+    }
+
+    /// An upper bound for the pages that these effects take, and the longest
+    /// sum of pages that must lie side by side.
+    pub(crate) fn pages_needed(&mut self, pager: &Pager, payload: &[u8]) -> Result<(u64, u64)> {
+        /// What the directory, the allocation map and new roots may take.
+        const OVERHEAD: u64 = 16;
+        let page_size = pager.page_size();
+        let mut runs = 0;
+        let mut touched: HashMap<TreeId, (u64, u64)> = HashMap::new();
+        for effect in Effects::of(payload)? {
+            let effect = effect?;
+            let (ops, bytes) = touched.entry(effect.tree()).or_default();
+            *ops += 1;
+            let (key, value) = match effect {
+                Effect::Put { key, value, .. } => (key.len(), value.len()),
+                Effect::Delete { key, .. } => (key.len(), 0),
+                _ => (0, 0),
+            };
+            for large in [key, value].into_iter().filter(|&len| len > page_size / 8) {
+                runs += u64::from(run_pages(large + crate::tree::DIGEST, page_size));
+            }
+            *bytes += (key.min(page_size / 4) + value.min(page_size / 4)) as u64 + 32;
+        }
+        let mut pages = OVERHEAD + runs;
+        for (tree, (ops, bytes)) in touched {
+            let root = self.tree(pager, tree)?.unwrap_or_default();
+            // A page holds a third of itself or more, but for the last ones.
+            let size = 3 * root.stats.bytes / page_size as u64 + 4;
+            let height = u64::from(root.height) + 1;
+            pages += (ops * height).min(size * 2) + 4 * bytes / page_size as u64 + height + 2;
+        }
+        Ok((pages, runs))
+    }
+
+    // ---- the do: must not fail ----
+
+    /// Carries out the effects of one record.
+    ///
+    /// An error here leaves the open version half changed: who calls this
+    /// poisons the database or gives up opening it.
+    pub(crate) fn apply(&mut self, pager: &Pager, payload: &[u8]) -> Result<()> {
+        self.dirty = true;
+        for effect in Effects::of(payload)? {
+            match effect? {
+                Effect::Put { tree, key, value } => {
+                    self.edit(pager, tree, |edit| edit.put(key, value))?;
+                }
+                Effect::Delete { tree, key } => {
+                    self.edit(pager, tree, |edit| edit.delete(key).map(drop))?;
+                }
+                Effect::CreateTree { tree } => self.create_tree(pager, tree)?,
+                Effect::DropTree { tree } => self.drop_tree(pager, tree)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn edit(
+        &mut self,
+        pager: &Pager,
+        tree: TreeId,
+        change: impl FnOnce(&mut TreeEdit<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(mut root) = self.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+        let shadow = &mut self.shadow;
+        let result = change(&mut TreeEdit { pager, shadow, tree, root: &mut root });
+        self.trees.insert(tree, Some(OpenTree { root, changed: true }));
+        result
+    }
+
+    fn create_tree(&mut self, pager: &Pager, tree: TreeId) -> Result<()> {
+        if is_system(tree) || self.tree(pager, tree)?.is_some() {
+            return Err(Error::Damaged(format!("tree {tree} is created twice")));
+        }
+        self.trees.insert(tree, Some(OpenTree { root: TreeRoot::default(), changed: true }));
+        self.next_tree = self.next_tree.max(tree.0 + 1);
+        Ok(())
+    }
+
+    /// The tree leaves the directory at once; its pages are freed later, by
+    /// [`reclaim_dropped`](Self::reclaim_dropped), so that the work here is bounded.
+    fn drop_tree(&mut self, pager: &Pager, tree: TreeId) -> Result<()> {
+        let Some(root) = self.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+        let key = directory_key(tree);
+        if root.height > 0 {
+            self.edit(pager, system::DROPPED, |edit| edit.put(&key, &root.encode()))?;
+        }
+        self.edit_directory(pager, |edit| edit.delete(&key).map(drop))?;
+        self.trees.insert(tree, None);
+        Ok(())
+    }
+
+    fn edit_directory(
+        &mut self,
+        pager: &Pager,
+        change: impl FnOnce(&mut TreeEdit<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let shadow = &mut self.shadow;
+        let root = &mut self.directory;
+        change(&mut TreeEdit { pager, shadow, tree: system::DIRECTORY, root })
+    }
+
+    /// The trees that were dropped and still have pages.
+    pub(crate) fn dropped(&mut self, pager: &Pager) -> Result<Option<(TreeId, TreeRoot)>> {
+        let Some(root) = self.tree(pager, system::DROPPED)? else { return Ok(None) };
+        let source = self.source(pager);
+        let guard = ReadGuard::enter();
+        let Some(first) = find(&source, &guard, system::DROPPED, &root, &[], |_| {})? else {
+            return Ok(None);
+        };
+        if first.leaf.is_empty() {
+            return Ok(None);
+        }
+        let mut key = Vec::new();
+        first.leaf.key(0, &mut key);
+        let Ok(raw) = <[u8; 4]>::try_from(key.as_slice()) else {
+            return Err(Error::Damaged("key of a dropped tree".into()));
+        };
+        let tree = TreeId(u32::from_be_bytes(raw));
+        let value = load_value(&source, system::DROPPED, first.leaf.value(0))?;
+        Ok(Some((tree, TreeRoot::decode(tree, &value)?)))
+    }
+
+    /// Frees the pages of a dropped tree, which the caller has listed, and forgets it.
+    pub(crate) fn reclaim_dropped(
+        &mut self,
+        pager: &Pager,
+        tree: TreeId,
+        pages: &[PageRef],
+    ) -> Result<()> {
+        self.dirty = true;
+        for &at in pages {
+            self.shadow.free(pager, at);
+        }
+        self.edit(pager, system::DROPPED, |edit| edit.delete(&directory_key(tree)).map(drop))
+    }
+
+    // ---- sealing ----
+
+    /// The newest sealed state; seals what came after it, if anything did.
+    pub(crate) fn seal(&mut self, pager: &Pager) -> Result<Arc<Root>> {
+        if self.dirty {
+            self.flush_directory(pager)?;
+            self.seal_version(pager);
+        } else if self.position != LogPosition::of(&self.sealed.record) {
+            // Only the log went on (a seal, a hard state): same pages, same version.
+            let mut record = self.sealed.record;
+            self.position.write(&mut record);
+            self.sealed = Root::seal(record, self.directory, self.next_tree);
+        }
+        Ok(Arc::clone(&self.sealed))
+    }
+
+    /// Seals a state whose allocation map on disk will be right: what a
+    /// checkpoint may name.
+    pub(crate) fn seal_for_checkpoint(&mut self, pager: &Pager) -> Result<Arc<Root>> {
+        self.flush_directory(pager)?;
+        self.shadow.write_map(pager)?;
+        self.seal_version(pager);
+        Ok(Arc::clone(&self.sealed))
+    }
+
+    /// Ends the version in the middle of a record, so that its pages can be
+    /// written early: nobody will ever see or name it.
+    pub(crate) fn seal_partly(&mut self, pager: &Pager) {
+        self.shadow.seal(pager);
+    }
+
+    fn flush_directory(&mut self, pager: &Pager) -> Result<()> {
+        let mut changed: Vec<_> = self
+            .trees
+            .iter()
+            .filter_map(|(&tree, open)| open.filter(|open| open.changed).map(|open| (tree, open)))
+            .collect();
+        changed.sort_unstable_by_key(|&(tree, _)| tree);
+        for (tree, mut open) in changed {
+            self.edit_directory(pager, |edit| {
+                edit.put(&directory_key(tree), &open.root.encode())
+            })?;
+            open.changed = false;
+            self.trees.insert(tree, Some(open));
+        }
+        Ok(())
+    }
+
+    fn seal_version(&mut self, pager: &Pager) {
+        let mut record = RootRecord::empty();
+        self.shadow.describe(&mut record);
+        self.position.write(&mut record);
+        self.sealed = Root::seal(record, self.directory, self.next_tree);
+        self.shadow.seal(pager);
+        self.dirty = false;
+    }
+
+    /// Whether the open version has something that no sealed one has.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Forgets tree roots that can be looked up again, when there are many.
+    pub(crate) fn trim(&mut self) {
+        /// Enough for the working set of any one burst; about 100 bytes each.
+        const KEPT: usize = 4096;
+        if self.trees.len() > KEPT {
+            self.trees.retain(|_, open| open.is_some_and(|open| open.changed));
+        }
+    }
+
+    /// The next tree id that was never given.
+    pub(crate) fn next_tree(&self) -> u32 {
+        self.next_tree
+    }
+}
+
+/// The root of a tree in a state, or `None` if there is no such tree. System
+/// trees are always there, empty until first used.
+pub(crate) fn lookup_tree(
+    source: &impl crate::tree::PageSource,
+    directory: &TreeRoot,
+    tree: TreeId,
+) -> Result<Option<TreeRoot>> {
+    if tree == system::DIRECTORY {
+        return Ok(Some(*directory));
+    }
+    let guard = ReadGuard::enter();
+    let key = directory_key(tree);
+    let found = find(source, &guard, system::DIRECTORY, directory, &key, |_| {})?;
+    if let Some(position) = found
+        && let Ok(slot) = position.slot
+    {
+        let value = load_value(source, system::DIRECTORY, position.leaf.value(slot))?;
+        return TreeRoot::decode(tree, &value).map(Some);
+    }
+    Ok(is_system(tree).then(TreeRoot::default))
+}
+
+/// The value of a key in a tree.
+pub(crate) fn get_value(
+    source: &impl crate::tree::PageSource,
+    tree: TreeId,
+    root: &TreeRoot,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>> {
+    let guard = ReadGuard::enter();
+    let Some(position) = find(source, &guard, tree, root, key, |_| {})? else { return Ok(None) };
+    let Ok(slot) = position.slot else { return Ok(None) };
+    Ok(Some(load_value(source, tree, position.leaf.value(slot))?.into_owned()))
+}
+
+/// The same in a sealed state.
+pub(crate) fn get_sealed(
+    pager: &Pager,
+    root: &Root,
+    tree: TreeId,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>> {
+    let source = SealedSource(pager);
+    match lookup_tree(&source, &root.directory, tree)? {
+        Some(found) => get_value(&source, tree, &found, key),
+        None => Ok(None),
+    }
+}

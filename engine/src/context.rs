@@ -1,0 +1,189 @@
+//! What an operation carries with it: how long it may take, who may stop it,
+//! how much memory it may hold, how durable its writes are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cs_io::Runtime;
+use cs_kv::{CommitOptions, Durability};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Stops the operations that were given a clone of it.
+#[derive(Clone, Debug, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    /// A flag that is down.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Raises the flag, for good.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the flag is up.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Limits and wishes of one operation; the default has none.
+///
+/// ```
+/// use std::time::Duration;
+/// use collection_store::{CancelFlag, Durability, OperationContext};
+/// let stop = CancelFlag::new();
+/// let context = OperationContext::new()
+///     .timeout(Duration::from_millis(200))
+///     .cancel_flag(stop.clone())
+///     .durability(Durability::Async);
+/// # let _ = context;
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct OperationContext {
+    timeout: Option<Duration>,
+    cancel: Option<CancelFlag>,
+    memory_limit: Option<u64>,
+    session: Option<[u8; 16]>,
+    comment: Option<Arc<str>>,
+    durability: Option<Durability>,
+}
+
+impl OperationContext {
+    /// No limits, no wishes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The operation ends with code 50 when it has taken so long. A cursor's
+    /// time runs from its creation.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The operation ends with code 11601 when the flag is raised.
+    #[must_use]
+    pub fn cancel_flag(mut self, flag: CancelFlag) -> Self {
+        self.cancel = Some(flag);
+        self
+    }
+
+    /// The operation ends with code 146 when it would hold more bytes than
+    /// these of documents and keys at once. (Pages have a budget of their own.)
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// The session on whose behalf the operation runs.
+    #[must_use]
+    pub fn session(mut self, id: [u8; 16]) -> Self {
+        self.session = Some(id);
+        self
+    }
+
+    /// A note for logs and diagnosis.
+    #[must_use]
+    pub fn comment(mut self, comment: &str) -> Self {
+        self.comment = Some(comment.into());
+        self
+    }
+
+    /// What the operation's commits survive; that of the database unless told.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// The session given, if any.
+    #[must_use]
+    pub fn session_id(&self) -> Option<[u8; 16]> {
+        self.session
+    }
+
+    /// The note given, if any.
+    #[must_use]
+    pub fn comment_text(&self) -> Option<&str> {
+        self.comment.as_deref()
+    }
+
+    pub(crate) fn commit_options(&self) -> CommitOptions {
+        let mut options = CommitOptions::default();
+        options.durability = self.durability;
+        options
+    }
+
+    /// The operation begins.
+    pub(crate) fn start(&self, runtime: &Arc<dyn Runtime>) -> Watch {
+        let deadline = self.timeout.map(|timeout| runtime.monotonic().saturating_add(timeout));
+        Watch {
+            runtime: Arc::clone(runtime),
+            deadline,
+            cancel: self.cancel.clone(),
+            memory_left: self.memory_limit.unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// The limits of an operation that is under way; asked at each step of each loop.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    runtime: Arc<dyn Runtime>,
+    deadline: Option<Duration>,
+    cancel: Option<CancelFlag>,
+    memory_left: u64,
+}
+
+impl Watch {
+    /// Whether the operation may go on.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(cancel) = &self.cancel
+            && cancel.is_cancelled()
+        {
+            return Err(Error::new(ErrorKind::Interrupted, "the operation was interrupted"));
+        }
+        if let Some(deadline) = self.deadline
+            && self.runtime.monotonic() >= deadline
+        {
+            return Err(Error::new(ErrorKind::TimedOut, "the operation exceeded its time limit"));
+        }
+        Ok(())
+    }
+
+    /// The operation takes so many bytes until it [releases](Self::release) them.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Result<()> {
+        match self.memory_left.checked_sub(bytes as u64) {
+            Some(left) => {
+                self.memory_left = left;
+                Ok(())
+            }
+            None => {
+                let message = format!(
+                    "the operation would hold {bytes} bytes more, {} are left of its memory limit",
+                    self.memory_left
+                );
+                Err(Error::new(ErrorKind::MemoryExceeded, message))
+            }
+        }
+    }
+
+    /// The operation gives bytes back.
+    pub(crate) fn release(&mut self, bytes: usize) {
+        self.memory_left = self.memory_left.saturating_add(bytes as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests;

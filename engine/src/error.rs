@@ -1,0 +1,263 @@
+//! The one error of the crate.
+//!
+//! ## Invariants
+//! * Every error has a [kind](ErrorKind); where MongoDB has a code for it,
+//!   [`Error::code`] is that code.
+//! * Messages are lower case and say which thing, what was expected, what was
+//!   found. They never hold the contents of a document but where a key clashes.
+
+use std::fmt;
+
+use bson::RawDocumentBuf;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of thing went wrong. The numbers are those of the C ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u32)]
+pub enum ErrorKind {
+    /// An argument, filter or option makes no sense.
+    BadValue = 1,
+    /// Text is not (extended) JSON.
+    FailedToParse = 2,
+    /// Bytes are not valid BSON.
+    InvalidDocument = 3,
+    /// A document, key or batch exceeds its limit.
+    TooLarge = 4,
+    /// An `_id` of a type that none may have, or one that would change.
+    InvalidId = 5,
+    /// The key is there already.
+    DuplicateKey = 6,
+    /// A database or collection name that is not allowed.
+    InvalidNamespace = 7,
+    /// No such database or collection.
+    NamespaceNotFound = 8,
+    /// There is one of that name already.
+    NamespaceExists = 9,
+    /// The deadline of the operation has passed.
+    TimedOut = 10,
+    /// The operation was cancelled.
+    Interrupted = 11,
+    /// The operation exceeded its memory budget.
+    MemoryExceeded = 12,
+    /// Another writer was first; the transaction may be tried again.
+    Conflict = 13,
+    /// The database was opened for reading only.
+    ReadOnly = 14,
+    /// Somebody else has the database open.
+    Locked = 15,
+    /// The disk is full; nothing was changed.
+    NoSpace = 16,
+    /// An earlier write failed; the database refuses further ones until it is opened anew.
+    Poisoned = 17,
+    /// Stored bytes are not what was written.
+    Corruption = 18,
+    /// The files are of a version or have a feature that this build does not know.
+    Unsupported = 19,
+    /// The database was closed.
+    Closed = 20,
+    /// The system refused an input or output operation.
+    Io = 21,
+    /// Some writes of a batch failed; [`Error::write_errors`] lists them.
+    BulkWrite = 22,
+    /// A state that should not occur: a defect of this crate.
+    Internal = 23,
+}
+
+impl ErrorKind {
+    /// MongoDB's code for most errors of the kind.
+    const fn default_code(self) -> Option<i32> {
+        match self {
+            Self::BadValue => Some(2),
+            Self::FailedToParse => Some(9),
+            Self::InvalidDocument => Some(22),
+            Self::TooLarge => Some(10334),
+            Self::InvalidId => Some(53),
+            Self::DuplicateKey => Some(11000),
+            Self::InvalidNamespace => Some(73),
+            Self::NamespaceNotFound => Some(26),
+            Self::NamespaceExists => Some(48),
+            Self::TimedOut => Some(50),
+            Self::Interrupted => Some(11601),
+            Self::MemoryExceeded => Some(146),
+            Self::Conflict => Some(112),
+            Self::ReadOnly => Some(20),
+            Self::NoSpace => Some(14031),
+            Self::Internal => Some(1),
+            _ => None,
+        }
+    }
+}
+
+/// One failed write of a batch.
+#[derive(Debug)]
+pub struct WriteError {
+    /// Position of the document in the batch, from 0.
+    pub index: u64,
+    /// What went wrong.
+    pub error: Error,
+}
+
+/// Which key was there already.
+#[derive(Clone, Debug)]
+pub struct DuplicateKey {
+    /// The fields of the index, as `{ _id: 1 }`.
+    pub key_pattern: RawDocumentBuf,
+    /// Their values.
+    pub key_value: RawDocumentBuf,
+}
+
+/// An error of any operation.
+///
+/// ```
+/// use collection_store::{ErrorKind, filter::Filter};
+/// let error = Filter::parse(&bson::rawdoc! { "age": { "$near": 5 } }).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::BadValue);
+/// assert_eq!(error.code(), Some(2));
+/// assert!(!error.is_retryable());
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    code: Option<i32>,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    duplicate: Option<DuplicateKey>,
+    bulk: Option<(u64, Vec<WriteError>)>,
+}
+
+impl Error {
+    /// An error with the usual code of its kind. For adapters and tools over
+    /// this crate; its message follows the rules in the module's head.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            code: kind.default_code(),
+            message: message.into(),
+            source: None,
+            duplicate: None,
+            bulk: None,
+        }))
+    }
+
+    pub(crate) fn with_code(mut self, code: i32) -> Self {
+        self.0.code = Some(code);
+        self
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same error with `place` before its message.
+    pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
+        self
+    }
+
+    pub(crate) fn bad_value(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::BadValue, message)
+    }
+
+    /// What sort of error it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// MongoDB's code for it, where it has one.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.0.code
+    }
+
+    /// What happened, without the source.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Whether the same operation, tried again, may succeed.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Conflict)
+    }
+
+    /// Whether stored bytes are not what was written.
+    #[must_use]
+    pub fn is_corruption(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Corruption)
+    }
+
+    /// The key that was there already, of a [`ErrorKind::DuplicateKey`].
+    #[must_use]
+    pub fn duplicate_key(&self) -> Option<&DuplicateKey> {
+        self.0.duplicate.as_ref()
+    }
+
+    /// The failed writes of a batch, of a [`ErrorKind::BulkWrite`].
+    #[must_use]
+    pub fn write_errors(&self) -> &[WriteError] {
+        self.0.bulk.as_ref().map_or(&[], |(_, errors)| errors)
+    }
+
+    /// How many writes of a batch succeeded, of a [`ErrorKind::BulkWrite`].
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.0.bulk.as_ref().map_or(0, |(written, _)| *written)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.0.kind).field("code", &self.0.code);
+        debug.field("message", &self.0.message);
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        debug.finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<crate::values::InvalidDocument> for Error {
+    fn from(error: crate::values::InvalidDocument) -> Self {
+        use crate::values::Reason;
+        let (kind, code) = match error.reason {
+            Reason::TooLarge => (ErrorKind::TooLarge, 10334),
+            Reason::TooDeep => (ErrorKind::TooLarge, 15),
+            _ => (ErrorKind::InvalidDocument, 22),
+        };
+        Self::new(kind, error.to_string()).with_code(code)
+    }
+}
+
+impl From<bson::error::Error> for Error {
+    fn from(error: bson::error::Error) -> Self {
+        Self::new(ErrorKind::InvalidDocument, format!("invalid document: {error}"))
+            .with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

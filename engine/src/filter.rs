@@ -1,0 +1,97 @@
+//! Filters: MongoDB's query language over raw bytes.
+//!
+//! A filter document is [parsed](Filter::parse) once into an expression tree;
+//! [`matches`](Filter::matches) walks a document's bytes in place and decodes
+//! nothing. The meaning is that of MongoDB 8.2, to the letter:
+//!
+//! * a step of a dotted path into an array looks into each of its documents,
+//!   and a step of digits also at that position;
+//! * a comparison of a path is true if any value that the path reaches
+//!   satisfies it; `$ne`, `$nin`, `$not` and `$nor` negate the whole of that;
+//! * comparisons see only values of the operand's class (`{ $gt: 5 }` never
+//!   matches text), but for MinKey and MaxKey, which compare with all;
+//! * null equals null and missing.
+//!
+//! Operators: `$eq $ne $gt $gte $lt $lte $in $nin $exists $type $size $all
+//! $elemMatch $not` on paths, `$and $or $nor` over filters, `$comment`,
+//! `$alwaysTrue`, `$alwaysFalse`. Any other is refused by name.
+//!
+//! Reading order: `path` (where values are found), `ast` (what is asked),
+//! `parse`, `matcher`, `bounds` (what the tree of the `_id` can answer).
+
+mod ast;
+mod bounds;
+mod matcher;
+mod parse;
+mod path;
+
+pub(crate) use bounds::IdBounds;
+
+use bson::RawDocument;
+
+use crate::error::Result;
+use crate::values::validate_document;
+
+/// A filter, ready to be matched against documents.
+///
+/// ```
+/// use bson::rawdoc;
+/// use collection_store::filter::Filter;
+///
+/// let filter = Filter::parse(&rawdoc! { "tags": "new", "price": { "$lt": 10 } })?;
+/// assert!(filter.matches(&rawdoc! { "tags": ["old", "new"], "price": 9.5 }));
+/// assert!(!filter.matches(&rawdoc! { "tags": "new", "price": "9.5" }));
+/// # Ok::<(), collection_store::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Filter {
+    root: ast::Expression,
+}
+
+impl Filter {
+    /// The filter that every document matches.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { root: ast::Expression::Always(true) }
+    }
+
+    /// Compiles a filter document.
+    ///
+    /// # Errors
+    /// The document is not valid BSON, or an operator is unknown or has an
+    /// operand that makes no sense; the message names operator and path.
+    pub fn parse(filter: &RawDocument) -> Result<Self> {
+        validate_document(filter.as_bytes())?;
+        Ok(Self { root: parse::document(filter.as_bytes())? })
+    }
+
+    /// Whether `document` matches.
+    ///
+    /// Its bytes should have passed
+    /// [`validate_document`]; over others the answer
+    /// means nothing, but nothing worse happens.
+    #[must_use]
+    pub fn matches(&self, document: &RawDocument) -> bool {
+        self.matches_bytes(document.as_bytes())
+    }
+
+    /// [`matches`](Self::matches), over the bytes of a document.
+    #[must_use]
+    pub(crate) fn matches_bytes(&self, document: &[u8]) -> bool {
+        matcher::matches(&self.root, document)
+    }
+
+    /// Whether every document matches.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        matches!(self.root, ast::Expression::Always(true))
+    }
+
+    /// The values of `_id` outside of which nothing matches.
+    pub(crate) fn id_bounds(&self) -> Result<IdBounds> {
+        bounds::of(&self.root)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The walk over a document's bytes that answers an expression.
+//!
+//! Recursion follows the expression, which was parsed from a document of
+//! bounded depth; values of any bytes are compared with a bound of their own.
+
+use super::ast::{Comparison, Expression, Predicate};
+use crate::values::{Elements, Kind, OwnedValue, RawValue, compare};
+
+/// Whether the document answers the expression with yes.
+pub(super) fn matches(expression: &Expression, document: &[u8]) -> bool {
+    match expression {
+        Expression::Always(answer) => *answer,
+        Expression::And(all) => all.iter().all(|one| matches(one, document)),
+        Expression::Or(any) => any.iter().any(|one| matches(one, document)),
+        Expression::Not(inner) => !matches(inner, document),
+        Expression::Field { path, predicate } => {
+            path.any(document, predicate.leaf(), &mut |value| satisfies(predicate, value))
+        }
+    }
+}
+
+/// Whether one element of an array, taken alone, answers with yes.
+fn element_matches(expression: &Expression, element: RawValue<'_>) -> bool {
+    match expression {
+        Expression::Always(answer) => *answer,
+        Expression::And(all) => all.iter().all(|one| element_matches(one, element)),
+        Expression::Or(any) => any.iter().any(|one| element_matches(one, element)),
+        Expression::Not(inner) => !element_matches(inner, element),
+        Expression::Field { predicate, .. } => satisfies(predicate, Some(element)),
+    }
+}
+
+fn satisfies(predicate: &Predicate, value: Option<RawValue<'_>>) -> bool {
+    match predicate {
+        Predicate::Compare(comparison, operand) => satisfies_comparison(*comparison, operand, value),
+        Predicate::In(set) => set.contains(value),
+        Predicate::Exists => value.is_some(),
+        Predicate::Type(kinds) => value.is_some_and(|value| kinds.contains(value.kind())),
+        Predicate::Size(size) => elements_of_array(value).is_some_and(|all| all.count() == *size),
+        Predicate::ElementMatches(inner) => elements_of_array(value).is_some_and(|mut all| {
+            all.any(|element| {
+                // An array is a document, whose names are positions.
+                matches!(element.value.kind(), Kind::Document | Kind::Array)
+                    && matches(inner, element.value.bytes())
+            })
+        }),
+        Predicate::ElementSatisfies(inner) => elements_of_array(value)
+            .is_some_and(|mut all| all.any(|element| element_matches(inner, element.value))),
+    }
+}
+
+fn elements_of_array(value: Option<RawValue<'_>>) -> Option<Elements<'_>> {
+    value.filter(|value| value.kind() == Kind::Array).map(|value| Elements::new(value.bytes()))
+}
+
+fn satisfies_comparison(
+    comparison: Comparison,
+    operand: &OwnedValue,
+    value: Option<RawValue<'_>>,
+) -> bool {
+    let operand = operand.as_raw();
+    let same_class = value.filter(|value| value.kind().class() == operand.kind().class());
+    let Some(value) = same_class else {
+        return match operand.kind() {
+            // Missing equals null.
+            Kind::Null => value.is_none() && comparison.accepts(std::cmp::Ordering::Equal),
+            // These two compare with all classes, and with missing.
+            Kind::MinKey => {
+                matches!(comparison, Comparison::Greater | Comparison::GreaterOrEqual)
+            }
+            Kind::MaxKey => matches!(comparison, Comparison::Less | Comparison::LessOrEqual),
+            _ => false,
+        };
+    };
+    // NaN equals NaN and is neither above nor below any number.
+    if value.is_nan() || operand.is_nan() {
+        return value.is_nan()
+            && operand.is_nan()
+            && comparison.accepts(std::cmp::Ordering::Equal);
+    }
+    comparison.accepts(compare(value, operand))
+}

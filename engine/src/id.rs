@@ -1,0 +1,116 @@
+//! The rules of `_id`.
+//!
+//! ## Invariants
+//! A document that is stored has exactly one `_id`, as its first field; it is
+//! no array, regular expression or undefined, and holds no field whose name
+//! starts with `$`.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::key;
+use crate::values::{Elements, Kind, MAX_DOCUMENT_LEN, RawValue};
+
+/// A document as it is stored, and its key.
+#[derive(Debug)]
+pub(crate) struct Identified<'a> {
+    /// Its bytes, the `_id` in front.
+    pub(crate) document: Cow<'a, [u8]>,
+    /// The encoded `_id`.
+    pub(crate) key: Vec<u8>,
+}
+
+impl Identified<'_> {
+    /// The `_id` of the document.
+    pub(crate) fn id(&self) -> Option<RawValue<'_>> {
+        id_of(&self.document)
+    }
+}
+
+/// The `_id` of a stored document.
+pub(crate) fn id_of(document: &[u8]) -> Option<RawValue<'_>> {
+    Elements::new(document).find_name(b"_id")
+}
+
+/// Brings a valid document into the form in which it is stored; `generate`
+/// gives an `_id` to one that has none.
+pub(crate) fn identify(
+    document: &[u8],
+    generate: impl FnOnce() -> bson::oid::ObjectId,
+) -> Result<Identified<'_>> {
+    let mut ids = Elements::new(document).enumerate().filter(|(_, field)| field.name == b"_id");
+    let first = ids.next();
+    if ids.next().is_some() {
+        return Err(Error::bad_value("can't have multiple _id fields"));
+    }
+    let document = match first {
+        Some((position, field)) => {
+            check(field.value)?;
+            if position == 0 { Cow::Borrowed(document) } else { Cow::Owned(with_id_first(document)) }
+        }
+        None => Cow::Owned(with_generated(document, generate())?),
+    };
+    let id = id_of(&document).ok_or_else(|| Error::new(ErrorKind::Internal, "_id was lost"))?;
+    let key = key::encode(id)?;
+    Ok(Identified { document, key })
+}
+
+/// Whether a value may be an `_id`.
+pub(crate) fn check(id: RawValue<'_>) -> Result<()> {
+    if matches!(id.kind(), Kind::Array | Kind::Regex | Kind::Undefined) {
+        let message = format!("the '_id' value cannot be of type {}", id.kind().name());
+        return Err(Error::new(ErrorKind::InvalidId, message));
+    }
+    check_names(id)
+}
+
+/// MongoDB refuses `$` names anywhere inside an `_id`. Recursion is bounded:
+/// the value has passed validation.
+fn check_names(value: RawValue<'_>) -> Result<()> {
+    for element in value.elements().into_iter().flatten() {
+        if value.kind() == Kind::Document && element.name.starts_with(b"$") {
+            let name = String::from_utf8_lossy(element.name);
+            let message = format!("_id fields may not contain '$'-prefixed fields, found '{name}'");
+            return Err(Error::new(ErrorKind::InvalidId, message).with_code(52));
+        }
+        check_names(element.value)?;
+    }
+    Ok(())
+}
+
+/// The same document with the `_id` moved to the front.
+fn with_id_first(document: &[u8]) -> Vec<u8> {
+    let mut moved = Vec::with_capacity(document.len());
+    moved.extend_from_slice(&document[..4]);
+    let is_id = |name: &[u8]| name == b"_id";
+    for wanted in [true, false] {
+        for field in Elements::new(document).filter(|field| is_id(field.name) == wanted) {
+            moved.push(field.value.kind() as u8);
+            moved.extend_from_slice(field.name);
+            moved.push(0);
+            moved.extend_from_slice(field.value.bytes());
+        }
+    }
+    moved.push(0);
+    moved
+}
+
+/// The same document with an `_id` added in front.
+fn with_generated(document: &[u8], id: bson::oid::ObjectId) -> Result<Vec<u8>> {
+    let mut field = vec![Kind::ObjectId as u8];
+    field.extend_from_slice(b"_id\0");
+    field.extend_from_slice(&id.bytes());
+    let len = document.len() + field.len();
+    if len > MAX_DOCUMENT_LEN {
+        let message = format!("document with its _id has {len} bytes, the limit is {MAX_DOCUMENT_LEN}");
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    let mut with = Vec::with_capacity(len);
+    with.extend_from_slice(&i32::try_from(len).unwrap_or(i32::MAX).to_le_bytes());
+    with.extend_from_slice(&field);
+    with.extend_from_slice(document.get(4..).unwrap_or(&[0]));
+    Ok(with)
+}
+
+#[cfg(test)]
+mod tests;

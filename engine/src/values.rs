@@ -1,0 +1,26 @@
+//! BSON values in place: validation, scanning, comparison.
+//!
+//! Untrusted bytes pass [`validate_document`] once; everything after it reads
+//! them where they lie ([`Elements`], [`RawValue`]) and decodes single values
+//! on demand. [`compare`] is the order of the whole system: filters, sorting
+//! and [keys](crate::key) agree with it.
+//!
+//! What is *not* here: any I/O, any document model of its own; at the edges
+//! the crate `bson` speaks to users.
+
+mod bits;
+mod compare;
+mod decimal;
+mod kind;
+mod number;
+mod owned;
+mod scan;
+mod validate;
+
+pub use compare::{compare, compare_documents};
+pub use decimal::Decimal;
+pub use kind::{Class, Kind};
+pub use number::{Magnitude, Number, Tail};
+pub use owned::OwnedValue;
+pub use scan::{Element, Elements, RawValue};
+pub use validate::{InvalidDocument, MAX_DEPTH, MAX_DOCUMENT_LEN, Reason, validate_document};

@@ -1,0 +1,106 @@
+//! Decimal128: IEEE 754-2008, binary integer encoding.
+
+use std::cmp::Ordering;
+
+/// A decoded decimal128.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decimal {
+    /// Not a number, quiet or signalling.
+    Nan,
+    /// Plus or minus infinity.
+    Infinite {
+        /// Minus.
+        negative: bool,
+    },
+    /// `coefficient * 10^exponent`, with its sign; the coefficient has at most
+    /// 34 digits, the exponent lies from -6176 to 6111.
+    Finite {
+        /// Below zero, or a negative zero.
+        negative: bool,
+        /// The digits as a whole number.
+        coefficient: u128,
+        /// The power of ten.
+        exponent: i32,
+    },
+}
+
+impl Decimal {
+    const BIAS: i32 = 6176;
+    const COEFFICIENT_END: u128 = 10_u128.pow(34);
+
+    /// Decodes the bytes of a BSON value. A coefficient out of range is zero,
+    /// as the standard has it.
+    #[must_use]
+    pub fn from_le_bytes(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_le_bytes(bytes);
+        let negative = bits >> 127 == 1;
+        let combination = (bits >> 122) & 0x1F;
+        match combination {
+            0x1F => return Self::Nan,
+            0x1E => return Self::Infinite { negative },
+            _ => {}
+        }
+        // With both upper bits set the coefficient starts with 0b100 and so
+        // exceeds 34 digits: not canonical, zero, whatever its bits.
+        let (exponent_bits, coefficient) = if combination >> 3 == 0b11 {
+            ((bits >> 111) & 0x3FFF, 0)
+        } else {
+            ((bits >> 113) & 0x3FFF, bits & ((1 << 113) - 1))
+        };
+        let coefficient = if coefficient < Self::COEFFICIENT_END { coefficient } else { 0 };
+        let exponent = i32::try_from(exponent_bits).unwrap_or_default() - Self::BIAS;
+        Self::Finite { negative, coefficient, exponent }
+    }
+
+    /// Compares by value: zeroes are equal, NaN is lowest and equal to itself.
+    pub(crate) fn compare(self, other: Self) -> Ordering {
+        let rank = |value: Self| match value {
+            Self::Nan => 0,
+            Self::Infinite { negative: true } => 1,
+            Self::Finite { coefficient: 0, .. } => 3,
+            Self::Finite { negative: true, .. } => 2,
+            Self::Finite { negative: false, .. } => 4,
+            Self::Infinite { negative: false } => 5,
+        };
+        let order = rank(self).cmp(&rank(other));
+        let (
+            Self::Finite { negative, coefficient: a, exponent },
+            Self::Finite { coefficient: b, exponent: other_exponent, .. },
+        ) = (self, other)
+        else {
+            return order;
+        };
+        if order.is_ne() || a == 0 {
+            return order;
+        }
+        let magnitudes = full_precision(a, exponent).cmp(&full_precision(b, other_exponent));
+        if negative { magnitudes.reverse() } else { magnitudes }
+    }
+
+    /// A number on the same side of every int64 and double as this one, and
+    /// cheap to take apart: powers of ten that no double comes near are cut.
+    pub(crate) fn within_reach_of_doubles(self) -> Self {
+        // Coefficients have at most 34 digits: with these exponents a number
+        // is above 1E+310 or below 1E-330 still.
+        match self {
+            Self::Finite { negative, coefficient, exponent } if coefficient != 0 => {
+                Self::Finite { negative, coefficient, exponent: exponent.clamp(-365, 310) }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Exponent and coefficient of the same number with all of 34 digits; the
+/// coefficient is not zero. Pairs compare as the numbers do.
+pub(super) fn full_precision(mut coefficient: u128, mut exponent: i32) -> (i32, u128) {
+    debug_assert!(coefficient != 0);
+    while coefficient < Decimal::COEFFICIENT_END / 10 {
+        coefficient *= 10;
+        exponent -= 1;
+    }
+    (exponent, coefficient)
+}
+
+#[cfg(test)]
+mod tests;

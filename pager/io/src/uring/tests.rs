@@ -1,0 +1,107 @@
+use super::choice::{open_with, override_choice, override_direct};
+use super::*;
+use crate::AlignedBuf;
+use io_uring::IoUring;
+
+fn refused() -> io::Result<IoUring> {
+    Err(io::Error::from_raw_os_error(libc::EPERM))
+}
+
+fn open(choice: IoChoice, set_up: pool::SetUp) -> (io::Result<Arc<dyn Disk>>, tempfile::TempDir) {
+    let scratch = tempfile::tempdir().unwrap();
+    (
+        open_with(scratch.path(), false, choice, DirectIo::Auto, set_up),
+        scratch,
+    )
+}
+
+fn block() -> Arc<AlignedBuf> {
+    Arc::new(AlignedBuf::zeroed(4096))
+}
+
+#[test]
+fn where_io_uring_is_refused_system_calls_are_used_and_the_report_says_why() {
+    let (disk, _scratch) = open(IoChoice::Auto, refused);
+    let disk = disk.unwrap();
+    let file = disk.open("a", OpenMode::Create).unwrap();
+    file.start_write(block(), 0, WriteMode::Durable)
+        .wait()
+        .unwrap();
+    let report = disk.report();
+    assert_eq!(
+        (report.name, report.ring_writes, report.syscall_writes),
+        ("syscalls", 0, 1)
+    );
+    assert!(
+        report.fallbacks[0].starts_with("io_uring refused: "),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn whoever_insists_on_io_uring_gets_the_refusal() {
+    let (disk, _scratch) = open(IoChoice::Uring, refused);
+    assert_eq!(disk.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn the_report_counts_ring_writes_and_syscall_writes() {
+    for (choice, lone_by_ring) in [(IoChoice::Uring, 1), (IoChoice::Auto, 0)] {
+        let (disk, _scratch) = open(choice, ring::set_up);
+        // A kernel without io_uring has nothing to count.
+        let Ok(disk) = disk else { return };
+        if disk.report().name != "io_uring" {
+            return;
+        }
+        let file = disk.open("a", OpenMode::Create).unwrap();
+        file.start_write(block(), 0, WriteMode::Durable)
+            .wait()
+            .unwrap();
+        file.start_write(block(), 0, WriteMode::Plain)
+            .wait()
+            .unwrap();
+        file.write_durable(block(), 0).unwrap();
+        let report = disk.report();
+        assert_eq!(report.ring_writes, 1 + lone_by_ring);
+        assert_eq!(report.syscall_writes, 1 - lone_by_ring);
+    }
+}
+
+#[test]
+fn environment_variables_override_and_bad_values_are_named() {
+    assert_eq!(
+        override_choice(None, IoChoice::Uring).unwrap(),
+        IoChoice::Uring
+    );
+    assert_eq!(
+        override_choice(Some(""), IoChoice::Uring).unwrap(),
+        IoChoice::Uring
+    );
+    assert_eq!(
+        override_choice(Some("syscalls"), IoChoice::Auto).unwrap(),
+        IoChoice::Syscalls
+    );
+    assert_eq!(
+        override_choice(Some("uring"), IoChoice::Auto).unwrap(),
+        IoChoice::Uring
+    );
+    assert_eq!(
+        override_choice(Some("auto"), IoChoice::Uring).unwrap(),
+        IoChoice::Auto
+    );
+    assert_eq!(
+        override_direct(Some("off"), DirectIo::Auto).unwrap(),
+        DirectIo::Off
+    );
+    assert_eq!(
+        override_direct(Some("auto"), DirectIo::Off).unwrap(),
+        DirectIo::Auto
+    );
+    let error = override_choice(Some("aio"), IoChoice::Auto).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("CS_IO: expected auto, uring or syscalls, found \"aio\"")
+    );
+    assert!(override_direct(Some("1"), DirectIo::Auto).is_err());
+}

@@ -1,0 +1,330 @@
+//! Frames, and the table that finds the frame of a page: the pager's island of
+//! unsafe code.
+//!
+//! The table is an array of pointers indexed by page number, in buckets that
+//! double (so that it grows without moving). A reader enters an epoch and
+//! loads one pointer: no lock, no counter shared with other readers. A frame
+//! that leaves the table is freed when all epochs that could have seen it are
+//! over (crossbeam-epoch).
+//!
+//! ## Invariants
+//! * I1: a non-null pointer in the table came from `Arc::into_raw` and owns one
+//!   strong count of that frame.
+//! * I2: that count is given up only by `defer`, after the pointer has left the
+//!   table; so whoever loaded it under a guard may use it until the guard ends.
+//! * I3: the bytes of a frame never change after it was made.
+#![allow(unsafe_code, reason = "the pager's frames: see I1 to I3")]
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crossbeam_epoch::{self as epoch, Guard};
+use cs_base::{PageId, TreeId, Version};
+use cs_io::AlignedBuf;
+
+use crate::format::{PageHeader, PageRef};
+
+/// Sealed, and not on disk yet.
+const DIRTY: u8 = 0;
+/// A write of it is in flight.
+const WRITING: u8 = 1;
+/// The same as on disk.
+const CLEAN: u8 = 2;
+/// Freed before it was ever written.
+const DEAD: u8 = 3;
+
+/// A page in memory. Its bytes never change.
+pub struct Frame {
+    at: PageRef,
+    bytes: AlignedBuf,
+    state: AtomicU8,
+    referenced: AtomicBool,
+    /// Freed by some version: a checkpoint of that or a later one need not write it.
+    freed: AtomicU64,
+    resident: Arc<AtomicU64>,
+}
+
+impl Frame {
+    pub(crate) fn new(
+        at: PageRef,
+        bytes: AlignedBuf,
+        clean: bool,
+        resident: &Arc<AtomicU64>,
+    ) -> Arc<Self> {
+        resident.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Arc::new(Self {
+            at,
+            bytes,
+            state: AtomicU8::new(if clean { CLEAN } else { DIRTY }),
+            referenced: AtomicBool::new(true),
+            freed: AtomicU64::new(u64::MAX),
+            resident: Arc::clone(resident),
+        })
+    }
+
+    /// All bytes of the page, header first.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Which page, in which version.
+    #[inline]
+    #[must_use]
+    pub fn at(&self) -> PageRef {
+        self.at
+    }
+
+    /// The version in which the page was born.
+    #[inline]
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.at.version
+    }
+
+    /// The header of the page.
+    #[inline]
+    #[must_use]
+    pub fn header(&self) -> &PageHeader {
+        PageHeader::of(&self.bytes)
+    }
+
+    /// The tree that owns the page.
+    #[inline]
+    #[must_use]
+    pub fn tree(&self) -> TreeId {
+        TreeId(self.header().tree.get())
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    pub(crate) fn begin_write(&self) -> bool {
+        self.change(DIRTY, WRITING)
+    }
+
+    pub(crate) fn end_write(&self) {
+        let was_writing = self.change(WRITING, CLEAN);
+        debug_assert!(was_writing, "only a frame that is being written becomes clean");
+    }
+
+    /// The page is free before it was written; false if a write of it goes on.
+    pub(crate) fn discard(&self) -> bool {
+        self.change(DIRTY, DEAD) || self.state.load(Ordering::Acquire) != WRITING
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.state.load(Ordering::Acquire) == CLEAN
+    }
+
+    pub(crate) fn set_freed(&self, version: Version) {
+        self.freed.store(version.0, Ordering::Release);
+    }
+
+    pub(crate) fn is_freed(&self) -> bool {
+        self.freed.load(Ordering::Acquire) != u64::MAX
+    }
+
+    /// Whether `version` no longer reaches this page.
+    pub(crate) fn freed_before_end_of(&self, version: Version) -> bool {
+        self.freed.load(Ordering::Acquire) <= version.0
+    }
+
+    /// Remembers a use; writes only when it changes something, so that readers
+    /// do not fight over the cache line.
+    #[inline]
+    fn touch(&self) {
+        if !self.referenced.load(Ordering::Relaxed) {
+            self.referenced.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was used since the last call.
+    pub(crate) fn take_referenced(&self) -> bool {
+        self.referenced.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.resident.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} v{})", self.at.page, self.at.version)
+    }
+}
+
+/// As long as it lives, frames found under it stay in memory. Cheap; not to be
+/// kept across waits.
+pub struct ReadGuard(Guard);
+
+impl ReadGuard {
+    /// Enters an epoch.
+    #[inline]
+    #[must_use]
+    pub fn enter() -> Self {
+        Self(epoch::pin())
+    }
+}
+
+impl fmt::Debug for ReadGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadGuard")
+    }
+}
+
+/// Pages in the first bucket; each further bucket doubles.
+const FIRST_BUCKET: u64 = 1024;
+/// Enough for 2^42 pages.
+const BUCKETS: usize = 32;
+
+type Bucket = Box<[AtomicPtr<Frame>]>;
+
+/// Page number to frame.
+pub(crate) struct PageTable {
+    buckets: [OnceLock<Bucket>; BUCKETS],
+}
+
+fn place(page: PageId) -> Option<(usize, usize)> {
+    let shifted = page.0.checked_add(FIRST_BUCKET)?;
+    let bucket = (shifted.ilog2() - FIRST_BUCKET.ilog2()) as usize;
+    let offset = shifted - (FIRST_BUCKET << bucket);
+    (bucket < BUCKETS).then_some((bucket, offset as usize))
+}
+
+impl PageTable {
+    pub(crate) fn new() -> Self {
+        Self { buckets: [const { OnceLock::new() }; BUCKETS] }
+    }
+
+    #[inline]
+    fn slot(&self, page: PageId) -> Option<&AtomicPtr<Frame>> {
+        let (bucket, offset) = place(page)?;
+        self.buckets[bucket].get()?.get(offset)
+    }
+
+    fn slot_or_grow(&self, page: PageId) -> &AtomicPtr<Frame> {
+        let (bucket, offset) = place(page).expect("page numbers are checked against the file size");
+        let slots = self.buckets[bucket].get_or_init(|| {
+            (0..FIRST_BUCKET << bucket).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect()
+        });
+        &slots[offset]
+    }
+
+    /// The frame of a page, if it is in memory.
+    #[inline]
+    pub(crate) fn get<'g>(&self, page: PageId, guard: &'g ReadGuard) -> Option<&'g Frame> {
+        let frame = self.get_untouched(page, guard)?;
+        frame.touch();
+        Some(frame)
+    }
+
+    /// The same, without counting as a use.
+    #[inline]
+    pub(crate) fn get_untouched<'g>(
+        &self,
+        page: PageId,
+        _guard: &'g ReadGuard,
+    ) -> Option<&'g Frame> {
+        let frame = self.slot(page)?.load(Ordering::Acquire);
+        // SAFETY: I1 makes a non-null pointer valid, I2 keeps it so under the guard.
+        unsafe { frame.as_ref() }
+    }
+
+    /// The same, with a reference count of its own.
+    pub(crate) fn pin(&self, page: PageId, guard: &ReadGuard) -> Option<Arc<Frame>> {
+        let frame: *const Frame = self.get(page, guard)?;
+        // SAFETY: the pointer came from `Arc::into_raw` (I1) and the table's
+        // count cannot end before the guard does (I2), so there is at least one.
+        unsafe {
+            Arc::increment_strong_count(frame);
+            Some(Arc::from_raw(frame))
+        }
+    }
+
+    /// Puts a frame in if there is none; else gives back the one that is there.
+    pub(crate) fn insert(&self, frame: Arc<Frame>, guard: &ReadGuard) -> Result<(), Arc<Frame>> {
+        let page = frame.at.page;
+        let raw = Arc::into_raw(frame).cast_mut();
+        let slot = self.slot_or_grow(page);
+        let done =
+            slot.compare_exchange(std::ptr::null_mut(), raw, Ordering::AcqRel, Ordering::Acquire);
+        if done.is_ok() {
+            return Ok(());
+        }
+        // SAFETY: `raw` came from `into_raw` just above and was not stored.
+        let mine = unsafe { Arc::from_raw(raw) };
+        Err(self.pin(page, guard).unwrap_or(mine))
+    }
+
+    /// Takes the frame of a page out.
+    pub(crate) fn remove(&self, page: PageId, guard: &ReadGuard) {
+        if let Some(slot) = self.slot(page) {
+            let old = slot.swap(std::ptr::null_mut(), Ordering::AcqRel);
+            Self::defer(old, guard);
+        }
+    }
+
+    /// Takes the frame out if nobody but the table holds it. False if somebody does.
+    pub(crate) fn evict(&self, page: PageId, guard: &ReadGuard) -> bool {
+        let Some(slot) = self.slot(page) else { return true };
+        let old = slot.load(Ordering::Acquire);
+        // SAFETY: I1 and I2, as in `get`.
+        let Some(frame) = (unsafe { old.as_ref() }) else { return true };
+        // SAFETY: the pointer is an `Arc`'s (I1); `ManuallyDrop` leaves the count alone.
+        let holders = {
+            let arc = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(old.cast_const()) });
+            Arc::strong_count(&arc)
+        };
+        if holders > 1 || !frame.is_clean() {
+            return false;
+        }
+        let taken = slot.compare_exchange(
+            old,
+            std::ptr::null_mut(),
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if taken.is_ok() {
+            Self::defer(old, guard);
+        }
+        true
+    }
+
+    fn defer(old: *mut Frame, guard: &ReadGuard) {
+        if old.is_null() {
+            return;
+        }
+        // SAFETY: the pointer has left the table, so this is the one place that
+        // gives up its count (I2); a frame may be dropped on any thread.
+        unsafe {
+            guard.0.defer_unchecked(move || drop(Arc::from_raw(old.cast_const())));
+        }
+    }
+}
+
+impl Drop for PageTable {
+    fn drop(&mut self) {
+        for bucket in &mut self.buckets {
+            for slot in bucket.get_mut().into_iter().flatten() {
+                let frame = *slot.get_mut();
+                if !frame.is_null() {
+                    // SAFETY: I1; nobody can load it any more, as `self` is going.
+                    drop(unsafe { Arc::from_raw(frame.cast_const()) });
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PageTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PageTable")
+    }
+}

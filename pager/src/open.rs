@@ -1,0 +1,246 @@
+//! Making and opening a data file.
+//!
+//! ## Invariants
+//! * A file is built under a temporary name and appears whole or not at all.
+//! * Nothing is written before the file was found to be ours and sound.
+//! * Every number from the file is checked before it is used.
+
+use std::io;
+use std::sync::Arc;
+
+use cs_base::{BLOCK_SIZE, FileId, PageId, Version};
+use cs_io::{Disk, File, OpenMode, is_no_space};
+
+use crate::checkpoint::Metas;
+use crate::format::{
+    DATA_FILE, DATA_FILE_NEW, META_BYTES, META_OFFSETS, Membership, Meta, PAGE_HEADER, PageHeader,
+    PageKind, PageRef, RootRecord, first_page, valid_page_size,
+};
+use crate::map::AllocationMap;
+use crate::pool::{Pager, VerifyPage};
+use crate::shadow::Shadow;
+use crate::{PagerError, Result};
+
+/// Room that a new file is given, in bytes: the metas and a handful of pages.
+const INITIAL_BYTES: u64 = 128 * 1024;
+
+/// How to open a data file.
+#[derive(Clone, Copy, Debug)]
+pub struct PagerOptions {
+    /// Memory for pages, in bytes. At least [`MIN_FRAMES`](Self::MIN_FRAMES) pages are allowed.
+    pub cache_bytes: u64,
+    /// Called once for each page that enters memory.
+    pub verify: VerifyPage,
+}
+
+impl PagerOptions {
+    /// Pages that fit into any budget: a few paths from root to leaf.
+    pub const MIN_FRAMES: u64 = 16;
+}
+
+/// A data file that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its pages.
+    pub pager: Pager,
+    /// The version after the newest meta's, to be written.
+    pub shadow: Shadow,
+    /// The metas found.
+    pub metas: Metas,
+}
+
+/// Whether the directory has a data file.
+///
+/// # Errors
+/// It could not be listed.
+pub fn exists(disk: &dyn Disk) -> Result<bool> {
+    let names = disk.list().map_err(PagerError::io("listing the directory"))?;
+    Ok(names.iter().any(|name| name == DATA_FILE))
+}
+
+/// Makes an empty data file. When it returns, the file is durable.
+///
+/// # Errors
+/// [`PagerError::NoSpace`], or what the system said; nothing is left under the final name.
+pub fn create(disk: &dyn Disk, file_id: FileId, page_size: u32) -> Result<()> {
+    if !valid_page_size(page_size) {
+        return Err(PagerError::Unusable(format!(
+            "page size: expected a power of two from 4096 to 65536, found {page_size}"
+        )));
+    }
+    build(disk, file_id, page_size).map_err(|source| {
+        if is_no_space(&source) {
+            PagerError::NoSpace { pages: INITIAL_BYTES / u64::from(page_size) }
+        } else {
+            PagerError::Io { doing: "making the file".into(), source }
+        }
+    })
+}
+
+fn build(disk: &dyn Disk, file_id: FileId, page_size: u32) -> io::Result<()> {
+    if disk.list()?.iter().any(|name| name == DATA_FILE_NEW) {
+        disk.remove(DATA_FILE_NEW)?;
+    }
+    let file = disk.open(DATA_FILE_NEW, OpenMode::Create)?;
+    file.allocate(0, INITIAL_BYTES.max(META_BYTES))?;
+    let mut root = RootRecord::empty();
+    root.page_count = first_page(page_size).0;
+    for (sequence, offset) in (1..).zip(META_OFFSETS) {
+        let membership = Membership::default();
+        let meta = Meta { file: file_id, page_size, sequence, membership, root };
+        file.write_at(&meta.encode(), offset)?;
+    }
+    file.sync()?;
+    disk.rename(DATA_FILE_NEW, DATA_FILE)?;
+    disk.sync_directory()
+}
+
+/// Reads both metas of a data file, valid or not: slot, and the meta or what is wrong.
+///
+/// # Errors
+/// The file could not be read.
+pub fn read_metas(file: &dyn File) -> Result<[Result<Meta, String>; 2]> {
+    let mut metas = [Err(String::new()), Err(String::new())];
+    for (meta, offset) in metas.iter_mut().zip(META_OFFSETS) {
+        let mut block = [0; BLOCK_SIZE];
+        let read = file.read_at(&mut block, offset).map_err(PagerError::io("reading a meta"))?;
+        *meta = if read < BLOCK_SIZE {
+            Err(format!("the file ends inside the meta at byte {offset}"))
+        } else {
+            Meta::decode(&block)
+        };
+    }
+    Ok(metas)
+}
+
+/// Opens the data file at its newest valid meta.
+///
+/// # Errors
+/// [`PagerError::Unusable`] if no meta is valid or they contradict each other
+/// or the file; [`PagerError::Corrupt`] if the allocation map is damaged.
+pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Opened> {
+    let file = disk.open(DATA_FILE, mode).map_err(PagerError::io("opening it"))?;
+    let (slots, page_size) = choose_metas(read_metas(&*file)?)?;
+    let metas = Metas::new(slots);
+    let newest = *metas.newest();
+    let bytes = file.len().map_err(PagerError::io("asking for its size"))?;
+    let capacity = bytes / u64::from(page_size);
+    let root = &newest.root;
+    if root.page_count > capacity || root.page_count < first_page(page_size).0 {
+        return Err(PagerError::Unusable(format!(
+            "the newest meta tells of {} pages of {page_size} bytes, the file has {bytes} bytes",
+            root.page_count
+        )));
+    }
+    let budget = options.cache_bytes.max(PagerOptions::MIN_FRAMES * u64::from(page_size));
+    let pager = Pager::new(file, newest.file, page_size, budget, options.verify);
+    let map = load_map(&pager, root)?;
+    // If the older state cannot be read, nobody could go back to it either.
+    let older = metas.older().map(|meta| &meta.root).and_then(|root| {
+        load_map(&pager, root).ok().map(|map| (root.version, map))
+    });
+    pager.pin_version(root.version);
+    if let Some(older) = metas.older() {
+        pager.pin_version(older.root.version);
+    }
+    pager.set_visible(root.version);
+    let shadow = Shadow::new(root, map, older, page_size, capacity);
+    Ok(Opened { pager, shadow, metas })
+}
+
+fn choose_metas(found: [Result<Meta, String>; 2]) -> Result<([Option<Meta>; 2], u32)> {
+    if let [Ok(a), Ok(b)] = &found
+        && (a.file != b.file || a.page_size != b.page_size || a.sequence == b.sequence)
+    {
+        return Err(PagerError::Unusable(format!(
+            "its two metas contradict each other: file ids {} and {}, page sizes {} and {}, sequences {} and {}",
+            a.file, b.file, a.page_size, b.page_size, a.sequence, b.sequence
+        )));
+    }
+    match found {
+        [Err(a), Err(b)] => {
+            Err(PagerError::Unusable(format!("neither meta is valid: first, {a}; second, {b}")))
+        }
+        [a, b] => {
+            let slots = [a.ok(), b.ok()];
+            let page_size = slots.iter().flatten().map(|meta| meta.page_size).next();
+            Ok((slots, page_size.unwrap_or_default()))
+        }
+    }
+}
+
+/// Reads the allocation map of a state.
+///
+/// # Errors
+/// A page of it is damaged, or what it says contradicts the root.
+pub(crate) fn load_map(pager: &Pager, root: &RootRecord) -> Result<AllocationMap> {
+    let mut map = AllocationMap::new(pager.page_size as u32);
+    if root.allocation.is_none() {
+        return Ok(map);
+    }
+    let shape = map.shape(root.page_count);
+    let top = root.allocation.page;
+    if usize::from(root.allocation_levels) != shape.len() {
+        let found = root.allocation_levels;
+        return Err(PagerError::corrupt(top, "levels of the allocation map", shape.len(), found));
+    }
+    map.reshape(&shape);
+    map.set_at(shape.len() - 1, 0, root.allocation);
+    for level in (0..shape.len()).rev() {
+        for position in 0..shape[level] {
+            let at = map.at(level, position);
+            let page = read_map_page(pager, root, at, level)?;
+            let body = &page[PAGE_HEADER..];
+            if level == 0 {
+                map.read_bits(position, body);
+            } else {
+                let children = map.read_index(body);
+                let room = children.len();
+                for (offset, child) in children.into_iter().enumerate() {
+                    let below = position * room + offset;
+                    if below < shape[level - 1] {
+                        map.set_at(level - 1, below, child);
+                    }
+                }
+            }
+        }
+    }
+    if map.reaches_beyond(root.page_count) {
+        let found = "a bit beyond it";
+        return Err(PagerError::corrupt(top, "pages in the map", root.page_count, found));
+    }
+    Ok(map)
+}
+
+fn read_map_page(
+    pager: &Pager,
+    root: &RootRecord,
+    at: PageRef,
+    level: usize,
+) -> Result<cs_io::AlignedBuf> {
+    check_inside(root, at.page, at.version)?;
+    let bytes = pager.read_page(at)?;
+    let kind = if level == 0 { PageKind::AllocationMap } else { PageKind::AllocationIndex };
+    let header = PageHeader::of(&bytes);
+    if header.kind != kind as u8 || usize::from(header.level) != level {
+        return Err(PagerError::corrupt(at.page, "kind", format!("{kind:?}"), header.kind));
+    }
+    Ok(bytes)
+}
+
+fn check_inside(root: &RootRecord, page: PageId, version: Version) -> Result<()> {
+    if page.0 == 0 || page.0 >= root.page_count || version > root.version {
+        let found = format!("page {page} of version {version}");
+        let expected = format!("one below {} and {}", root.page_count, root.version);
+        return Err(PagerError::corrupt(page, "pointer of the allocation map", expected, found));
+    }
+    Ok(())
+}
+
+/// A handle on the file for tools that look at pages one by one.
+///
+/// # Errors
+/// It could not be opened.
+pub fn open_file(disk: &dyn Disk) -> Result<Arc<dyn File>> {
+    disk.open(DATA_FILE, OpenMode::ReadOnly).map_err(PagerError::io("opening it"))
+}

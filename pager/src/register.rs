@@ -1,0 +1,96 @@
+//! The one register of pinned versions: live snapshots, backups, the
+//! checkpoint that is being written, and both metas on disk.
+//!
+//! ## Invariants
+//! * A page born at b and freed at f is handed out again only when no pinned v
+//!   has b ≤ v < f, and f is not after the visible version: every version from
+//!   the visible one on may still be asked for.
+//! * The visible version only grows.
+
+use std::collections::BTreeMap;
+
+use cs_base::Version;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(crate) struct Register {
+    pins: BTreeMap<Version, u64>,
+    /// Versions whose last pin went since the allocator last asked.
+    unpinned: Vec<Version>,
+    visible: Version,
+}
+
+impl Register {
+    pub(crate) fn pin(&mut self, version: Version) {
+        *self.pins.entry(version).or_insert(0) += 1;
+    }
+
+    pub(crate) fn unpin(&mut self, version: Version) {
+        if let Some(count) = self.pins.get_mut(&version) {
+            *count -= 1;
+            if *count == 0 {
+                self.pins.remove(&version);
+                self.unpinned.push(version);
+            }
+        }
+    }
+
+    pub(crate) fn set_visible(&mut self, version: Version) {
+        debug_assert!(version >= self.visible, "the visible version only grows");
+        self.visible = version;
+    }
+
+    pub(crate) fn visible(&self) -> Version {
+        self.visible
+    }
+
+    /// The pinned version that keeps a page born at `born` and freed at
+    /// `freed`, if there is one.
+    pub(crate) fn keeper(&self, born: Version, freed: Version) -> Option<Version> {
+        let (&version, _) = self.pins.range(..freed).next_back()?;
+        (version >= born).then_some(version)
+    }
+
+    pub(crate) fn take_unpinned(&mut self) -> Vec<Version> {
+        std::mem::take(&mut self.unpinned)
+    }
+
+    pub(crate) fn has_unpinned(&self) -> bool {
+        !self.unpinned.is_empty()
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Version> {
+        self.pins.keys().next().copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.pins.values().map(|&count| count as usize).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_kept_by_a_pin_within_its_life_and_by_no_other() {
+        let mut register = Register::default();
+        register.pin(Version(5));
+        assert_eq!(register.keeper(Version(3), Version(6)), Some(Version(5)));
+        assert_eq!(register.keeper(Version(5), Version(6)), Some(Version(5)));
+        assert_eq!(register.keeper(Version(6), Version(9)), None, "born after the pin");
+        assert_eq!(register.keeper(Version(2), Version(5)), None, "freed by the pinned version");
+    }
+
+    #[test]
+    fn a_version_is_released_when_its_last_pin_goes() {
+        let mut register = Register::default();
+        register.pin(Version(5));
+        register.pin(Version(5));
+        register.unpin(Version(5));
+        assert!(!register.has_unpinned());
+        register.unpin(Version(5));
+        assert_eq!(register.take_unpinned(), vec![Version(5)]);
+        assert_eq!(register.keeper(Version(1), Version(9)), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! What the system says about itself and about us. Linux only: the rest of the
+//! world has no `/proc`, and gets `None`.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The most memory this process ever had resident, in bytes.
+pub(crate) fn peak_rss_bytes() -> Option<u64> {
+    peak_rss_in(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// `VmHWM` in the text of `/proc/self/status`, in bytes.
+fn peak_rss_in(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+/// Release of the running kernel.
+pub(crate) fn kernel() -> Option<String> {
+    Some(
+        fs::read_to_string("/proc/sys/kernel/osrelease")
+            .ok()?
+            .trim()
+            .to_owned(),
+    )
+}
+
+/// Kind of the file system that `directory` lies on, such as `ext4` or `tmpfs`.
+pub(crate) fn file_system(directory: &Path) -> Option<String> {
+    let directory = directory.canonicalize().ok()?;
+    file_system_in(
+        &fs::read_to_string("/proc/self/mountinfo").ok()?,
+        &directory,
+    )
+}
+
+/// The kind of the last mounted among the longest mount points that hold
+/// `directory`: a later mount hides an earlier one at the same place.
+fn file_system_in(mountinfo: &str, directory: &Path) -> Option<String> {
+    let mut best: Option<(usize, &str)> = None;
+    for line in mountinfo.lines() {
+        // "… … … … MOUNT-POINT options… - KIND source …"
+        let (place, kind) = line.split_once(" - ")?;
+        let (Some(point), Some(kind)) = (place.split(' ').nth(4), kind.split(' ').next()) else {
+            continue;
+        };
+        // Blanks in names are written as octal escapes.
+        let point = point.replace("\\040", " ");
+        if directory.starts_with(&point) && best.is_none_or(|(len, _)| len <= point.len()) {
+            best = Some((point.len(), kind));
+        }
+    }
+    best.map(|(_, kind)| kind.to_owned())
+}
+
+/// Sum of the sizes of all files below `directory`, in bytes.
+pub(crate) fn directory_bytes(directory: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        sum += if metadata.is_dir() {
+            directory_bytes(&entry.path())?
+        } else {
+            metadata.len()
+        };
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests;

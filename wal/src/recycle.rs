@@ -1,0 +1,121 @@
+//! Background work on files: preparing the next segment, giving old ones back.
+//!
+//! Invariants
+//! * Nothing at or above the durable LSN, the given LSN or a pin goes away,
+//!   and never the active segment.
+//! * Files are made, renamed and removed outside the appender's lock.
+
+use cs_base::Lsn;
+
+use crate::append::Closed;
+use crate::error::{Context, Result};
+use crate::log::Log;
+use crate::names::spare_name;
+use crate::segment::{SegmentInfo, SegmentState, Spare, make_spare};
+
+impl Log {
+    /// Gives back every segment that lies wholly below `lsn`, the pins and
+    /// the durable LSN: as a spare, or removed. Durable when it returns.
+    ///
+    /// # Errors
+    /// An I/O error, after which the log is poisoned.
+    pub fn recycle_below(&self, lsn: Lsn) -> Result<()> {
+        self.check()?;
+        let _one = self.maintenance.lock();
+        let pinned = self.pins.lock().enforce(self.appended_lsn());
+        let limit = lsn.min(pinned).min(self.durable_lsn());
+        let mut old = Vec::new();
+        {
+            let mut appender = self.appender.lock();
+            while appender.closed.front().is_some_and(|closed| closed.end <= limit) {
+                old.extend(appender.closed.pop_front());
+            }
+        }
+        if old.is_empty() {
+            return Ok(());
+        }
+        let spares = self.give_back(&old).inspect_err(|error| self.poison(&error.to_string()))?;
+        self.appender.lock().spares.extend(spares);
+        Ok(())
+    }
+
+    /// Renames what is worth keeping, removes the rest, and makes both durable.
+    fn give_back(&self, old: &[Closed]) -> Result<Vec<Spare>> {
+        let mut kept = self.appender.lock().spares.len();
+        let mut spares = Vec::new();
+        // The newest first: they are the largest.
+        for closed in old.iter().rev() {
+            let (name, capacity) = (closed.segment.name(), closed.segment.header.capacity);
+            if kept < self.options.spare_segments && capacity <= self.options.segment_bytes_max {
+                let spare = spare_name(self.next_file());
+                self.disk.rename(&name, &spare).context(|| format!("rename {name} to {spare}"))?;
+                spares.push(Spare { name: spare, capacity, file: closed.segment.file.clone() });
+                kept += 1;
+            } else {
+                self.disk.remove(&name).context(|| format!("remove {name}"))?;
+            }
+        }
+        // Before any of them is written anew: else a crash could bring back
+        // the old name with the new header.
+        self.disk.sync_directory().context(|| "sync the directory after recycling".to_owned())?;
+        Ok(spares)
+    }
+
+    /// One piece of background work: prepares the next segment when the
+    /// active one is more than half full, or removes a superfluous spare.
+    /// Returns whether it did something.
+    ///
+    /// # Errors
+    /// [`LogError::NoSpace`](crate::LogError::NoSpace), which harms nobody
+    /// yet, or an I/O error.
+    pub fn step(&self) -> Result<bool> {
+        self.check()?;
+        let _one = self.maintenance.lock();
+        let (prepare, superfluous) = {
+            let mut appender = self.appender.lock();
+            let wanted = appender.next_capacity(self);
+            let header = &appender.active.header;
+            let used = appender.end.0.saturating_sub(header.base.0);
+            let ready = appender.spares.iter().any(|spare| spare.capacity >= wanted);
+            let prepare = (used > header.capacity / 2 && !ready).then_some(wanted);
+            let keep = self.options.spare_segments.max(1);
+            let over = prepare.is_none() && appender.spares.len() > keep;
+            let smallest = appender.spares.iter().enumerate().min_by_key(|(_, spare)| spare.capacity);
+            let smallest = smallest.map(|(position, _)| position).filter(|_| over);
+            (prepare, smallest.map(|position| appender.spares.remove(position)))
+        };
+        if let Some(capacity) = prepare {
+            let spare = make_spare(self.disk.as_ref(), self.next_file(), capacity)?;
+            self.appender.lock().spares.push(spare);
+            return Ok(true);
+        }
+        if let Some(spare) = superfluous {
+            self.disk.remove(&spare.name).context(|| format!("remove {}", spare.name))?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Bytes of log from the oldest position kept to the end.
+    #[must_use]
+    pub fn bytes_retained(&self) -> u64 {
+        let appender = self.appender.lock();
+        let oldest = appender.closed.front().map_or(&appender.active, |closed| &closed.segment);
+        appender.end.0.saturating_sub(oldest.header.base.0)
+    }
+
+    /// Every segment, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        let appender = self.appender.lock();
+        let closed = appender.closed.iter();
+        let mut list: Vec<_> =
+            closed.map(|closed| closed.segment.info(closed.end, SegmentState::Closed)).collect();
+        let end = appender.end.max(appender.active.header.base);
+        list.push(appender.active.info(end, SegmentState::Active));
+        list
+    }
+}
+
+#[cfg(test)]
+mod tests;

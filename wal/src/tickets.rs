@@ -1,0 +1,216 @@
+//! Who waits for which position: a queue ordered by target.
+//!
+//! The owner of the log keeps one for its visible LSN; the log keeps one for
+//! the durable LSN. Completing collects under the lock and wakes after it.
+//!
+//! Invariants
+//! * The completed position only grows; a target at or below it is done, also
+//!   after a failure.
+//! * After [`WaitQueue::fail_all`] every other target, also one registered
+//!   later, fails with the same error.
+//! * Callbacks run on the completing thread, in the order of their targets,
+//!   with no lock of the queue held.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use cs_io::Signal;
+use parking_lot::Mutex;
+
+use crate::error::{LogError, Result};
+
+type Callback = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Waiters and callbacks, by the position they need.
+#[derive(Debug, Default)]
+pub struct WaitQueue {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    completed: u64,
+    failed: Option<LogError>,
+    /// Distinguishes entries of one target and keeps their order.
+    next: u64,
+    entries: BTreeMap<(u64, u64), Entry>,
+}
+
+enum Entry {
+    Waiter(Arc<WaiterState>),
+    Callback(Callback),
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiter(_) => "Waiter",
+            Self::Callback(_) => "Callback",
+        })
+    }
+}
+
+impl Entry {
+    fn finish(self, result: Result<()>) {
+        match self {
+            Self::Waiter(state) => state.finish(result),
+            Self::Callback(call) => call(result),
+        }
+    }
+}
+
+/// One who waits for a position.
+#[derive(Clone, Debug)]
+pub struct Waiter {
+    state: Arc<WaiterState>,
+}
+
+#[derive(Debug)]
+struct WaiterState {
+    outcome: OnceLock<Result<()>>,
+    signal: Arc<Signal>,
+}
+
+impl WaiterState {
+    fn finish(&self, result: Result<()>) {
+        // Only the queue finishes, once: it removed the entry first.
+        let _ = self.outcome.set(result);
+        self.signal.raise();
+    }
+}
+
+impl Waiter {
+    /// One that nobody has registered; it ends with `outcome` if given.
+    fn new(outcome: Option<Result<()>>) -> Self {
+        let state = WaiterState { outcome: OnceLock::new(), signal: Arc::default() };
+        if let Some(outcome) = outcome {
+            let _ = state.outcome.set(outcome);
+        }
+        Self { state: Arc::new(state) }
+    }
+
+    /// The outcome, if there is one yet. Never blocks.
+    #[must_use]
+    pub fn poll(&self) -> Option<Result<()>> {
+        self.state.outcome.get().cloned()
+    }
+
+    /// Whether there is an outcome.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.state.outcome.get().is_some()
+    }
+
+    /// Waits without leading: only right where another thread drives the log.
+    ///
+    /// # Errors
+    /// Whatever [`WaitQueue::fail_all`] was given.
+    pub fn wait(&self) -> Result<()> {
+        loop {
+            if let Some(outcome) = self.poll() {
+                return outcome;
+            }
+            self.state.signal.wait();
+        }
+    }
+
+    /// Raised at the outcome, and by whoever hands over leadership.
+    pub(crate) fn signal(&self) -> &Arc<Signal> {
+        &self.state.signal
+    }
+}
+
+impl WaitQueue {
+    /// An empty queue, complete up to `completed`.
+    #[must_use]
+    pub fn new(completed: u64) -> Self {
+        Self { inner: Mutex::new(Inner { completed, ..Inner::default() }) }
+    }
+
+    /// A waiter for `target`; already done if the queue is complete up to there.
+    #[must_use]
+    pub fn register(&self, target: u64) -> Waiter {
+        let mut inner = self.inner.lock();
+        if let Some(outcome) = inner.outcome(target) {
+            return Waiter::new(Some(outcome));
+        }
+        let waiter = Waiter::new(None);
+        inner.insert(target, Entry::Waiter(waiter.state.clone()));
+        waiter
+    }
+
+    /// Calls back when `target` is reached or has failed: here and now where
+    /// that is already so.
+    pub fn on_complete(&self, target: u64, call: Callback) {
+        let mut inner = self.inner.lock();
+        if let Some(outcome) = inner.outcome(target) {
+            drop(inner);
+            call(outcome);
+        } else {
+            inner.insert(target, Entry::Callback(call));
+        }
+    }
+
+    /// Ends all whose target is at or below `position`.
+    pub fn complete_up_to(&self, position: u64) {
+        let done = {
+            let mut inner = self.inner.lock();
+            if position <= inner.completed || inner.failed.is_some() {
+                return;
+            }
+            inner.completed = position;
+            // `u64::MAX` is the largest second half, so the split keeps the target itself.
+            let later = match position.checked_add(1) {
+                Some(next) => inner.entries.split_off(&(next, 0)),
+                None => BTreeMap::new(),
+            };
+            std::mem::replace(&mut inner.entries, later)
+        };
+        for entry in done.into_values() {
+            entry.finish(Ok(()));
+        }
+    }
+
+    /// Fails all that wait, and all that come for a later position.
+    pub fn fail_all(&self, error: &LogError) {
+        let failed = {
+            let mut inner = self.inner.lock();
+            inner.failed.get_or_insert_with(|| error.clone());
+            std::mem::take(&mut inner.entries)
+        };
+        for entry in failed.into_values() {
+            entry.finish(Err(error.clone()));
+        }
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.lock().entries.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Inner {
+    fn outcome(&self, target: u64) -> Option<Result<()>> {
+        if target <= self.completed {
+            return Some(Ok(()));
+        }
+        self.failed.clone().map(Err)
+    }
+
+    fn insert(&mut self, target: u64, entry: Entry) {
+        self.next += 1;
+        self.entries.insert((target, self.next), entry);
+    }
+}
+
+#[cfg(test)]
+mod tests;
