@@ -64,6 +64,9 @@ pub enum ErrorKind {
     BulkWrite = 22,
     /// A state that should not occur: a defect of this crate.
     Internal = 23,
+    /// The database failed while a commit was waited for: after opening anew
+    /// it is there wholly or not at all.
+    OutcomeUnknown = 24,
 }
 
 impl ErrorKind {
@@ -167,6 +170,25 @@ impl Error {
         Self::new(ErrorKind::BadValue, message)
     }
 
+    pub(crate) fn with_duplicate(mut self, duplicate: DuplicateKey) -> Self {
+        self.0.duplicate = Some(duplicate);
+        self
+    }
+
+    /// What a batch came to of which some writes failed; its code is that of the first.
+    pub(crate) fn bulk(written: u64, errors: Vec<WriteError>) -> Self {
+        let first = errors.first();
+        let what = first.map_or_else(String::new, |first| {
+            format!("; the first, at position {}: {}", first.index, first.error)
+        });
+        let message = format!("{} of the writes failed, {written} succeeded{what}", errors.len());
+        let code = first.and_then(|first| first.error.code());
+        let mut error = Self::new(ErrorKind::BulkWrite, message);
+        error.0.code = code;
+        error.0.bulk = Some((written, errors));
+        error
+    }
+
     /// What sort of error it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -256,6 +278,28 @@ impl From<bson::error::Error> for Error {
     fn from(error: bson::error::Error) -> Self {
         Self::new(ErrorKind::InvalidDocument, format!("invalid document: {error}"))
             .with_source(error)
+    }
+}
+
+impl From<cs_kv::Error> for Error {
+    fn from(error: cs_kv::Error) -> Self {
+        use cs_kv::Error as Kv;
+        let kind = match &error {
+            _ if error.is_no_space() => ErrorKind::NoSpace,
+            _ if error.is_corruption() => ErrorKind::Corruption,
+            Kv::Conflict { .. } => ErrorKind::Conflict,
+            Kv::Locked(_) => ErrorKind::Locked,
+            Kv::Poisoned(_) => ErrorKind::Poisoned,
+            Kv::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
+            Kv::Refused(_) => ErrorKind::Closed,
+            Kv::TooLarge { .. } => ErrorKind::TooLarge,
+            Kv::InvalidOption(_) => ErrorKind::BadValue,
+            Kv::Expectation { .. } | Kv::AlreadyApplied { .. } | Kv::UnknownTree(_) => {
+                ErrorKind::Internal
+            }
+            _ => ErrorKind::Io,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
     }
 }
 

@@ -5,22 +5,22 @@
 //! no array, regular expression or undefined, and holds no field whose name
 //! starts with `$`.
 
-use std::borrow::Cow;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::key;
 use crate::values::{Elements, Kind, MAX_DOCUMENT_LEN, RawValue};
 
 /// A document as it is stored, and its key.
-#[derive(Debug)]
-pub(crate) struct Identified<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Identified {
     /// Its bytes, the `_id` in front.
-    pub(crate) document: Cow<'a, [u8]>,
+    pub(crate) document: Vec<u8>,
     /// The encoded `_id`.
     pub(crate) key: Vec<u8>,
+    /// Whether the `_id` was generated, and so is new.
+    pub(crate) generated: bool,
 }
 
-impl Identified<'_> {
+impl Identified {
     /// The `_id` of the document.
     pub(crate) fn id(&self) -> Option<RawValue<'_>> {
         id_of(&self.document)
@@ -35,24 +35,25 @@ pub(crate) fn id_of(document: &[u8]) -> Option<RawValue<'_>> {
 /// Brings a valid document into the form in which it is stored; `generate`
 /// gives an `_id` to one that has none.
 pub(crate) fn identify(
-    document: &[u8],
+    document: Vec<u8>,
     generate: impl FnOnce() -> bson::oid::ObjectId,
-) -> Result<Identified<'_>> {
-    let mut ids = Elements::new(document).enumerate().filter(|(_, field)| field.name == b"_id");
+) -> Result<Identified> {
+    let mut ids = Elements::new(&document).enumerate().filter(|(_, field)| field.name == b"_id");
     let first = ids.next();
     if ids.next().is_some() {
         return Err(Error::bad_value("can't have multiple _id fields"));
     }
+    let generated = first.is_none();
     let document = match first {
         Some((position, field)) => {
             check(field.value)?;
-            if position == 0 { Cow::Borrowed(document) } else { Cow::Owned(with_id_first(document)) }
+            if position == 0 { document } else { with_id_first(&document) }
         }
-        None => Cow::Owned(with_generated(document, generate())?),
+        None => with_id(&document, Kind::ObjectId, &generate().bytes())?,
     };
     let id = id_of(&document).ok_or_else(|| Error::new(ErrorKind::Internal, "_id was lost"))?;
     let key = key::encode(id)?;
-    Ok(Identified { document, key })
+    Ok(Identified { document, key, generated })
 }
 
 /// Whether a value may be an `_id`.
@@ -95,11 +96,11 @@ fn with_id_first(document: &[u8]) -> Vec<u8> {
     moved
 }
 
-/// The same document with an `_id` added in front.
-fn with_generated(document: &[u8], id: bson::oid::ObjectId) -> Result<Vec<u8>> {
-    let mut field = vec![Kind::ObjectId as u8];
+/// The same document with an `_id` of this kind and these bytes added in front.
+pub(crate) fn with_id(document: &[u8], kind: Kind, id: &[u8]) -> Result<Vec<u8>> {
+    let mut field = vec![kind as u8];
     field.extend_from_slice(b"_id\0");
-    field.extend_from_slice(&id.bytes());
+    field.extend_from_slice(id);
     let len = document.len() + field.len();
     if len > MAX_DOCUMENT_LEN {
         let message = format!("document with its _id has {len} bytes, the limit is {MAX_DOCUMENT_LEN}");

@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use cs_base::{BLOCK_SIZE, FileId, PageId, Version};
+use cs_base::{BLOCK_SIZE, FileId, Incarnation, PageId, Version};
 use cs_io::{Disk, File, OpenMode, is_no_space};
 
 use crate::checkpoint::Metas;
@@ -58,17 +58,23 @@ pub fn exists(disk: &dyn Disk) -> Result<bool> {
     Ok(names.iter().any(|name| name == DATA_FILE))
 }
 
-/// Makes an empty data file. When it returns, the file is durable.
+/// Makes an empty data file whose log is in this incarnation (0: it has none).
+/// When it returns, the file is durable.
 ///
 /// # Errors
 /// [`PagerError::NoSpace`], or what the system said; nothing is left under the final name.
-pub fn create(disk: &dyn Disk, file_id: FileId, page_size: u32) -> Result<()> {
+pub fn create(
+    disk: &dyn Disk,
+    file_id: FileId,
+    page_size: u32,
+    log_incarnation: Incarnation,
+) -> Result<()> {
     if !valid_page_size(page_size) {
         return Err(PagerError::Unusable(format!(
             "page size: expected a power of two from 4096 to 65536, found {page_size}"
         )));
     }
-    build(disk, file_id, page_size).map_err(|source| {
+    build(disk, file_id, page_size, log_incarnation).map_err(|source| {
         if is_no_space(&source) {
             PagerError::NoSpace { pages: INITIAL_BYTES / u64::from(page_size) }
         } else {
@@ -77,7 +83,12 @@ pub fn create(disk: &dyn Disk, file_id: FileId, page_size: u32) -> Result<()> {
     })
 }
 
-fn build(disk: &dyn Disk, file_id: FileId, page_size: u32) -> io::Result<()> {
+fn build(
+    disk: &dyn Disk,
+    file_id: FileId,
+    page_size: u32,
+    log_incarnation: Incarnation,
+) -> io::Result<()> {
     if disk.list()?.iter().any(|name| name == DATA_FILE_NEW) {
         disk.remove(DATA_FILE_NEW)?;
     }
@@ -85,6 +96,7 @@ fn build(disk: &dyn Disk, file_id: FileId, page_size: u32) -> io::Result<()> {
     file.allocate(0, INITIAL_BYTES.max(META_BYTES))?;
     let mut root = RootRecord::empty();
     root.page_count = first_page(page_size).0;
+    root.log_incarnation = log_incarnation;
     for (sequence, offset) in (1..).zip(META_OFFSETS) {
         let membership = Membership::default();
         let meta = Meta { file: file_id, page_size, sequence, membership, root };

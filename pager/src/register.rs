@@ -55,10 +55,6 @@ impl Register {
         std::mem::take(&mut self.unpinned)
     }
 
-    pub(crate) fn has_unpinned(&self) -> bool {
-        !self.unpinned.is_empty()
-    }
-
     pub(crate) fn oldest(&self) -> Option<Version> {
         self.pins.keys().next().copied()
     }
@@ -88,7 +84,7 @@ mod tests {
         register.pin(Version(5));
         register.pin(Version(5));
         register.unpin(Version(5));
-        assert!(!register.has_unpinned());
+        assert!(register.take_unpinned().is_empty());
         register.unpin(Version(5));
         assert_eq!(register.take_unpinned(), vec![Version(5)]);
         assert_eq!(register.keeper(Version(1), Version(9)), None);

@@ -21,7 +21,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use cs_base::{FileId, HybridTime, Index, Lsn, Term};
-//! use cs_io::{Disk, MemoryDisk, RealRuntime};
+//! use cs_io::{Disk, RealRuntime, memory::MemoryDisk};
 //! use cs_wal::{Log, LogError, LogOptions, LogOwner, RecordHead, RecordKind, StartPoint};
 //!
 //! /// An owner that keeps no versions and tells nobody.

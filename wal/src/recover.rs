@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cs_base::mutants::{Mutant, planted};
-use cs_base::{FileId, HybridTime, Index, Lsn};
+use cs_base::{BLOCK_SIZE, FileId, HybridTime, Index, Lsn, round_up};
 use cs_io::{Disk, OpenMode, Runtime};
 use zerocopy::FromBytes;
 
@@ -216,7 +216,11 @@ impl Recovered {
     /// The checkpoint and the log must agree on what lies before its position;
     /// that was durable, since a checkpoint names nothing else.
     fn check_start(&mut self, before: &Place, next: Lsn) -> Result<()> {
-        let agree = before.chain == self.start.chain && before.last_index == self.start.index;
+        // Inside a record is no place; at a segment's base the bytes before it are gone.
+        let base = self.inventory.live[before.segment].header.base;
+        let fits = before.end <= self.start.lsn
+            || (before.end == base && base.0 == round_up(self.start.lsn.0, BLOCK_SIZE as u64));
+        let agree = fits && before.chain == self.start.chain && before.last_index == self.start.index;
         if agree {
             self.durable = self.durable.max(self.start.lsn.min(before.end));
             return Ok(());

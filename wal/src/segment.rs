@@ -197,3 +197,6 @@ pub(crate) fn check_identity(segment: &Segment, name: &str, sequence: u64, file_
         found: format!("file id {:#018x}, sequence {}", header.file_id.0, header.sequence),
     })
 }
+
+#[cfg(test)]
+mod tests;

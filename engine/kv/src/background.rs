@@ -36,13 +36,9 @@ impl Core {
     pub(crate) fn after_append(&self) {
         let armed = &self.background.armed;
         let is_news = !armed.load(Ordering::Relaxed) && !armed.swap(true, Ordering::AcqRel);
-        if is_news || self.checkpoint_is_due() || self.log_wants_step() {
+        if is_news || self.checkpoint_is_due() {
             self.background.signal.raise();
         }
-    }
-
-    fn log_wants_step(&self) -> bool {
-        self.log.as_ref().is_some_and(|log| log.wants_step())
     }
 
     fn run_background(&self) {

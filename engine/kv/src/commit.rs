@@ -185,7 +185,7 @@ impl Core {
             let mut visibility = self.visibility.lock();
             let needs = visibility.appended(index, if waits { end } else { Lsn::ZERO });
             if needs == Lsn::ZERO {
-                self.target_moved(&visibility);
+                self.publish(&visibility, None);
             }
             needs
         };

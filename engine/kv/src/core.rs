@@ -183,7 +183,7 @@ impl Core {
         self.publish(&visibility, newest);
     }
 
-    fn publish(&self, visibility: &Visibility, newest: Option<Arc<Root>>) {
+    pub(crate) fn publish(&self, visibility: &Visibility, newest: Option<Arc<Root>>) {
         if let Some(root) = newest {
             let mut published = self.published.lock();
             self.pager.set_visible(root.record.version);

@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
-use cs_base::FileId;
+use cs_base::{FileId, Incarnation};
 use cs_io::{Disk, LockError, OpenMode, Runtime};
-use cs_pager::{PageKind, PagerOptions, Shadow};
+use cs_pager::{PageKind, PagerOptions};
 use cs_wal::{Log, RecordKind, StartPoint};
 
 use crate::commit::HAS_PARTS;
@@ -51,7 +51,7 @@ pub(crate) fn verify_node(kind: PageKind, bytes: &[u8]) -> Result<(), String> {
 pub(crate) fn open(
     disk: Arc<dyn Disk>,
     runtime: Arc<dyn Runtime>,
-    options: StoreOptions,
+    mut options: StoreOptions,
 ) -> Result<(Arc<Core>, RecoveryReport)> {
     options.check()?;
     // 1.
@@ -78,9 +78,19 @@ pub(crate) fn open(
             newest.membership.node, newest.membership.cluster
         )));
     }
+    let has_log = newest.root.log_incarnation > Incarnation(0);
+    if options.read_only {
+        options.durability = if has_log { Durability::Sync } else { Durability::Memory };
+    }
+    if has_log != (options.durability != Durability::Memory) {
+        return Err(Error::InvalidOption(format!(
+            "durability: the database was made {} a log; memory can be chosen only when one is made",
+            if has_log { "with" } else { "without" }
+        )));
+    }
     let root = Arc::new(Root::decode(&newest.root)?);
     let mut recovery =
-        Recovery { pager: &opened.pager, writer: new_writer(opened.shadow, &root), options: &options };
+        Recovery { pager: &opened.pager, writer: Writer::new(opened.shadow, &root), options: &options };
     // 3. to 5.
     let log = if options.durability == Durability::Memory {
         None
@@ -105,21 +115,17 @@ pub(crate) fn open(
     Ok((core, report))
 }
 
-fn new_writer(shadow: Shadow, root: &Arc<Root>) -> Writer {
-    Writer::new(shadow, root)
-}
-
 /// Makes the log first and the data file last: a database exists when its data
 /// file does, so a crash in between leaves nothing that looks like one.
 fn create(disk: &Arc<dyn Disk>, runtime: &Arc<dyn Runtime>, options: &StoreOptions) -> Result<()> {
     let file = FileId(runtime.random().max(1));
-    Log::remove_all(&**disk)?;
+    let mut incarnation = Incarnation(0);
     if options.durability != Durability::Memory {
         let log =
             Log::create(Arc::clone(disk), Arc::clone(runtime), file, options.log.clone())?;
-        drop(log);
+        incarnation = log.incarnation();
     }
-    cs_pager::create(&**disk, file, options.page_size)?;
+    cs_pager::create(&**disk, file, options.page_size, incarnation)?;
     Ok(())
 }
 
@@ -153,7 +159,7 @@ impl Recovery<'_> {
         )?;
         let mut parts: Vec<u8> = Vec::new();
         recovered.for_each(|record| {
-            match record.kind {
+            match record.head.kind {
                 RecordKind::Part => {
                     if parts.len() + record.payload.len() > MAX_TRANSACTION {
                         return Err(Error::Damaged(format!(
@@ -163,7 +169,7 @@ impl Recovery<'_> {
                     }
                     parts.extend_from_slice(record.payload);
                 }
-                RecordKind::Transaction if record.flags & HAS_PARTS != 0 => {
+                RecordKind::Transaction if record.head.flags & HAS_PARTS != 0 => {
                     parts.extend_from_slice(record.payload);
                     let payload = std::mem::take(&mut parts);
                     self.apply(&payload, report)?;
@@ -184,16 +190,19 @@ impl Recovery<'_> {
             let position = &mut self.writer.position;
             position.lsn = record.end;
             position.chain = record.chain;
-            position.incarnation = record.incarnation;
-            if record.index > position.index {
-                position.index = record.index;
-                position.term = record.term;
-                position.time = record.time;
+            if record.head.index > position.index {
+                position.index = record.head.index;
+                position.term = record.head.term;
+                position.time = record.head.time;
             }
             Ok(())
         })?;
         report.torn_bytes = recovered.torn().map_or(0, |torn| torn.bytes);
-        Ok(Arc::new(recovered.finish()?))
+        let log = recovered.finish()?;
+        let end = log.last_appended();
+        let position = &mut self.writer.position;
+        (position.lsn, position.chain, position.incarnation) = (end.lsn, end.chain, end.incarnation);
+        Ok(Arc::new(log))
     }
 
     fn apply(&mut self, payload: &[u8], report: &mut RecoveryReport) -> Result<()> {

@@ -1,11 +1,12 @@
 //! The outside world, behind two small traits.
 //!
 //! * [`Disk`] and [`File`]: every byte that Collection Store reads or writes
-//!   goes through them. `UringDisk` submits through
-//!   io_uring, `SysDisk` uses positional system calls,
-//!   `MemoryDisk` keeps everything in memory,
-//!   `SimDisk` is the adversary of the test harnesses, and
-//!   `OverlayDisk` reads a disk without ever changing it.
+//!   goes through them. [`UringDisk`](uring::UringDisk) submits through
+//!   io_uring, [`SysDisk`](sys::SysDisk) uses positional system calls,
+//!   [`open_best`](uring::open_best) takes the better one the system allows,
+//!   [`MemoryDisk`](memory::MemoryDisk) keeps everything in memory,
+//!   [`SimDisk`](sim::SimDisk) is the adversary of the test harnesses, and
+//!   [`OverlayDisk`](overlay::OverlayDisk) reads a disk without ever changing it.
 //! * [`Runtime`]: threads, time and randomness, real or from one seed.
 //!
 //! ## Invariants

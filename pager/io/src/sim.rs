@@ -44,6 +44,7 @@ mod image;
 mod journal;
 mod replay;
 mod rng;
+mod state;
 mod unsynced;
 
 pub use crash::CrashKind;

@@ -12,9 +12,11 @@
 //! * Direct and buffered access to one file stay coherent only because the
 //!   kernel writes back and drops the cached pages of a range before it reads
 //!   or writes that range directly. It promises this between calls, not for a
-//!   buffered and a direct access to the same block *at the same time*: whoever
-//!   shares a block between threads must order them himself. A memory map is
-//!   not coherent with direct writes: with a map, open with [`DirectIo::Off`].
+//!   buffered and a direct write of the same block *at the same time*: then it
+//!   logs a "page cache invalidation failure", and the next sync of the file
+//!   fails with EIO. Whoever writes one block from two threads must order the
+//!   writes himself. A memory map is not coherent with direct writes: with a
+//!   map, open with [`DirectIo::Off`].
 //! * A refusal of direct I/O is remembered for the whole disk, and never asked again.
 //! * `fdatasync` after a change of length is `fsync`: some file systems left
 //!   the new length out of `fdatasync` (OpenLDAP developers, January 2015).

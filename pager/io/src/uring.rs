@@ -14,7 +14,7 @@
 //!                    ▲ absorb: short? refused? cancelled? ◄── completion ◄──┘
 //! ```
 //!
-//! An [`Operation`](operation::Operation) is a small machine: it submits what
+//! An `Operation` is a small machine: it submits what
 //! is left, looks at what came back, and submits again until nothing is left
 //! or its attempts are used up; then system calls do the rest.
 //!

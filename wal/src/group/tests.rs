@@ -1,1 +1,108 @@
+use cs_io::sim::{Fault, FaultPlan, SimDisk, SimOptions};
+use cs_io::{Disk, SimRuntime};
 
+use super::*;
+use crate::log::tests::*;
+
+fn simulated(finish_percent: u8) -> (Arc<SimDisk>, Arc<Log>) {
+    let disk = SimDisk::new(3, SimOptions { finish_percent, ..SimOptions::default() });
+    let log = Log::create(disk.clone(), SimRuntime::new(3), FILE_ID, small()).unwrap();
+    (disk, Arc::new(log))
+}
+
+#[test]
+fn durable_moves_in_order_over_several_groups() {
+    let (_disk, log) = simulated(30);
+    let owner = TestOwner::default();
+    let mut ends = Vec::new();
+    for round in 0..200_u64 {
+        ends.push(append(&log, &round.to_le_bytes()).end);
+        log.drive(&owner);
+        let durable = log.durable_lsn();
+        assert!(durable == Lsn::ZERO || ends.contains(&durable), "{durable}");
+    }
+    log.wait_durable(&owner, log.appended_lsn()).unwrap();
+    assert_eq!(log.durable_lsn(), *ends.last().unwrap());
+    assert_eq!(owner.advanced.lock().last(), ends.last());
+    assert_eq!(log.drive(&owner), Drive::Idle);
+}
+
+#[test]
+fn no_more_groups_fly_than_allowed() {
+    let (_disk, log) = simulated(0);
+    let owner = TestOwner::default();
+    for _ in 0..5 {
+        append(&log, b"x");
+        log.drive(&owner);
+    }
+    assert_eq!(log.flights.count.load(Ordering::Relaxed), 2);
+    assert_eq!(log.drive(&owner), Drive::Busy);
+}
+
+#[test]
+fn the_second_group_ending_first_moves_nothing() {
+    let (disk, log) = simulated(0);
+    let owner = TestOwner::default();
+    for _ in 0..2 {
+        append(&log, b"x");
+        log.drive(&owner);
+    }
+    // Until both have ended by chance, durable is 0 or the end of the first.
+    while disk.end_some() {
+        log.drive(&owner);
+        assert!([Lsn::ZERO, Lsn(72), log.appended_lsn()].contains(&log.durable_lsn()));
+    }
+}
+
+#[test]
+fn a_failed_write_fails_everybody_and_is_not_tried_again() {
+    let (disk, log) = simulated(50);
+    let owner = TestOwner::default();
+    commit(&log, &owner, b"good");
+    let durable = log.durable_lsn();
+    disk.plan_fault(Some(FaultPlan { at_operation: 0, fault: Fault::Eio }));
+    let appended = append(&log, b"bad");
+    let error = log.wait_durable(&owner, appended.end).unwrap_err();
+    assert!(matches!(error, LogError::Poisoned { .. }), "{error}");
+    assert!(error.to_string().contains("outcome unknown"), "{error}");
+    assert_eq!(owner.failed.load(Ordering::Relaxed), 1);
+    let operations = disk.operations();
+    assert!(log.wait_durable(&owner, appended.end).is_err());
+    assert_eq!(log.drive(&owner), Drive::Idle);
+    assert!(log.reserve(1).is_err());
+    assert_eq!((log.durable_lsn(), disk.operations()), (durable, operations));
+    assert_eq!(owner.failed.load(Ordering::Relaxed), 1, "told once");
+    assert!(log.wait_durable(&owner, durable).is_ok(), "what was durable stays so");
+}
+
+#[test]
+fn callbacks_hear_of_success_and_failure() {
+    let (disk, log) = simulated(50);
+    let owner = TestOwner::default();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let note = |what: &'static str| {
+        let heard = heard.clone();
+        Box::new(move |result: crate::Result<()>| heard.lock().push((what, result.is_ok())))
+    };
+    let first = append(&log, b"a");
+    log.on_durable(first.end, note("first"));
+    log.wait_durable(&owner, first.end).unwrap();
+    disk.plan_fault(Some(FaultPlan { at_operation: 0, fault: Fault::ShortWrite }));
+    let second = append(&log, b"b");
+    log.on_durable(second.end, note("second"));
+    assert!(log.wait_durable(&owner, second.end).is_err());
+    assert_eq!(*heard.lock(), [("first", true), ("second", false)]);
+}
+
+#[test]
+fn a_failed_rollover_inside_a_run_poisons() {
+    let (disk, log) = simulated(50);
+    let owner = TestOwner::default();
+    let mut run = log.reserve_run(&[10_000, 30_000]).unwrap();
+    disk.plan_fault(Some(FaultPlan { at_operation: 0, fault: Fault::SyncFails }));
+    log.append_next(&mut run, head(1), &[&[1; 10_000]]);
+    let lost = log.append_next(&mut run, head(2), &[&[2; 30_000]]);
+    assert!(log.is_poisoned());
+    assert!(log.wait_durable(&owner, lost.end).is_err());
+    assert!(!disk.list().unwrap().is_empty());
+}

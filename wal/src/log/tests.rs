@@ -1,1 +1,144 @@
+//! What the unit tests of this crate share, and the tests of the log's state.
 
+use cs_base::Term;
+use cs_io::memory::MemoryDisk;
+use cs_io::{RealRuntime, SimRuntime};
+
+use super::*;
+use crate::format::{RecordHead, RecordKind};
+use crate::group::LogOwner;
+use crate::recover::Recovered;
+
+pub(crate) const FILE_ID: FileId = FileId(0xC0FFEE);
+
+/// An owner that notes what it is told.
+#[derive(Debug, Default)]
+pub(crate) struct TestOwner {
+    pub(crate) writer: Mutex<()>,
+    pub(crate) advanced: Mutex<Vec<Lsn>>,
+    pub(crate) failed: AtomicU64,
+}
+
+impl LogOwner for TestOwner {
+    fn seal_and_cut(&self, cut: &mut dyn FnMut()) {
+        let _writer = self.writer.lock();
+        cut();
+    }
+
+    fn durable_advanced(&self, durable: Lsn) {
+        let mut advanced = self.advanced.lock();
+        assert!(advanced.last().is_none_or(|&last| last < durable));
+        advanced.push(durable);
+    }
+
+    fn log_failed(&self, _error: &LogError) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Small sizes, so that a few records need several segments.
+pub(crate) fn small() -> LogOptions {
+    LogOptions {
+        segment_bytes_min: 16 << 10,
+        segment_bytes_max: 64 << 10,
+        group_bytes_max: 8 << 10,
+        ..LogOptions::default()
+    }
+}
+
+pub(crate) fn head(index: u64) -> RecordHead {
+    RecordHead {
+        kind: RecordKind::Transaction,
+        flags: 0,
+        term: Term(1),
+        index: Index(index),
+        time: HybridTime(index),
+    }
+}
+
+pub(crate) fn memory() -> Arc<dyn Disk> {
+    MemoryDisk::new()
+}
+
+pub(crate) fn create(disk: &Arc<dyn Disk>) -> Arc<Log> {
+    Arc::new(Log::create(disk.clone(), SimRuntime::new(1), FILE_ID, small()).unwrap())
+}
+
+pub(crate) fn create_threaded(disk: &Arc<dyn Disk>) -> Arc<Log> {
+    Arc::new(Log::create(disk.clone(), RealRuntime::new(), FILE_ID, small()).unwrap())
+}
+
+pub(crate) fn recover_from(disk: &Arc<dyn Disk>, start: StartPoint) -> Result<Recovered> {
+    Log::recover(disk.clone(), SimRuntime::new(1), FILE_ID, small(), start)
+}
+
+pub(crate) fn recover(disk: &Arc<dyn Disk>) -> Recovered {
+    recover_from(disk, StartPoint::default()).unwrap()
+}
+
+/// Appends the next index with this payload.
+pub(crate) fn append(log: &Log, payload: &[u8]) -> Appended {
+    let reservation = log.reserve(payload.len()).unwrap();
+    log.append(reservation, head(log.last_index().0 + 1), &[payload])
+}
+
+/// Appends and waits until it is durable.
+pub(crate) fn commit(log: &Log, owner: &TestOwner, payload: &[u8]) -> Appended {
+    let appended = append(log, payload);
+    log.wait_durable(owner, appended.end).unwrap();
+    appended
+}
+
+/// Index and payload of everything that survives.
+pub(crate) fn contents(recovered: &Recovered) -> Vec<(u64, Vec<u8>)> {
+    let mut list = Vec::new();
+    recovered
+        .for_each(|record| {
+            list.push((record.head.index.0, record.payload.to_vec()));
+            Ok::<_, LogError>(())
+        })
+        .unwrap();
+    list
+}
+
+/// Changes bytes of a file behind the log's back.
+pub(crate) fn overwrite(disk: &Arc<dyn Disk>, name: &str, offset: u64, bytes: &[u8]) {
+    let file = disk.open(name, cs_io::OpenMode::ReadWrite).unwrap();
+    file.write_at(bytes, offset).unwrap();
+}
+
+#[test]
+fn a_new_log_is_empty_and_durable() {
+    let disk = memory();
+    let log = create(&disk);
+    assert_eq!(log.appended_lsn(), Lsn::ZERO);
+    assert_eq!(log.durable_lsn(), Lsn::ZERO);
+    assert_eq!(log.last_appended().index, Index::ZERO);
+    assert_eq!(log.segments().len(), 1);
+    assert!(!log.is_poisoned());
+}
+
+#[test]
+fn a_poisoned_log_refuses_and_keeps_the_first_reason() {
+    let log = create(&memory());
+    log.poison("first");
+    log.poison("second");
+    assert!(matches!(log.reserve(1), Err(LogError::Poisoned { reason }) if &*reason == "first"));
+    assert!(log.step().is_err());
+    assert!(log.recycle_below(Lsn::MAX).is_err());
+}
+
+#[test]
+fn pins_are_listed_and_removed() {
+    let log = create(&memory());
+    log.pin("backup", Lsn(0), None);
+    log.pin("stream", Lsn(0), Some(10));
+    append(&log, &[1; 100]);
+    let pins = log.pins();
+    assert_eq!(pins.iter().map(|pin| (pin.name.as_str(), pin.lost)).collect::<Vec<_>>(), [
+        ("backup", false),
+        ("stream", true)
+    ]);
+    assert!(log.unpin("backup"));
+    assert!(!log.unpin("backup"));
+}

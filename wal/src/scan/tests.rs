@@ -1,1 +1,84 @@
+use super::*;
+use crate::log::tests::*;
+use crate::options::StartPoint;
 
+#[test]
+fn a_window_gives_what_the_file_has() {
+    let disk = memory();
+    let file = disk.open("some", cs_io::OpenMode::Create).unwrap();
+    let content: Vec<u8> = (0..3_000_000_u32).map(|number| number as u8).collect();
+    file.write_at(&content, 0).unwrap();
+    let mut window = Window::default();
+    let mut get = |offset: u64, len: usize| {
+        window.get_of(file.as_ref(), &|| "some".to_owned(), offset, len).unwrap().to_vec()
+    };
+    for (offset, len) in [(5, 10), (1_048_570, 20), (10, 2_500_000), (0, 1), (2_999_990, 10)] {
+        assert_eq!(get(offset, len), content[offset as usize..offset as usize + len]);
+    }
+    assert_eq!(get(2_999_995, 10).len(), 5);
+    assert!(get(9_000_000, 10).is_empty());
+}
+
+#[test]
+fn a_record_right_behind_and_one_at_the_next_block_are_found() {
+    let disk = memory();
+    let log = create(&disk);
+    let owner = TestOwner::default();
+    append(&log, b"a");
+    commit(&log, &owner, b"b");
+    commit(&log, &owner, b"c");
+    drop(log);
+    let records = contents(&recover(&disk));
+    assert_eq!(records.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn a_record_that_starts_in_the_last_eight_bytes_of_a_block_is_found() {
+    let disk = memory();
+    let log = create(&disk);
+    let owner = TestOwner::default();
+    append(&log, &[1; 4096 - 8 - 64]);
+    let second = append(&log, b"straddles");
+    assert_eq!(second.lsn, Lsn(4088));
+    log.wait_durable(&owner, second.end).unwrap();
+    drop(log);
+    assert_eq!(contents(&recover(&disk)).len(), 2);
+}
+
+#[test]
+fn a_record_of_another_database_does_not_count() {
+    let disk = memory();
+    let log = create(&disk);
+    commit(&log, &TestOwner::default(), b"a");
+    drop(log);
+    let other = crate::format::checksum_seed(cs_base::FileId(1));
+    assert_ne!(other, crate::format::checksum_seed(FILE_ID));
+    let error = Log::recover(
+        disk,
+        cs_io::SimRuntime::new(1),
+        cs_base::FileId(1),
+        small(),
+        StartPoint::default(),
+    );
+    assert!(error.unwrap_err().is_corruption());
+}
+
+#[test]
+fn an_unknown_kind_is_refused_by_number() {
+    let disk = memory();
+    let log = create(&disk);
+    commit(&log, &TestOwner::default(), b"");
+    drop(log);
+    let name = crate::names::segment_name(1);
+    let file = disk.open(&name, cs_io::OpenMode::ReadOnly).unwrap();
+    let mut bytes = [0; RECORD_HEADER_BYTES];
+    file.read_at(&mut bytes, 4096).unwrap();
+    let mut raw = RawRecordHeader::read_from_bytes(&bytes).unwrap();
+    raw.kind = 77;
+    raw.checksum = raw.sum(checksum_seed(FILE_ID), []).into();
+    overwrite(&disk, &name, 4096, zerocopy::IntoBytes::as_bytes(&raw));
+    let error = recover_from(&disk, StartPoint::default()).unwrap_err();
+    assert!(error.to_string().contains("kind 77"), "{error}");
+}
+
+use crate::log::Log;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::disk::State;
 use super::fault::OperationKind;
 use super::journal::{Event, FileNumber, Operation};
+use super::state::State;
 use crate::names::{range_end, read_only_error};
 use crate::{File, Pending, PendingIo, StableBytes, WriteMode};
 

@@ -89,11 +89,14 @@ impl Pool {
 
     /// Why rings are not used any more, one line each.
     pub(super) fn failures(&self) -> Vec<String> {
-        self.rings
-            .read()
+        let rings = self.rings.read();
+        let mut failures: Vec<String> = rings
             .iter()
             .filter_map(|ring| ring.failure())
             .map(str::to_owned)
-            .collect()
+            .collect();
+        failures.sort_unstable();
+        failures.dedup();
+        failures
     }
 }

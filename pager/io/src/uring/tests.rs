@@ -105,3 +105,35 @@ fn environment_variables_override_and_bad_values_are_named() {
     );
     assert!(override_direct(Some("1"), DirectIo::Auto).is_err());
 }
+
+/// The kernel cancels what an exiting thread has handed to its workers.
+#[test]
+fn an_operation_outlives_the_thread_that_started_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    for form in [DurableForm::Auto, DurableForm::Dsync, DurableForm::Linked] {
+        for direct in [DirectIo::Auto, DirectIo::Off] {
+            let options = UringOptions {
+                form,
+                direct,
+                ..UringOptions::default()
+            };
+            let Ok(disk) = UringDisk::open(scratch.path(), options) else {
+                return;
+            };
+            let file = disk
+                .open(&format!("{form:?}-{direct:?}"), OpenMode::Create)
+                .unwrap();
+            let pending: Vec<Pending> = (0..20)
+                .map(|n| {
+                    let start = || file.start_write(block(), n * 4096, WriteMode::Durable);
+                    std::thread::scope(|scope| scope.spawn(start).join().unwrap())
+                })
+                .collect();
+            for pending in pending {
+                pending.wait().unwrap();
+            }
+            assert_eq!(file.len().unwrap(), 20 * 4096);
+            assert_eq!(disk.report().fallbacks, Vec::<String>::new());
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The catalog: which collections there are, and in which trees.
+//!
+//! The truth is a system tree (FORMAT.md, section 4). In front of it lies a
+//! cache of entries, for operations name their collection each time.
+//!
+//! ## Invariants
+//! * An operation that begins after a change of the catalog was acknowledged
+//!   never sees the entry from before it.
+//! * An entry from the cache is the one that the operation's snapshot has.
+//!
+//! Both come from the *epoch*: it is odd while a drop or rename is under way
+//! and has changed when one is over. An entry is taken from the cache, or put
+//! there, only if the epoch was even before the snapshot was taken and is the
+//! same after. Creation needs no epoch: absence is never cached.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bson::{RawDocument, RawDocumentBuf, rawdoc};
+use cs_base::TreeId;
+use cs_kv::{KeyRange, Snapshot, Store, system};
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::Namespace;
+use crate::values::validate_document;
+
+/// Format of an entry.
+const FORMAT: i32 = 1;
+
+/// What the catalog says about one collection.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The tree that holds its documents; its id is that of the collection.
+    pub(crate) tree: TreeId,
+    /// What it was created with.
+    pub(crate) options: Arc<RawDocumentBuf>,
+}
+
+impl Entry {
+    pub(crate) fn new(tree: TreeId, options: RawDocumentBuf) -> Self {
+        Self { tree, options: Arc::new(options) }
+    }
+
+    /// The value that is stored.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        rawdoc! {
+            "format": FORMAT,
+            "tree": i64::from(self.tree.get()),
+            "options": self.options.as_ref().clone(),
+        }
+        .into_bytes()
+    }
+
+    fn decode(key: &[u8], bytes: &[u8]) -> Result<Self> {
+        let corrupt = |what: String| {
+            let name = String::from_utf8_lossy(key).replace('\0', " ");
+            Error::new(ErrorKind::Corruption, format!("catalog entry '{}': {what}", name.trim()))
+        };
+        validate_document(bytes).map_err(|error| corrupt(error.to_string()))?;
+        let document = RawDocument::from_bytes(bytes).map_err(|e| corrupt(e.to_string()))?;
+        let (mut format, mut tree, mut options) = (None, None, None);
+        for field in document {
+            let (name, value) = field.map_err(|error| corrupt(error.to_string()))?;
+            match name.as_str() {
+                "format" => format = value.as_i32(),
+                "tree" => tree = value.as_i64().and_then(|tree| u32::try_from(tree).ok()),
+                "options" => options = value.as_document().map(ToOwned::to_owned),
+                other => return Err(corrupt(format!("unknown field '{other}'"))),
+            }
+        }
+        match (format, tree, options) {
+            (Some(FORMAT), Some(tree), Some(options)) => Ok(Self::new(TreeId(tree), options)),
+            (Some(format), ..) if format != FORMAT => Err(Error::new(
+                ErrorKind::Unsupported,
+                corrupt(format!("format {format}, expected {FORMAT}")).message(),
+            )),
+            _ => Err(corrupt("a field is missing or of a wrong type".into())),
+        }
+    }
+}
+
+/// The key of a collection's entry.
+pub(crate) fn key_of(namespace: &Namespace) -> Vec<u8> {
+    let mut key = database_prefix(&namespace.database);
+    key.extend_from_slice(namespace.collection.as_bytes());
+    key.push(0);
+    key
+}
+
+fn database_prefix(database: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(database.len() + 32);
+    key.extend_from_slice(database.as_bytes());
+    key.push(0);
+    key
+}
+
+/// A collection's entry in this snapshot.
+pub(crate) fn entry_in(snapshot: &Snapshot, namespace: &Namespace) -> Result<Option<Entry>> {
+    let key = key_of(namespace);
+    let entry =
+        snapshot.with_value(system::CATALOG, &key, |bytes| Entry::decode(&key, bytes))?;
+    entry.transpose()
+}
+
+/// All collections in this snapshot, or those of one database, in order of name.
+pub(crate) fn entries_in(
+    snapshot: &Snapshot,
+    database: Option<&str>,
+) -> Result<Vec<(Namespace, Entry)>> {
+    let range = database
+        .map_or_else(KeyRange::all, |database| KeyRange::prefix(&database_prefix(database)));
+    let mut cursor = snapshot.cursor(system::CATALOG, range)?;
+    let mut entries = Vec::new();
+    while let Some((key, value)) = cursor.next()? {
+        let names = std::str::from_utf8(key).ok().and_then(|text| {
+            let (database, rest) = text.split_once('\0')?;
+            Some((database, rest.strip_suffix('\0')?))
+        });
+        let Some((database, collection)) = names else {
+            let message = format!("catalog has a key of no name: {key:02x?}");
+            return Err(Error::new(ErrorKind::Corruption, message));
+        };
+        let namespace = Namespace { database: database.into(), collection: collection.into() };
+        entries.push((namespace, Entry::decode(key, value)?));
+    }
+    Ok(entries)
+}
+
+/// The cache, and the order of those who change the catalog.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    cache: RwLock<HashMap<Namespace, Entry>>,
+    epoch: AtomicU64,
+    changing: Mutex<()>,
+}
+
+/// The exclusive right to drop and rename; on drop the cache starts anew.
+#[derive(Debug)]
+pub(crate) struct CatalogChange<'a> {
+    catalog: &'a Catalog,
+    _changing: MutexGuard<'a, ()>,
+}
+
+impl Drop for CatalogChange<'_> {
+    fn drop(&mut self) {
+        self.catalog.cache.write().clear();
+        self.catalog.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Catalog {
+    /// Begins a change: nothing is taken from the cache until it is over.
+    pub(crate) fn change(&self) -> CatalogChange<'_> {
+        let changing = self.changing.lock();
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        CatalogChange { catalog: self, _changing: changing }
+    }
+
+    /// A snapshot, and the collection's entry in it.
+    pub(crate) fn snapshot(
+        &self,
+        store: &Store,
+        namespace: &Namespace,
+    ) -> Result<(Snapshot, Option<Entry>)> {
+        let before = self.epoch.load(Ordering::SeqCst);
+        let snapshot = store.snapshot()?;
+        if let Some(entry) = self.cached(namespace, before) {
+            return Ok((snapshot, Some(entry)));
+        }
+        let entry = self.load(&snapshot, namespace, before)?;
+        Ok((snapshot, entry))
+    }
+
+    /// The collection's newest visible entry.
+    pub(crate) fn entry(&self, store: &Store, namespace: &Namespace) -> Result<Option<Entry>> {
+        let before = self.epoch.load(Ordering::SeqCst);
+        if let Some(entry) = self.cached(namespace, before) {
+            return Ok(Some(entry));
+        }
+        self.load(&store.snapshot()?, namespace, before)
+    }
+
+    fn cached(&self, namespace: &Namespace, before: u64) -> Option<Entry> {
+        let entry = self.cache.read().get(namespace).cloned()?;
+        self.is_settled(before).then_some(entry)
+    }
+
+    fn load(
+        &self,
+        snapshot: &Snapshot,
+        namespace: &Namespace,
+        before: u64,
+    ) -> Result<Option<Entry>> {
+        // Names are checked where they are not known yet.
+        namespace.check()?;
+        let entry = entry_in(snapshot, namespace)?;
+        if let Some(entry) = &entry {
+            let mut cache = self.cache.write();
+            if self.is_settled(before) {
+                cache.insert(namespace.clone(), entry.clone());
+            }
+        }
+        Ok(entry)
+    }
+
+    /// Whether no change was under way at `before` nor has begun since.
+    fn is_settled(&self, before: u64) -> bool {
+        before.is_multiple_of(2) && self.epoch.load(Ordering::SeqCst) == before
+    }
+}
+
+#[cfg(test)]
+mod tests;
