@@ -158,19 +158,21 @@ impl Catalog {
         CatalogChange { catalog: self, _changing: changing }
     }
 
-    /// A snapshot, and the collection's entry in it.
-    pub(crate) fn snapshot(
+    /// What `take` makes of the newest state (a snapshot, a transaction), and
+    /// the collection's entry in the snapshot of it.
+    pub(crate) fn with<T>(
         &self,
-        store: &Store,
         namespace: &Namespace,
-    ) -> Result<(Snapshot, Option<Entry>)> {
+        take: impl FnOnce() -> cs_kv::Result<T>,
+        snapshot: impl FnOnce(&T) -> &Snapshot,
+    ) -> Result<(T, Option<Entry>)> {
         let before = self.epoch.load(Ordering::SeqCst);
-        let snapshot = store.snapshot()?;
+        let taken = take()?;
         if let Some(entry) = self.cached(namespace, before) {
-            return Ok((snapshot, Some(entry)));
+            return Ok((taken, Some(entry)));
         }
-        let entry = self.load(&snapshot, namespace, before)?;
-        Ok((snapshot, entry))
+        let entry = self.load(snapshot(&taken), namespace, before)?;
+        Ok((taken, entry))
     }
 
     /// The collection's newest visible entry.

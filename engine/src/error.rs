@@ -175,6 +175,12 @@ impl Error {
         self
     }
 
+    /// The same error, after so many writes of a batch had succeeded.
+    pub(crate) fn with_written(mut self, written: u64) -> Self {
+        self.0.bulk.get_or_insert((written, Vec::new()));
+        self
+    }
+
     /// What a batch came to of which some writes failed; its code is that of the first.
     pub(crate) fn bulk(written: u64, errors: Vec<WriteError>) -> Self {
         let first = errors.first();
@@ -231,7 +237,7 @@ impl Error {
         self.0.bulk.as_ref().map_or(&[], |(_, errors)| errors)
     }
 
-    /// How many writes of a batch succeeded, of a [`ErrorKind::BulkWrite`].
+    /// How many writes of a batch had succeeded when it failed.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.0.bulk.as_ref().map_or(0, |(written, _)| *written)

@@ -87,6 +87,11 @@ impl Filter {
         matches!(self.root, ast::Expression::Always(true))
     }
 
+    /// The key of the one `_id` that is all the filter asks for.
+    pub(crate) fn single_id(&self) -> Option<Vec<u8>> {
+        bounds::single_id(&self.root)
+    }
+
     /// The values of `_id` outside of which nothing matches.
     pub(crate) fn id_bounds(&self) -> Result<IdBounds> {
         bounds::of(&self.root)

@@ -7,7 +7,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::key;
-use crate::values::{Elements, Kind, MAX_DOCUMENT_LEN, RawValue};
+use crate::values::{Elements, Kind, MAX_DOCUMENT_LEN, RawValue, compare};
 
 /// A document as it is stored, and its key.
 #[derive(Clone, Debug)]
@@ -86,31 +86,56 @@ fn with_id_first(document: &[u8]) -> Vec<u8> {
     let is_id = |name: &[u8]| name == b"_id";
     for wanted in [true, false] {
         for field in Elements::new(document).filter(|field| is_id(field.name) == wanted) {
-            moved.push(field.value.kind() as u8);
-            moved.extend_from_slice(field.name);
-            moved.push(0);
-            moved.extend_from_slice(field.value.bytes());
+            append(&mut moved, field.name, field.value);
         }
     }
     moved.push(0);
     moved
 }
 
+/// A replacement for the document with this `_id`: the same fields, and the
+/// `_id` as it is stored. The replacement may name it, but not another.
+pub(crate) fn with_stored_id(replacement: &[u8], id: RawValue<'_>) -> Result<Vec<u8>> {
+    let mut fields = Vec::with_capacity(replacement.len());
+    for field in Elements::new(replacement) {
+        if field.name != b"_id" {
+            append(&mut fields, field.name, field.value);
+        } else if compare(field.value, id).is_ne() {
+            let message = "the immutable field '_id' cannot be changed by a replacement";
+            return Err(Error::new(ErrorKind::InvalidId, message).with_code(66));
+        }
+    }
+    assemble(id.kind(), id.bytes(), &fields)
+}
+
 /// The same document with an `_id` of this kind and these bytes added in front.
-pub(crate) fn with_id(document: &[u8], kind: Kind, id: &[u8]) -> Result<Vec<u8>> {
-    let mut field = vec![kind as u8];
-    field.extend_from_slice(b"_id\0");
-    field.extend_from_slice(id);
-    let len = document.len() + field.len();
+fn with_id(document: &[u8], kind: Kind, id: &[u8]) -> Result<Vec<u8>> {
+    assemble(kind, id, document.get(4..document.len().saturating_sub(1)).unwrap_or_default())
+}
+
+/// A document of an `_id` and the bytes of further fields.
+fn assemble(kind: Kind, id: &[u8], fields: &[u8]) -> Result<Vec<u8>> {
+    let len = 4 + 1 + b"_id\0".len() + id.len() + fields.len() + 1;
     if len > MAX_DOCUMENT_LEN {
-        let message = format!("document with its _id has {len} bytes, the limit is {MAX_DOCUMENT_LEN}");
+        let message =
+            format!("document with its _id has {len} bytes, the limit is {MAX_DOCUMENT_LEN}");
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
-    let mut with = Vec::with_capacity(len);
-    with.extend_from_slice(&i32::try_from(len).unwrap_or(i32::MAX).to_le_bytes());
-    with.extend_from_slice(&field);
-    with.extend_from_slice(document.get(4..).unwrap_or(&[0]));
-    Ok(with)
+    let mut document = Vec::with_capacity(len);
+    document.extend_from_slice(&i32::try_from(len).unwrap_or(i32::MAX).to_le_bytes());
+    document.push(kind as u8);
+    document.extend_from_slice(b"_id\0");
+    document.extend_from_slice(id);
+    document.extend_from_slice(fields);
+    document.push(0);
+    Ok(document)
+}
+
+fn append(out: &mut Vec<u8>, name: &[u8], value: RawValue<'_>) {
+    out.push(value.kind() as u8);
+    out.extend_from_slice(name);
+    out.push(0);
+    out.extend_from_slice(value.bytes());
 }
 
 #[cfg(test)]

@@ -1,9 +1,33 @@
-//! x
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
-pub mod error;
+
+mod catalog;
+mod collection;
+mod context;
+mod database;
+mod environment;
+mod error;
 pub mod filter;
 mod id;
+mod input;
 pub mod json;
 pub mod key;
+pub mod names;
+mod object_ids;
+mod options;
+mod stats;
 pub mod values;
-pub use error::{Error, ErrorKind, Result};
+
+pub use collection::{
+    Collection, Cursor, Find, ImportOptions, ImportReport, InsertMany, InsertManyOptions,
+    ReplaceResult,
+};
+pub use context::{CancelFlag, OperationContext};
+pub use cs_kv::Durability;
+pub use database::{CollectionInfo, Database};
+pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
+pub use input::{IntoDocument, IntoFilter};
+pub use options::DatabaseOptions;
+pub use stats::{CollectionStats, DatabaseStats, OperationStats};
+
+pub use bson;

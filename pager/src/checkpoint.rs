@@ -16,9 +16,9 @@ use std::sync::Arc;
 use cs_base::mutants::{Mutant, planted};
 use cs_io::{AlignedBuf, Pending, WriteMode};
 
-use crate::format::{META_OFFSETS, Meta};
+use crate::format::{META_OFFSETS, Meta, PageRef};
 use crate::frames::Frame;
-use crate::pool::{Pager, WriteBatch, adjacent};
+use crate::pool::{Pager, WriteBatch};
 use crate::shadow::Shadow;
 use crate::{PagerError, Result};
 
@@ -73,7 +73,9 @@ enum Phase {
 pub struct CheckpointRun {
     meta: Meta,
     slot: usize,
-    frames: Vec<Arc<Frame>>,
+    /// Dirty pages of the version, by number. The frames themselves are held
+    /// only while they are written, so that they can be evicted behind us.
+    pages: Vec<PageRef>,
     next: usize,
     in_flight: VecDeque<WriteBatch>,
     phase: Phase,
@@ -86,11 +88,11 @@ impl CheckpointRun {
     pub fn begin(pager: &Pager, metas: &Metas, mut meta: Meta) -> Self {
         meta.sequence = metas.newest().sequence + 1;
         pager.pin_version(meta.root.version);
-        let frames = pager.dirty_of(meta.root.version);
+        let pages = pager.dirty_of(meta.root.version);
         Self {
             meta,
             slot: 1 - metas.newest_slot(),
-            frames,
+            pages,
             next: 0,
             in_flight: VecDeque::new(),
             phase: Phase::Pages,
@@ -112,7 +114,7 @@ impl CheckpointRun {
     /// Pages written so far, and all.
     #[must_use]
     pub fn progress(&self) -> (usize, usize) {
-        (self.next, self.frames.len())
+        (self.next, self.pages.len())
     }
 
     /// Goes on for a bounded piece; true when the checkpoint is durable and
@@ -132,7 +134,7 @@ impl CheckpointRun {
         match &mut self.phase {
             Phase::Pages => {
                 self.write_pages(pager, wait)?;
-                let written = self.next == self.frames.len() && self.in_flight.is_empty();
+                let written = self.next == self.pages.len() && self.in_flight.is_empty();
                 if written && !pager.has_early_writes() {
                     self.phase = if planted(Mutant::MetaBeforeData) {
                         Phase::Gate
@@ -172,17 +174,11 @@ impl CheckpointRun {
     fn write_pages(&mut self, pager: &Pager, wait: bool) -> Result<()> {
         // An early write may hold a page of ours; it counts for us when it ends.
         pager.finish_early_writes(wait)?;
-        while self.in_flight.len() < DEPTH && self.next < self.frames.len() {
-            let rest = &self.frames[self.next..];
-            let side_by_side = adjacent(rest, pager.page_size);
-            let begun = rest[..side_by_side].iter().take_while(|frame| frame.begin_write());
-            let taken = begun.count();
-            if taken == 0 {
-                self.next += 1;
-                continue;
+        while self.in_flight.len() < DEPTH && self.next < self.pages.len() {
+            let batch = self.claim_adjacent(pager);
+            if !batch.is_empty() {
+                self.in_flight.push_back(write(pager, batch));
             }
-            self.in_flight.push_back(write(pager, &self.frames[self.next..][..taken]));
-            self.next += taken;
         }
         let mut unfinished = VecDeque::new();
         let mut first = wait;
@@ -197,6 +193,25 @@ impl CheckpointRun {
         Ok(())
     }
 
+    /// The next pages that lie side by side, for us to write. Those that were
+    /// written early meanwhile, or are being written, are passed over.
+    fn claim_adjacent(&mut self, pager: &Pager) -> Vec<Arc<Frame>> {
+        let mut batch: Vec<Arc<Frame>> = Vec::new();
+        while let Some(&at) = self.pages.get(self.next) {
+            let joins = batch.last().is_none_or(|last| last.at().page.next() == at.page);
+            if !joins || batch.len() == pager.pages_per_write() {
+                break;
+            }
+            self.next += 1;
+            match pager.claim(at) {
+                Some(frame) => batch.push(frame),
+                None if batch.is_empty() => {}
+                None => break,
+            }
+        }
+        batch
+    }
+
     fn install(&self, pager: &Pager, metas: &mut Metas) {
         let overwritten = metas.slots[self.slot].replace(self.meta);
         if let Some(old) = overwritten {
@@ -208,11 +223,11 @@ impl CheckpointRun {
 }
 
 /// Starts to write frames that lie side by side.
-fn write(pager: &Pager, frames: &[Arc<Frame>]) -> WriteBatch {
+fn write(pager: &Pager, mut frames: Vec<Arc<Frame>>) -> WriteBatch {
     if planted(Mutant::LoseCheckpointWrite) && frames.len() > 1 {
-        let (lost, rest) = frames.split_at(1);
-        pager.now_clean(lost);
-        return pager.start_batch(rest.to_vec());
+        let rest = frames.split_off(1);
+        pager.now_clean(frames);
+        frames = rest;
     }
-    pager.start_batch(frames.to_vec())
+    pager.start_batch(frames)
 }

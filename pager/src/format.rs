@@ -475,3 +475,6 @@ pub fn valid_page_size(bytes: u32) -> bool {
 pub fn first_page(page_size: u32) -> PageId {
     PageId(META_BYTES.div_ceil(u64::from(page_size)))
 }
+
+#[cfg(test)]
+mod tests;

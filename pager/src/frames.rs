@@ -171,6 +171,11 @@ impl ReadGuard {
     pub fn enter() -> Self {
         Self(epoch::pin())
     }
+
+    /// Frees what earlier epochs no longer need, instead of some time later.
+    pub(crate) fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 impl fmt::Debug for ReadGuard {
@@ -278,10 +283,8 @@ impl PageTable {
         // SAFETY: I1 and I2, as in `get`.
         let Some(frame) = (unsafe { old.as_ref() }) else { return true };
         // SAFETY: the pointer is an `Arc`'s (I1); `ManuallyDrop` leaves the count alone.
-        let holders = {
-            let arc = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(old.cast_const()) });
-            Arc::strong_count(&arc)
-        };
+        let arc = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(old.cast_const()) });
+        let holders = Arc::strong_count(&arc);
         if holders > 1 || !frame.is_clean() {
             return false;
         }

@@ -31,3 +31,6 @@ pub use frames::{Frame, ReadGuard};
 pub use open::{Opened, PagerOptions, create, exists, open, open_file, read_metas};
 pub use pool::{Pager, PoolStats, VerifyPage};
 pub use shadow::{RESERVE_PAGES, Shadow, SpaceStats};
+
+#[cfg(test)]
+mod tests;

@@ -94,8 +94,7 @@ impl AllocationMap {
         shape
     }
 
-    /// Gives the levels this shape. Returns the index pages that no longer
-    /// serve, and marks all pieces of a level that is new.
+    /// Gives the levels this shape; new places have no page yet.
     pub(crate) fn reshape(&mut self, shape: &[usize]) {
         self.levels.resize(shape.len(), Vec::new());
         for (level, &count) in self.levels.iter_mut().zip(shape) {
@@ -240,5 +239,64 @@ impl AllocationMap {
             let top = 63 - u64::from(self.words[position].leading_zeros());
             position as u64 * 64 + top >= page_count
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cs_base::Version;
+
+    use super::*;
+
+    #[test]
+    fn bits_and_pointers_come_back_through_their_pages() {
+        let mut map = AllocationMap::new(4096);
+        let per_piece = map.pages_per_piece();
+        let page_count = per_piece * 300;
+        let used: Vec<u64> = (0..500).map(|step| step * (page_count / 500) + 3).collect();
+        for &page in &used {
+            map.set(PageId(page), true);
+        }
+        let shape = map.shape(page_count);
+        assert_eq!(shape, vec![300, 2, 1], "252 pointers fit into a page");
+        map.reshape(&shape);
+        for level in 0..3 {
+            for position in map.missing(level) {
+                let page = PageId((level * 1000 + position + 10) as u64);
+                map.set_at(level, position, PageRef { page, version: Version(3) });
+            }
+        }
+        let mut body = vec![0; 4096 - PAGE_HEADER];
+        let mut copy = AllocationMap::new(4096);
+        for position in 0..300 {
+            map.write_body(0, position, &mut body);
+            copy.read_bits(position, &body);
+        }
+        assert!(used.iter().all(|&page| copy.get(PageId(page))));
+        assert_eq!(copy.used_pages(), used.len() as u64);
+        map.write_body(1, 1, &mut body);
+        assert_eq!(copy.read_index(&body)[..48], map.levels[0][252..]);
+        assert!(!map.reaches_beyond(page_count));
+        assert!(map.reaches_beyond(used[499]));
+    }
+
+    #[test]
+    fn free_runs_are_the_gaps_between_used_pages() {
+        let mut map = AllocationMap::new(4096);
+        for page in [2, 3, 63, 64, 65, 200] {
+            map.set(PageId(page), true);
+        }
+        let runs = map.free_runs(PageId(2), 300);
+        let expected = [(4, 59), (66, 134), (201, 99)].map(|(start, len)| (PageId(start), len));
+        assert_eq!(runs, expected);
+    }
+
+    #[test]
+    #[should_panic(expected = "allocated or freed twice")]
+    fn freeing_twice_is_refused() {
+        let mut map = AllocationMap::new(4096);
+        map.set(PageId(1), true);
+        map.set(PageId(1), false);
+        map.set(PageId(1), false);
     }
 }

@@ -32,7 +32,7 @@ pub type VerifyPage = fn(PageKind, &[u8]) -> Result<(), String>;
 /// gains nothing, and the copy made for it stays small.
 const MAX_WRITE: usize = 256 * 1024;
 /// How many frames one call looks at before it gives up evicting.
-const EVICTION_ATTEMPTS: usize = 128;
+const EVICTION_ATTEMPTS: usize = 512;
 
 /// Figures of the pool since it was opened; sizes in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -205,6 +205,8 @@ impl Pager {
         if self.resident.load(Ordering::Relaxed) + needed <= self.budget {
             return;
         }
+        // What was evicted before still counts until its epoch is over.
+        guard.flush();
         for _ in 0..EVICTION_ATTEMPTS {
             if self.resident.load(Ordering::Relaxed) + needed <= self.budget {
                 return;
@@ -243,12 +245,12 @@ impl Pager {
         let mut chosen = self.choose_dirty(pages);
         chosen.sort_unstable_by_key(|frame| frame.at().page);
         let started = chosen.len();
-        let mut rest = chosen.as_slice();
         let mut early = self.early.lock();
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(adjacent(rest, self.page_size));
-            early.push(self.start_batch(batch.to_vec()));
-            rest = after;
+        let joins = |one: &Arc<Frame>, two: &Arc<Frame>| one.at().page.next() == two.at().page;
+        for run in chosen.chunk_by(joins) {
+            for batch in run.chunks(self.pages_per_write()) {
+                early.push(self.start_batch(batch.to_vec()));
+            }
         }
         self.poll_early(early, wait)?;
         Ok(started)
@@ -310,22 +312,27 @@ impl Pager {
         let first = batch.frames[0].at().page;
         batch.pending.wait().map_err(PagerError::io(format!("writing pages from {first}")))?;
         self.counters.written.fetch_add(batch.frames.len() as u64, Ordering::Relaxed);
-        self.now_clean(&batch.frames);
+        self.now_clean(batch.frames);
         Ok(())
     }
 
-    pub(crate) fn now_clean(&self, frames: &[Arc<Frame>]) {
-        let mut dirty = self.dirty.lock();
-        let mut queue = self.queue.lock();
-        for frame in frames {
-            frame.end_write();
-            let page = frame.at().page;
-            // Under the planted bug the number may belong to another frame by now.
-            if dirty.get(&page).is_some_and(|other| Arc::ptr_eq(other, frame)) {
-                dirty.remove(&page);
+    pub(crate) fn now_clean(&self, frames: Vec<Arc<Frame>>) {
+        {
+            let mut dirty = self.dirty.lock();
+            let mut queue = self.queue.lock();
+            for frame in &frames {
+                frame.end_write();
+                let page = frame.at().page;
+                // Under the planted bug the number may belong to another frame by now.
+                if dirty.get(&page).is_some_and(|other| Arc::ptr_eq(other, frame)) {
+                    dirty.remove(&page);
+                }
+                queue.push_back(page);
             }
-            queue.push_back(page);
         }
+        // What was dirty and held could not be evicted; now it can.
+        drop(frames);
+        self.make_room(&ReadGuard::enter());
     }
 
     // ---- for the open version ----
@@ -360,15 +367,28 @@ impl Pager {
         true
     }
 
-    /// All frames that a checkpoint of `version` has to write, by page number.
-    pub(crate) fn dirty_of(&self, version: Version) -> Vec<Arc<Frame>> {
+    /// All pages that a checkpoint of `version` has to write, by number.
+    pub(crate) fn dirty_of(&self, version: Version) -> Vec<PageRef> {
         let dirty = self.dirty.lock();
         let mine = dirty.values().filter(|frame| {
             frame.version() <= version && !frame.freed_before_end_of(version)
         });
-        let mut frames: Vec<_> = mine.map(Arc::clone).collect();
-        frames.sort_unstable_by_key(|frame| frame.at().page);
-        frames
+        let mut pages: Vec<_> = mine.map(|frame| frame.at()).collect();
+        pages.sort_unstable_by_key(|at| at.page);
+        pages
+    }
+
+    /// A dirty frame, now in the state "being written" by the caller; `None`
+    /// if it is written already or somebody else is at it.
+    pub(crate) fn claim(&self, at: PageRef) -> Option<Arc<Frame>> {
+        let dirty = self.dirty.lock();
+        let frame = dirty.get(&at.page).filter(|frame| frame.at() == at)?;
+        frame.begin_write().then(|| Arc::clone(frame))
+    }
+
+    /// Most pages that one write takes.
+    pub(crate) fn pages_per_write(&self) -> usize {
+        (MAX_WRITE / self.page_size).max(1)
     }
 
     // ---- pinned versions ----
@@ -411,13 +431,6 @@ impl Pager {
             pages_evicted: self.counters.evicted.load(Ordering::Relaxed),
         }
     }
-}
-
-/// How many frames at the start of a sorted list lie side by side on disk.
-pub(crate) fn adjacent(frames: &[Arc<Frame>], page_size: usize) -> usize {
-    let most = (MAX_WRITE / page_size).max(1);
-    let pairs = frames.windows(2).take(most - 1);
-    1 + pairs.take_while(|pair| pair[0].at().page.next() == pair[1].at().page).count()
 }
 
 #[cold]

@@ -1,1 +1,40 @@
-//! Under construction.
+//! Tests that cross crates: the harnesses behind `cs-torture`, as functions.
+//!
+//! | module | harness | what it breaks |
+//! |---|---|---|
+//! | [`crash`] | crash explorer | processes and machines, at any event of a simulated disk |
+//! | [`fault`] | fault sweep | one I/O operation after the other |
+//! | [`kill`] | kill loop | real processes on a real disk |
+//! | [`flip`] | damage | bytes of files at rest |
+//!
+//! Each proves itself by catching bugs planted on purpose
+//! ([`cs_base::mutants`]). README.md says what each promises and how to run it.
+
+#![forbid(unsafe_code)]
+
+pub mod crash;
+pub mod fault;
+pub mod flip;
+pub mod kill;
+mod model;
+mod panics;
+pub mod progress;
+mod verdict;
+
+pub use verdict::{Failure, Verdict};
+
+/// How a run of a harness went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Cases that were as promised.
+    pub passed: u64,
+    /// Cases that were not.
+    pub failed: u64,
+}
+
+impl Outcome {
+    /// Counts one case.
+    pub fn count(&mut self, is_good: bool) {
+        *(if is_good { &mut self.passed } else { &mut self.failed }) += 1;
+    }
+}

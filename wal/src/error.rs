@@ -102,12 +102,18 @@ pub enum LogError {
 }
 
 fn first_present(first: Option<Lsn>) -> String {
-    first.map_or_else(|| "no segment present".to_owned(), |lsn| format!("first lsn present is {lsn}"))
+    first.map_or_else(
+        || "no segment present".to_owned(),
+        |lsn| format!("first lsn present is {lsn}"),
+    )
 }
 
 impl LogError {
     pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Io { what: what.into(), source: Arc::new(source) }
+        Self::Io {
+            what: what.into(),
+            source: Arc::new(source),
+        }
     }
 
     /// Whether bytes on disk are not what was written.

@@ -55,7 +55,12 @@ impl Recovered {
         let disk = self.disk.clone();
         remove_all(disk.as_ref(), &self.inventory.temporaries)?;
 
-        let newest = self.inventory.live.iter().map(|segment| segment.header.incarnation).max();
+        let newest = self
+            .inventory
+            .live
+            .iter()
+            .map(|segment| segment.header.incarnation)
+            .max();
         let newest = newest.unwrap_or(Incarnation::ZERO);
         let closed = self.take_closed();
         let mut spares = self.open_spares()?;
@@ -71,6 +76,7 @@ impl Recovered {
             first_index: self.last.last_index.next(),
             durable: self.last.end,
             last_time: self.last.last_time,
+            last_end: self.last.end,
             chain: self.last.chain,
             hard_state: self.hard_state.clone(),
             read_only_compatible: 0,
@@ -121,13 +127,18 @@ impl Recovered {
     /// end, and those at the end that hold no record.
     fn take_closed(&mut self) -> VecDeque<Closed> {
         let live = std::mem::take(&mut self.inventory.live);
-        let ends: Vec<_> = (0..live.len()).map(|at| Inventory::extent_end(&live, at)).collect();
+        let ends: Vec<_> = (0..live.len())
+            .map(|at| Inventory::extent_end(&live, at))
+            .collect();
         let mut closed = VecDeque::new();
         for (position, (segment, end)) in live.into_iter().zip(ends).enumerate() {
             if position > self.last.segment || segment.header.base >= self.last.end {
                 self.inventory.dead.push(segment.name());
             } else {
-                closed.push_back(Closed { segment, end: end.min(self.last.end) });
+                closed.push_back(Closed {
+                    segment,
+                    end: end.min(self.last.end),
+                });
             }
         }
         if let Some((name, _)) = self.inventory.unreadable_newest.take() {
@@ -143,7 +154,9 @@ impl Recovered {
             let spare = open_spare(self.disk.as_ref(), name)?
                 .filter(|spare| spare.capacity <= self.options.segment_bytes_max);
             match spare {
-                Some(spare) if spares.len() < self.options.spare_segments.max(1) => spares.push(spare),
+                Some(spare) if spares.len() < self.options.spare_segments.max(1) => {
+                    spares.push(spare);
+                }
                 _ => remove_all(self.disk.as_ref(), std::slice::from_ref(name))?,
             }
         }
@@ -192,6 +205,7 @@ impl Log {
             first_index: Index(1),
             durable: Lsn::ZERO,
             last_time: HybridTime::ZERO,
+            last_end: Lsn::ZERO,
             chain: 0,
             hard_state: HardState::default(),
             read_only_compatible: 0,
@@ -209,7 +223,14 @@ impl Log {
             hard_state: HardState::default(),
             gather: Gather::default(),
         };
-        Ok(Self::assemble(Parts { disk, runtime, file_id, options, appender, next_file: 1 }))
+        Ok(Self::assemble(Parts {
+            disk,
+            runtime,
+            file_id,
+            options,
+            appender,
+            next_file: 1,
+        }))
     }
 }
 
@@ -222,7 +243,8 @@ fn write_again(file: &dyn File, mut offset: u64, mut len: u64) -> std::io::Resul
         if (read as u64) < now {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        file.start_write(Arc::new(bytes), offset, WriteMode::Durable).wait()?;
+        file.start_write(Arc::new(bytes), offset, WriteMode::Durable)
+            .wait()?;
         offset += now;
         len -= now;
     }
@@ -230,8 +252,16 @@ fn write_again(file: &dyn File, mut offset: u64, mut len: u64) -> std::io::Resul
 }
 
 /// The largest spare, or a new file of the smallest size.
-fn take_first(disk: &dyn Disk, spares: &mut Vec<Spare>, number: u64, options: &LogOptions) -> Result<Spare> {
-    let largest = spares.iter().enumerate().max_by_key(|(_, spare)| spare.capacity);
+fn take_first(
+    disk: &dyn Disk,
+    spares: &mut Vec<Spare>,
+    number: u64,
+    options: &LogOptions,
+) -> Result<Spare> {
+    let largest = spares
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, spare)| spare.capacity);
     if let Some(position) = largest.map(|(position, _)| position) {
         return Ok(spares.remove(position));
     }
@@ -242,7 +272,9 @@ fn take_first(disk: &dyn Disk, spares: &mut Vec<Spare>, number: u64, options: &L
 }
 
 fn remove_all(disk: &dyn Disk, names: &[String]) -> Result<()> {
-    names.iter().try_for_each(|name| disk.remove(name).context(|| format!("remove {name}")))
+    names
+        .iter()
+        .try_for_each(|name| disk.remove(name).context(|| format!("remove {name}")))
 }
 
 /// Whether the segment begins with a record that its header expects. The
@@ -254,8 +286,13 @@ fn holds_records(disk: &dyn Disk, name: &str) -> Result<bool> {
         Err(error) => return Err(error),
     };
     let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
-    segment.file.read_at(&mut block, SEGMENT_HEADER_BYTES).context(|| format!("read {name}"))?;
-    let Ok((raw, _)) = RawRecordHeader::read_from_prefix(&block) else { return Ok(false) };
+    segment
+        .file
+        .read_at(&mut block, SEGMENT_HEADER_BYTES)
+        .context(|| format!("read {name}"))?;
+    let Ok((raw, _)) = RawRecordHeader::read_from_prefix(&block) else {
+        return Ok(false);
+    };
     let ours = raw.lsn.get() == segment.header.base.0
         && raw.incarnation.get() == segment.header.incarnation.0
         && raw.previous.get() == segment.header.chain;

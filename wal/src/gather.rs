@@ -69,7 +69,11 @@ impl Chunk {
     pub(crate) fn close(mut self) -> (Segment, Lsn, Arc<GroupBytes>) {
         let len = round_up(self.used as u64, BLOCK_SIZE as u64) as usize;
         self.buf[self.used..len].fill(0);
-        (self.segment, self.start, Arc::new(GroupBytes { buf: self.buf, len }))
+        (
+            self.segment,
+            self.start,
+            Arc::new(GroupBytes { buf: self.buf, len }),
+        )
     }
 }
 
@@ -85,13 +89,24 @@ pub(crate) struct Gather {
 impl Gather {
     /// A chunk with room for a record of `len` bytes: the present one, or one
     /// that starts at the next block boundary from `end` in `segment`.
-    pub(crate) fn room(&mut self, pool: &BufferPool, segment: &Segment, end: Lsn, len: u64) -> &mut Chunk {
+    pub(crate) fn room(
+        &mut self,
+        pool: &BufferPool,
+        segment: &Segment,
+        end: Lsn,
+        len: u64,
+    ) -> &mut Chunk {
         let fits = self.chunks.last().is_some_and(|chunk| {
             chunk.segment.header.sequence == segment.header.sequence && chunk.has_room(len)
         });
         if !fits {
             let start = Lsn(round_up(end.0, BLOCK_SIZE as u64)).max(segment.header.base);
-            let mut chunk = Chunk { segment: segment.clone(), start, buf: pool.take(len), used: 0 };
+            let mut chunk = Chunk {
+                segment: segment.clone(),
+                start,
+                buf: pool.take(len),
+                used: 0,
+            };
             if planted(Mutant::GroupsShareBlock) {
                 self.share_block(&mut chunk, end);
             }
@@ -109,14 +124,19 @@ impl Gather {
                 chunk.buf[block..chunk.used].to_vec()
             });
         }
-        (std::mem::take(&mut self.chunks), std::mem::take(&mut self.records))
+        (
+            std::mem::take(&mut self.chunks),
+            std::mem::take(&mut self.records),
+        )
     }
 
     /// The planted bug: begins in the block in which the last group ended,
     /// and writes that block again.
     fn share_block(&mut self, chunk: &mut Chunk, end: Lsn) {
         let block = Lsn(end.0 / BLOCK_SIZE as u64 * BLOCK_SIZE as u64);
-        let Some(carry) = self.carry.take().filter(|carry| !carry.is_empty()) else { return };
+        let Some(carry) = self.carry.take().filter(|carry| !carry.is_empty()) else {
+            return;
+        };
         if block.advance(carry.len() as u64) == end
             && block >= chunk.segment.header.base
             && chunk.has_room(chunk.buf.len() as u64)
@@ -140,7 +160,11 @@ pub(crate) struct BufferPool {
 
 impl BufferPool {
     pub(crate) fn new(size: usize, keep: usize) -> Self {
-        Self { size, keep, free: Mutex::new(Vec::new()) }
+        Self {
+            size,
+            keep,
+            free: Mutex::new(Vec::new()),
+        }
     }
 
     /// At least `len` bytes of any content. Memory not yet touched costs
@@ -149,7 +173,10 @@ impl BufferPool {
         if len > self.size as u64 {
             return AlignedBuf::zeroed(len as usize);
         }
-        self.free.lock().pop().unwrap_or_else(|| AlignedBuf::zeroed(self.size))
+        self.free
+            .lock()
+            .pop()
+            .unwrap_or_else(|| AlignedBuf::zeroed(self.size))
     }
 
     /// Takes a buffer back after its write, if the disk has let go of it.

@@ -136,7 +136,9 @@ impl Log {
                     cut = self.cut_group();
                 }
             });
-            let Some((flight, chunks)) = cut else { return false };
+            let Some((flight, chunks)) = cut else {
+                return false;
+            };
             queue.push_back(flight.clone());
             self.flights.count.store(queue.len(), Ordering::Release);
             (flight, chunks)
@@ -157,7 +159,12 @@ impl Log {
         }
         let end = appender.end;
         self.cut.store(end.0, Ordering::Release);
-        let flight = Flight { end, records, writes: Mutex::new(None), started: Condvar::new() };
+        let flight = Flight {
+            end,
+            records,
+            writes: Mutex::new(None),
+            started: Condvar::new(),
+        };
         Some((Arc::new(flight), chunks))
     }
 
@@ -224,7 +231,11 @@ impl Log {
 }
 
 fn start_write(chunk: Chunk) -> Write {
-    let mode = if planted(Mutant::AcknowledgeBeforeSync) { WriteMode::Plain } else { WriteMode::Durable };
+    let mode = if planted(Mutant::AcknowledgeBeforeSync) {
+        WriteMode::Plain
+    } else {
+        WriteMode::Durable
+    };
     let (segment, start, bytes) = chunk.close();
     let offset = segment.header.offset(start);
     (segment.file.start_write(bytes.clone(), offset, mode), bytes)

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use cs_base::{BLOCK_SIZE, FileId, Lsn, round_up};
+use cs_base::{FileId, Lsn};
 use cs_io::{Disk, OpenMode};
 
 use crate::error::{Context, LogError, Result};
@@ -44,7 +44,10 @@ impl Inventory {
     /// I/O, another database's files, an unknown format, or live segments that
     /// contradict each other.
     pub(crate) fn take(disk: &dyn Disk, file_id: FileId, mode: OpenMode) -> Result<Self> {
-        let mut inventory = Self { next_file: 1, ..Self::default() };
+        let mut inventory = Self {
+            next_file: 1,
+            ..Self::default()
+        };
         let mut sequences = BTreeMap::new();
         for name in disk.list().context(|| "list the directory".to_owned())? {
             match parse(&name) {
@@ -77,14 +80,19 @@ impl Inventory {
     ) -> Result<()> {
         let mut wanted = self.newest_sequence;
         while let Some(name) = sequences.remove(&wanted) {
-            let opened = open(disk, &name, mode)
-                .and_then(|segment| check_identity(&segment, &name, wanted, file_id).map(|()| segment));
+            let opened = open(disk, &name, mode).and_then(|segment| {
+                check_identity(&segment, &name, wanted, file_id).map(|()| segment)
+            });
             match opened {
                 Ok(segment) => {
                     wanted = segment.header.previous;
                     self.live.push(segment);
                 }
-                Err(error) if error.is_corruption() && self.live.is_empty() && self.unreadable_newest.is_none() => {
+                Err(error)
+                    if error.is_corruption()
+                        && self.live.is_empty()
+                        && self.unreadable_newest.is_none() =>
+                {
                     self.unreadable_newest = Some((name, error));
                     wanted = sequences.keys().next_back().copied().unwrap_or(0);
                 }
@@ -125,7 +133,9 @@ impl Inventory {
     /// or where the next one begins.
     pub(crate) fn extent_end(segments: &[Segment], position: usize) -> Lsn {
         let limit = segments[position].header.limit();
-        segments.get(position + 1).map_or(limit, |next| limit.min(next.header.base))
+        segments
+            .get(position + 1)
+            .map_or(limit, |next| limit.min(next.header.base))
     }
 
     /// Position among the live ones of the segment in which reading from
@@ -134,14 +144,17 @@ impl Inventory {
     /// # Errors
     /// [`LogError::Unreachable`], or the bad header that cuts the log short.
     pub(crate) fn locate(&self, start: &StartPoint) -> Result<usize> {
-        if let Some(position) = self.live.iter().rposition(|segment| segment.header.base <= start.lsn) {
+        if let Some(position) = self
+            .live
+            .iter()
+            .rposition(|segment| segment.header.base <= start.lsn)
+        {
             return Ok(position);
         }
         // The record before `start` ended inside a block; its segment is gone,
         // and the next begins right behind that block.
         let continues = self.live.first().is_some_and(|first| {
-            first.header.base.0 == round_up(start.lsn.0, BLOCK_SIZE as u64)
-                && first.header.chain == start.chain
+            first.header.last_end == start.lsn && first.header.chain == start.chain
         });
         if continues {
             return Ok(0);
@@ -153,7 +166,10 @@ impl Inventory {
             return Err(error.clone());
         }
         let first = self.live.first().map(|segment| segment.header.base);
-        Err(LogError::Unreachable { wanted: start.lsn, first })
+        Err(LogError::Unreachable {
+            wanted: start.lsn,
+            first,
+        })
     }
 
     /// Name that the next segment gets, and its number.

@@ -7,10 +7,10 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | reserve space, append a record | `append.rs`, into `gather.rs` |
+//! | reserve space, append a record | `reserve.rs`, `append.rs`, into `gather.rs` |
 //! | a group leaves, flies, ends | `group.rs`; who drives it: `lead.rs` |
 //! | somebody waits for a position | `tickets.rs` |
-//! | read the log back and judge it | `inventory.rs`, `scan.rs`, `recover.rs` |
+//! | read the log back and judge it | `inventory.rs`, `scan.rs`, `superseding.rs`, `recover.rs` |
 //! | make durable what was read, cut the rest | `finish.rs` |
 //! | make, begin, recycle segment files | `segment.rs`, `recycle.rs`, `pins.rs` |
 //! | the bytes | `format.rs`, `FORMAT.md` |
@@ -69,15 +69,17 @@ mod pins;
 mod reader;
 mod recover;
 mod recycle;
+mod reserve;
 mod scan;
 mod segment;
+mod superseding;
 mod tickets;
+mod window;
 
-pub use append::Reservation;
 pub use error::{LogError, Result};
 pub use format::{
-    FORMAT_VERSION, HardState, MAX_MEMBERSHIP_BYTES, MAX_RECORD_PAYLOAD, RECORD_HEADER_BYTES, RecordHead,
-    RecordKind, SEGMENT_HEADER_BYTES,
+    FORMAT_VERSION, HardState, MAX_MEMBERSHIP_BYTES, MAX_RECORD_PAYLOAD, RECORD_HEADER_BYTES,
+    RecordHead, RecordKind, SEGMENT_HEADER_BYTES,
 };
 pub use group::{Drive, LogOwner};
 pub use log::{Appended, Log};
@@ -85,6 +87,7 @@ pub use options::{LogOptions, StartPoint};
 pub use pins::PinInfo;
 pub use reader::{HeaderReport, LogReader, RecordReport, SegmentReport, SegmentRole, Verdict};
 pub use recover::{Records, Recovered, TornTail};
+pub use reserve::Reservation;
 pub use scan::RecordRef;
 pub use segment::{SegmentInfo, SegmentState};
 pub use tickets::{WaitQueue, Waiter};

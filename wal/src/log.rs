@@ -94,7 +94,14 @@ pub(crate) struct Parts {
 impl Log {
     /// A log that ends, durably, where the appender says.
     pub(crate) fn assemble(parts: Parts) -> Self {
-        let Parts { disk, runtime, file_id, options, appender, next_file } = parts;
+        let Parts {
+            disk,
+            runtime,
+            file_id,
+            options,
+            appender,
+            next_file,
+        } = parts;
         let end = appender.end.0;
         // One buffer being filled, one per group in flight, one to spare.
         let pool = BufferPool::new(options.group_bytes_max, options.groups_in_flight + 2);
@@ -212,11 +219,20 @@ impl Log {
     /// # Errors
     /// [`LogError::Poisoned`].
     pub fn check(&self) -> Result<()> {
-        if self.is_poisoned() { Err(self.poisoned_error()) } else { Ok(()) }
+        if self.is_poisoned() {
+            Err(self.poisoned_error())
+        } else {
+            Ok(())
+        }
     }
 
     pub(crate) fn poisoned_error(&self) -> LogError {
-        let reason = self.poison.reason.get().cloned().unwrap_or_else(|| "not poisoned".into());
+        let reason = self
+            .poison
+            .reason
+            .get()
+            .cloned()
+            .unwrap_or_else(|| "not poisoned".into());
         LogError::Poisoned { reason }
     }
 }

@@ -41,8 +41,10 @@ impl LogOptions {
         self.segment_bytes_min = whole(self.segment_bytes_min);
         self.segment_bytes_max = whole(self.segment_bytes_max).max(self.segment_bytes_min);
         self.groups_in_flight = self.groups_in_flight.max(1);
-        self.group_bytes_max =
-            cs_base::round_up(self.group_bytes_max.clamp(BLOCK_SIZE, 1 << 30) as u64, block) as usize;
+        self.group_bytes_max = cs_base::round_up(
+            self.group_bytes_max.clamp(BLOCK_SIZE, 1 << 30) as u64,
+            block,
+        ) as usize;
         self
     }
 }

@@ -30,7 +30,12 @@ pub(crate) struct Pins(BTreeMap<String, PinInfo>);
 impl Pins {
     /// Sets or renews.
     pub(crate) fn set(&mut self, name: &str, lsn: Lsn, max_bytes: Option<u64>) {
-        let pin = PinInfo { name: name.to_owned(), lsn, max_bytes, lost: false };
+        let pin = PinInfo {
+            name: name.to_owned(),
+            lsn,
+            max_bytes,
+            lost: false,
+        };
         self.0.insert(name.to_owned(), pin);
     }
 
@@ -50,7 +55,12 @@ impl Pins {
             let kept = end.0.saturating_sub(pin.lsn.0);
             pin.lost |= pin.max_bytes.is_some_and(|max| kept > max);
         }
-        self.0.values().filter(|pin| !pin.lost).map(|pin| pin.lsn).min().unwrap_or(Lsn::MAX)
+        self.0
+            .values()
+            .filter(|pin| !pin.lost)
+            .map(|pin| pin.lsn)
+            .min()
+            .unwrap_or(Lsn::MAX)
     }
 }
 

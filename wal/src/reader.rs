@@ -114,9 +114,16 @@ impl LogReader {
     /// I/O; [`LogError::Unreachable`] if no segment can be read.
     pub fn discover(disk: Arc<dyn Disk>) -> Result<Self> {
         let names = disk.list().context(|| "list the directory".to_owned())?;
-        let segments = names.iter().rev().filter(|name| matches!(parse(name), Some(FileName::Segment(_))));
-        let mut readable = segments.filter_map(|name| open(disk.as_ref(), name, OpenMode::ReadOnly).ok());
-        let first = readable.next().ok_or(LogError::Unreachable { wanted: Lsn::ZERO, first: None })?;
+        let segments = names
+            .iter()
+            .rev()
+            .filter(|name| matches!(parse(name), Some(FileName::Segment(_))));
+        let mut readable =
+            segments.filter_map(|name| open(disk.as_ref(), name, OpenMode::ReadOnly).ok());
+        let first = readable.next().ok_or(LogError::Unreachable {
+            wanted: Lsn::ZERO,
+            first: None,
+        })?;
         let file_id = first.header.file_id;
         drop(readable);
         Ok(Self { disk, file_id })
@@ -135,7 +142,11 @@ impl LogReader {
     pub fn segments(&self) -> Result<Vec<SegmentReport>> {
         let live: Vec<String> = self.live()?.iter().map(Segment::name).collect();
         let mut reports = Vec::new();
-        for name in self.disk.list().context(|| "list the directory".to_owned())? {
+        for name in self
+            .disk
+            .list()
+            .context(|| "list the directory".to_owned())?
+        {
             let role = match parse(&name) {
                 Some(FileName::Segment(_)) if live.contains(&name) => SegmentRole::Live,
                 Some(FileName::Segment(_)) => SegmentRole::Dead,
@@ -143,10 +154,19 @@ impl LogReader {
                 Some(FileName::Temporary) => SegmentRole::Temporary,
                 None => continue,
             };
-            let file = self.disk.open(&name, OpenMode::ReadOnly).context(|| format!("open {name}"))?;
+            let file = self
+                .disk
+                .open(&name, OpenMode::ReadOnly)
+                .context(|| format!("open {name}"))?;
             let file_bytes = file.len().context(|| format!("measure {name}"))?;
-            let header = open(self.disk.as_ref(), &name, OpenMode::ReadOnly).map(|segment| report(&segment));
-            reports.push(SegmentReport { name, role, file_bytes, header });
+            let header =
+                open(self.disk.as_ref(), &name, OpenMode::ReadOnly).map(|segment| report(&segment));
+            reports.push(SegmentReport {
+                name,
+                role,
+                file_bytes,
+                header,
+            });
         }
         Ok(reports)
     }
@@ -167,15 +187,25 @@ impl LogReader {
             match cursor.step()? {
                 Step::Record(found) => {
                     let record = cursor.view(&found)?;
-                    let report =
-                        RecordReport { lsn: record.lsn, verdict: Verdict::Good, record: Some(record) };
+                    let report = RecordReport {
+                        lsn: record.lsn,
+                        verdict: Verdict::Good,
+                        record: Some(record),
+                    };
                     if !each(&report) {
                         return Ok(());
                     }
                 }
                 Step::End(bad) => {
-                    let verdict = Verdict::End { expected: bad.expected, found: bad.found };
-                    if !each(&RecordReport { lsn: bad.lsn, verdict, record: None }) {
+                    let verdict = Verdict::End {
+                        expected: bad.expected,
+                        found: bad.found,
+                    };
+                    if !each(&RecordReport {
+                        lsn: bad.lsn,
+                        verdict,
+                        record: None,
+                    }) {
                         return Ok(());
                     }
                     break;
@@ -196,10 +226,16 @@ impl LogReader {
         cursor.evidence_beyond(|found| list.push(*found))?;
         for found in list {
             // The cursor must stand in the record's segment to show its payload.
-            let position = live.iter().rposition(|segment| segment.header.base <= found.lsn);
+            let position = live
+                .iter()
+                .rposition(|segment| segment.header.base <= found.lsn);
             let mut there = Cursor::at_segment(live, self.file_id, position.unwrap_or(0));
             let record = there.view(&found)?;
-            let report = RecordReport { lsn: found.lsn, verdict: Verdict::Detached, record: Some(record) };
+            let report = RecordReport {
+                lsn: found.lsn,
+                verdict: Verdict::Detached,
+                record: Some(record),
+            };
             if !each(&report) {
                 break;
             }

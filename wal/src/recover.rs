@@ -14,19 +14,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use cs_base::mutants::{Mutant, planted};
-use cs_base::{BLOCK_SIZE, FileId, HybridTime, Index, Lsn, round_up};
+use cs_base::{FileId, HybridTime, Index, Lsn};
 use cs_io::{Disk, OpenMode, Runtime};
 use zerocopy::FromBytes;
 
 use crate::error::{LogError, Result};
 use crate::format::{
-    HardState, MAX_RECORD_PAYLOAD, RECORD_HEADER_BYTES, RawRecordHeader, RecordKind, SEGMENT_HEADER_BYTES,
-    checksum_seed, record_bytes,
+    HardState, MAX_RECORD_PAYLOAD, RECORD_HEADER_BYTES, RawRecordHeader, RecordKind,
+    SEGMENT_HEADER_BYTES, checksum_seed, record_bytes,
 };
 use crate::inventory::Inventory;
 use crate::log::Log;
 use crate::options::{LogOptions, StartPoint};
-use crate::scan::{Bad, Cursor, Found, Place, RecordRef, Step, Window};
+use crate::scan::{Bad, Cursor, Place, RecordRef, Step};
+use crate::superseding::Superseding;
+use crate::window::Window;
 
 /// The end of a log whose last records did not reach the disk whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,36 +69,6 @@ impl fmt::Debug for Recovered {
     }
 }
 
-/// Which records were superseded by later ones. Holds an entry only for each
-/// record that went back in index.
-#[derive(Debug, Default)]
-struct Superseding(Vec<(Lsn, Index)>);
-
-impl Superseding {
-    fn note(&mut self, found: &Found, last: Index) {
-        if found.head.kind.takes_index() && found.head.index <= last {
-            // An earlier step back to the same or a higher index says less than
-            // this one for what lies before it, but not for what lies between.
-            self.0.push((found.lsn, found.head.index));
-        }
-    }
-
-    /// Turns each entry's index into the lowest from there on, so that one
-    /// look-up answers for all later ones.
-    fn seal(&mut self) {
-        let mut lowest = Index::MAX;
-        for (_, index) in self.0.iter_mut().rev() {
-            lowest = lowest.min(*index);
-            *index = lowest;
-        }
-    }
-
-    fn survives(&self, found: &Found) -> bool {
-        let later = self.0.partition_point(|&(lsn, _)| lsn <= found.lsn);
-        self.0.get(later).is_none_or(|&(_, lowest)| found.head.index < lowest)
-    }
-}
-
 impl Log {
     /// Reads the log from `start` on. Changes nothing.
     ///
@@ -115,7 +87,10 @@ impl Log {
         let first = match inventory.locate(&start) {
             // The planted bug reads on from whatever is left.
             Err(LogError::Unreachable { first: Some(_), .. })
-                if planted(Mutant::FallbackOverRecycledLog) => 0,
+                if planted(Mutant::FallbackOverRecycledLog) =>
+            {
+                0
+            }
             other => other?,
         };
         let cursor = Cursor::at_segment(&inventory.live, file_id, first);
@@ -156,7 +131,9 @@ impl Recovered {
         for segment in &self.inventory.live[first..] {
             self.durable = self.durable.max(segment.header.durable);
         }
-        let mut traces = bad.current.then(|| cursor.at.end.advance(RECORD_HEADER_BYTES as u64));
+        let mut traces = bad
+            .current
+            .then(|| cursor.at.end.advance(RECORD_HEADER_BYTES as u64));
         cursor.evidence_beyond(|found| {
             self.durable = self.durable.max(found.durable);
             traces = traces.max(Some(found.end));
@@ -164,12 +141,18 @@ impl Recovered {
         if self.durable > self.last.end {
             return Err(LogError::Corrupt {
                 lsn: bad.lsn,
-                expected: format!("{}, since the log was durable to {}", bad.expected, self.durable),
+                expected: format!(
+                    "{}, since the log was durable to {}",
+                    bad.expected, self.durable
+                ),
                 found: bad.found,
             });
         }
         self.judge_unreadable_newest()?;
-        self.torn = traces.map(|end| TornTail { lsn: self.last.end, bytes: end.0 - self.last.end.0 });
+        self.torn = traces.map(|end| TornTail {
+            lsn: self.last.end,
+            bytes: end.0 - self.last.end.0,
+        });
         Ok(())
     }
 
@@ -191,9 +174,6 @@ impl Recovered {
             if !crossed && next >= self.start.lsn {
                 crossed = true;
                 self.resume = Place { segment, ..before };
-                if segment != before.segment {
-                    self.resume.end = cursor.segment().header.base;
-                }
                 self.check_start(&before, next)?;
             }
             let found = match step {
@@ -216,11 +196,10 @@ impl Recovered {
     /// The checkpoint and the log must agree on what lies before its position;
     /// that was durable, since a checkpoint names nothing else.
     fn check_start(&mut self, before: &Place, next: Lsn) -> Result<()> {
-        // Inside a record is no place; at a segment's base the bytes before it are gone.
-        let base = self.inventory.live[before.segment].header.base;
-        let fits = before.end <= self.start.lsn
-            || (before.end == base && base.0 == round_up(self.start.lsn.0, BLOCK_SIZE as u64));
-        let agree = fits && before.chain == self.start.chain && before.last_index == self.start.index;
+        // Inside a record is no place.
+        let agree = before.end <= self.start.lsn
+            && before.chain == self.start.chain
+            && before.last_index == self.start.index;
         if agree {
             self.durable = self.durable.max(self.start.lsn.min(before.end));
             return Ok(());
@@ -236,7 +215,10 @@ impl Recovered {
         }
         Err(LogError::Corrupt {
             lsn: self.start.lsn,
-            expected: format!("record {} with checksum {:#010x} before it", self.start.index, self.start.chain),
+            expected: format!(
+                "record {} with checksum {:#010x} before it",
+                self.start.index, self.start.chain
+            ),
             found: format!("record {} with {:#010x}", before.last_index, before.chain),
         })
     }
@@ -244,21 +226,30 @@ impl Recovered {
     /// A newest file without a readable header is the torn making of a
     /// segment, unless it holds records that can only have come after ours.
     fn judge_unreadable_newest(&self) -> Result<()> {
-        let Some((name, error)) = &self.inventory.unreadable_newest else { return Ok(()) };
+        let Some((name, error)) = &self.inventory.unreadable_newest else {
+            return Ok(());
+        };
         let file = self
             .disk
             .open(name, OpenMode::ReadOnly)
             .map_err(|source| LogError::io(format!("open {name}"), source))?;
-        let size = file.len().map_err(|source| LogError::io(format!("measure {name}"), source))?;
+        let size = file
+            .len()
+            .map_err(|source| LogError::io(format!("measure {name}"), source))?;
         let incarnation = self.inventory.live[self.last.segment].header.incarnation.0;
         let seed = checksum_seed(self.file_id);
         let mut window = Window::default();
         let mut offset = SEGMENT_HEADER_BYTES;
         while offset < size {
-            let mut get = |len| window.get_of(file.as_ref(), &|| name.clone(), offset, len).map(<[u8]>::to_vec);
+            let mut get = |len| {
+                window
+                    .get_of(file.as_ref(), &|| name.clone(), offset, len)
+                    .map(<[u8]>::to_vec)
+            };
             if let Ok(raw) = RawRecordHeader::read_from_bytes(&get(RECORD_HEADER_BYTES)?) {
                 let len = raw.payload_len.get() as usize;
-                let later = raw.lsn.get() >= self.last.end.0 && raw.incarnation.get() >= incarnation;
+                let later =
+                    raw.lsn.get() >= self.last.end.0 && raw.incarnation.get() >= incarnation;
                 if later && len <= MAX_RECORD_PAYLOAD && record_bytes(len) <= size - offset {
                     let record = get(record_bytes(len) as usize)?;
                     if raw.sum(seed, record.get(RECORD_HEADER_BYTES..)) == raw.checksum.get() {
@@ -292,7 +283,10 @@ impl Recovered {
     #[must_use]
     pub fn records(&self) -> Records<'_> {
         let cursor = Cursor::at_place(&self.inventory.live, self.file_id, self.resume);
-        Records { recovered: self, cursor }
+        Records {
+            recovered: self,
+            cursor,
+        }
     }
 
     /// End of the last record that counts.
@@ -350,7 +344,10 @@ impl Records<'_> {
     ///
     /// # Errors
     /// I/O, or a record that counted a moment ago and does not any more.
-    #[expect(clippy::should_implement_trait, reason = "what it returns is borrowed from itself")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what it returns is borrowed from itself"
+    )]
     pub fn next(&mut self) -> Result<Option<RecordRef<'_>>> {
         let found = loop {
             if self.cursor.at.end >= self.recovered.last.end {
@@ -358,8 +355,6 @@ impl Records<'_> {
             }
             let found = match self.cursor.step()? {
                 Step::Record(found) => found,
-                // Only segments without records were left.
-                Step::End(_) if self.cursor.at.end >= self.recovered.last.end => return Ok(None),
                 Step::End(bad) => {
                     return Err(LogError::Corrupt {
                         lsn: bad.lsn,

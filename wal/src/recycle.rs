@@ -27,14 +27,20 @@ impl Log {
         let mut old = Vec::new();
         {
             let mut appender = self.appender.lock();
-            while appender.closed.front().is_some_and(|closed| closed.end <= limit) {
+            while appender
+                .closed
+                .front()
+                .is_some_and(|closed| closed.end <= limit)
+            {
                 old.extend(appender.closed.pop_front());
             }
         }
         if old.is_empty() {
             return Ok(());
         }
-        let spares = self.give_back(&old).inspect_err(|error| self.poison(&error.to_string()))?;
+        let spares = self
+            .give_back(&old)
+            .inspect_err(|error| self.poison(&error.to_string()))?;
         self.appender.lock().spares.extend(spares);
         Ok(())
     }
@@ -48,16 +54,26 @@ impl Log {
             let (name, capacity) = (closed.segment.name(), closed.segment.header.capacity);
             if kept < self.options.spare_segments && capacity <= self.options.segment_bytes_max {
                 let spare = spare_name(self.next_file());
-                self.disk.rename(&name, &spare).context(|| format!("rename {name} to {spare}"))?;
-                spares.push(Spare { name: spare, capacity, file: closed.segment.file.clone() });
+                self.disk
+                    .rename(&name, &spare)
+                    .context(|| format!("rename {name} to {spare}"))?;
+                spares.push(Spare {
+                    name: spare,
+                    capacity,
+                    file: closed.segment.file.clone(),
+                });
                 kept += 1;
             } else {
-                self.disk.remove(&name).context(|| format!("remove {name}"))?;
+                self.disk
+                    .remove(&name)
+                    .context(|| format!("remove {name}"))?;
             }
         }
         // Before any of them is written anew: else a crash could bring back
         // the old name with the new header.
-        self.disk.sync_directory().context(|| "sync the directory after recycling".to_owned())?;
+        self.disk
+            .sync_directory()
+            .context(|| "sync the directory after recycling".to_owned())?;
         Ok(spares)
     }
 
@@ -80,9 +96,16 @@ impl Log {
             let prepare = (used > header.capacity / 2 && !ready).then_some(wanted);
             let keep = self.options.spare_segments.max(1);
             let over = prepare.is_none() && appender.spares.len() > keep;
-            let smallest = appender.spares.iter().enumerate().min_by_key(|(_, spare)| spare.capacity);
+            let smallest = appender
+                .spares
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, spare)| spare.capacity);
             let smallest = smallest.map(|(position, _)| position).filter(|_| over);
-            (prepare, smallest.map(|position| appender.spares.remove(position)))
+            (
+                prepare,
+                smallest.map(|position| appender.spares.remove(position)),
+            )
         };
         if let Some(capacity) = prepare {
             let spare = make_spare(self.disk.as_ref(), self.next_file(), capacity)?;
@@ -90,7 +113,9 @@ impl Log {
             return Ok(true);
         }
         if let Some(spare) = superfluous {
-            self.disk.remove(&spare.name).context(|| format!("remove {}", spare.name))?;
+            self.disk
+                .remove(&spare.name)
+                .context(|| format!("remove {}", spare.name))?;
             return Ok(true);
         }
         Ok(false)
@@ -100,7 +125,10 @@ impl Log {
     #[must_use]
     pub fn bytes_retained(&self) -> u64 {
         let appender = self.appender.lock();
-        let oldest = appender.closed.front().map_or(&appender.active, |closed| &closed.segment);
+        let oldest = appender
+            .closed
+            .front()
+            .map_or(&appender.active, |closed| &closed.segment);
         appender.end.0.saturating_sub(oldest.header.base.0)
     }
 
@@ -109,10 +137,10 @@ impl Log {
     pub fn segments(&self) -> Vec<SegmentInfo> {
         let appender = self.appender.lock();
         let closed = appender.closed.iter();
-        let mut list: Vec<_> =
-            closed.map(|closed| closed.segment.info(closed.end, SegmentState::Closed)).collect();
-        let end = appender.end.max(appender.active.header.base);
-        list.push(appender.active.info(end, SegmentState::Active));
+        let mut list: Vec<_> = closed
+            .map(|closed| closed.segment.info(closed.end, SegmentState::Closed))
+            .collect();
+        list.push(appender.active.info(appender.end, SegmentState::Active));
         list
     }
 }

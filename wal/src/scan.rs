@@ -14,21 +14,18 @@ use std::fmt;
 
 use cs_base::mutants::{Mutant, planted};
 use cs_base::{BLOCK_SIZE, FileId, HybridTime, Index, Lsn, Term, round_up};
-use cs_io::{AlignedBuf, File};
 use zerocopy::FromBytes;
 
-use crate::error::{Context, LogError, Result};
+use crate::error::{LogError, Result};
 use crate::format::{
-    HardState, MAX_RECORD_PAYLOAD, RECORD_HEADER_BYTES, RawRecordHeader, RecordHead, RecordKind, checksum_seed,
-    padded_len, record_bytes,
+    HardState, MAX_RECORD_PAYLOAD, RECORD_HEADER_BYTES, RawRecordHeader, RecordHead, RecordKind,
+    checksum_seed, padded_len, record_bytes,
 };
 use crate::inventory::Inventory;
 use crate::segment::Segment;
+use crate::window::{WINDOW_BYTES, Window};
 
 const BLOCK: u64 = BLOCK_SIZE as u64;
-
-/// Bytes read at once.
-const WINDOW_BYTES: usize = 1 << 20;
 
 /// A record that counts; the payload is borrowed until the next one is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +46,13 @@ pub struct RecordRef<'a> {
 
 impl fmt::Debug for RecordRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RecordRef({} {:?} {} bytes)", self.lsn, self.head, self.payload.len())
+        write!(
+            f,
+            "RecordRef({} {:?} {} bytes)",
+            self.lsn,
+            self.head,
+            self.payload.len()
+        )
     }
 }
 
@@ -58,7 +61,7 @@ impl fmt::Debug for RecordRef<'_> {
 pub(crate) struct Place {
     /// Position of the segment in the list.
     pub(crate) segment: usize,
-    /// End of the last record, or the segment's base.
+    /// End of the last record; before the segment's base, where none of it was read.
     pub(crate) end: Lsn,
     /// Checksum of the last record.
     pub(crate) chain: u32,
@@ -110,7 +113,7 @@ impl Cursor {
         let header = &segments[first].header;
         let place = Place {
             segment: first,
-            end: header.base,
+            end: header.last_end,
             chain: header.chain,
             last_index: Index(header.first_index.0 - 1),
             last_time: header.last_time,
@@ -177,25 +180,32 @@ impl Cursor {
     fn next_position(&mut self) -> Result<Lsn> {
         let end = self.at.end;
         let boundary = Lsn(round_up(end.0, BLOCK));
-        let mut moved = false;
         // Several in a row, where one was begun and never appended to.
         while let Some(next) = self.segments.get(self.at.segment + 1)
             && next.header.base == boundary
             && (next.header.chain == self.at.chain || planted(Mutant::AcceptStaleRecord))
         {
             self.at.segment += 1;
-            moved = true;
-        }
-        if moved {
-            self.at.end = boundary;
             self.window = Window::default();
         }
-        if moved || end == boundary || boundary > Inventory::extent_end(&self.segments, self.at.segment) {
-            return Ok(self.at.end);
+        let base = self.segments[self.at.segment].header.base;
+        if end <= base {
+            return Ok(base);
+        }
+        if end == boundary || boundary > Inventory::extent_end(&self.segments, self.at.segment) {
+            return Ok(end);
         }
         let segment = &self.segments[self.at.segment];
-        let rest = self.window.get(segment, segment.header.offset(end), (boundary.0 - end.0) as usize)?;
-        Ok(if rest.iter().all(|&byte| byte == 0) { boundary } else { end })
+        let rest = self.window.get(
+            segment,
+            segment.header.offset(end),
+            (boundary.0 - end.0) as usize,
+        )?;
+        Ok(if rest.iter().all(|&byte| byte == 0) {
+            boundary
+        } else {
+            end
+        })
     }
 
     /// The checks that need what came before.
@@ -206,7 +216,10 @@ impl Cursor {
             true => index > Index::ZERO && (index <= last.next() || jumps),
             false => index == last,
         };
-        if !in_order && !planted(Mutant::AcceptStaleRecord) && !planted(Mutant::FallbackOverRecycledLog) {
+        if !in_order
+            && !planted(Mutant::AcceptStaleRecord)
+            && !planted(Mutant::FallbackOverRecycledLog)
+        {
             return Ok(Err(Bad {
                 lsn: found.lsn,
                 expected: format!("an index that continues {last}"),
@@ -218,7 +231,12 @@ impl Cursor {
             && let Err(what) = HardState::decode(self.view(&found)?.payload)
         {
             let expected = "a hard state".to_owned();
-            return Ok(Err(Bad { lsn: found.lsn, expected, found: what, current: true }));
+            return Ok(Err(Bad {
+                lsn: found.lsn,
+                expected,
+                found: what,
+                current: true,
+            }));
         }
         Ok(Ok(found))
     }
@@ -237,12 +255,19 @@ impl Cursor {
         chain: Option<u32>,
     ) -> Result<std::result::Result<Found, Bad>> {
         let segment = &self.segments[position];
-        let room = Inventory::extent_end(&self.segments, position).0.saturating_sub(lsn.0);
+        let room = Inventory::extent_end(&self.segments, position)
+            .0
+            .saturating_sub(lsn.0);
         let incarnation = segment.header.incarnation;
         let mut current = false;
         macro_rules! bad {
             ($expected:expr, $found:expr) => {
-                return Ok(Err(Bad { lsn, expected: $expected, found: $found, current }))
+                return Ok(Err(Bad {
+                    lsn,
+                    expected: $expected,
+                    found: $found,
+                    current,
+                }))
             };
         }
         if room < RECORD_HEADER_BYTES as u64 {
@@ -259,23 +284,41 @@ impl Cursor {
         current = raw.lsn.get() == lsn.0 && raw.incarnation.get() == incarnation.0;
         if !current && !planted(Mutant::AcceptStaleRecord) {
             let expected = format!("lsn {lsn} of incarnation {incarnation}");
-            bad!(expected, format!("lsn {} of incarnation {}", raw.lsn, raw.incarnation));
+            bad!(
+                expected,
+                format!("lsn {} of incarnation {}", raw.lsn, raw.incarnation)
+            );
         }
         if let Some(chain) = chain.filter(|&chain| chain != raw.previous.get()) {
-            bad!(format!("chain {chain:#010x}"), format!("{:#010x}", raw.previous.get()));
+            bad!(
+                format!("chain {chain:#010x}"),
+                format!("{:#010x}", raw.previous.get())
+            );
         }
         let payload_len = raw.payload_len.get() as usize;
         if payload_len > MAX_RECORD_PAYLOAD || padded_len(payload_len) > room {
-            bad!(format!("a payload that fits into {room} bytes"), format!("{payload_len} bytes"));
+            bad!(
+                format!("a payload that fits into {room} bytes"),
+                format!("{payload_len} bytes")
+            );
         }
-        let bytes = self.window.get(segment, offset, padded_len(payload_len) as usize)?;
-        let (record, padding) = bytes.split_at((record_bytes(payload_len) as usize).min(bytes.len()));
+        let bytes = self
+            .window
+            .get(segment, offset, padded_len(payload_len) as usize)?;
+        let (record, padding) =
+            bytes.split_at((record_bytes(payload_len) as usize).min(bytes.len()));
         let sum = raw.sum(self.seed, record.get(RECORD_HEADER_BYTES..));
         if sum != raw.checksum.get() && !planted(Mutant::IgnoreChecksum) {
-            bad!(format!("checksum {sum:#010x}"), format!("{:#010x}", raw.checksum.get()));
+            bad!(
+                format!("checksum {sum:#010x}"),
+                format!("{:#010x}", raw.checksum.get())
+            );
         }
         if raw.reserved.get() != 0 || padding.iter().any(|&byte| byte != 0) {
-            bad!("zero reserved bytes and padding".to_owned(), "others".to_owned());
+            bad!(
+                "zero reserved bytes and padding".to_owned(),
+                "others".to_owned()
+            );
         }
         let Some(kind) = RecordKind::from_number(raw.kind) else {
             return Err(LogError::Unsupported {
@@ -293,7 +336,14 @@ impl Cursor {
         };
         let end = lsn.advance(padded_len(payload_len));
         let durable = Lsn(raw.durable_lsn.get());
-        Ok(Ok(Found { lsn, end, chain: raw.checksum.get(), head, durable, payload_len }))
+        Ok(Ok(Found {
+            lsn,
+            end,
+            chain: raw.checksum.get(),
+            head,
+            durable,
+            payload_len,
+        }))
     }
 
     /// Every sound record of the present incarnations beyond the place where
@@ -339,54 +389,14 @@ impl Cursor {
             let places = bytes.len() - RECORD_HEADER_BYTES;
             for step in (0..=places).step_by(8) {
                 let here = (at.0 + step as u64).to_le_bytes();
-                if bytes[step + 16..step + 24] == here && bytes[step + 24..step + 32] == incarnation {
+                if bytes[step + 16..step + 24] == here && bytes[step + 24..step + 32] == incarnation
+                {
                     return Ok(Some(at.advance(step as u64)));
                 }
             }
             at = at.advance((places / 8 * 8 + 8) as u64);
         }
         Ok(None)
-    }
-}
-
-/// A part of a file in memory.
-#[derive(Debug, Default)]
-pub(crate) struct Window {
-    buf: Option<AlignedBuf>,
-    start: u64,
-    len: usize,
-}
-
-impl Window {
-    /// Bytes `offset..offset + len` of the segment's file; fewer at its end.
-    fn get(&mut self, segment: &Segment, offset: u64, len: usize) -> Result<&[u8]> {
-        self.get_of(segment.file.as_ref(), &|| segment.name(), offset, len)
-    }
-
-    /// [`get`](Self::get) of any file.
-    pub(crate) fn get_of(
-        &mut self,
-        file: &dyn File,
-        name: &dyn Fn() -> String,
-        offset: u64,
-        len: usize,
-    ) -> Result<&[u8]> {
-        let inside = offset >= self.start && offset + len as u64 <= self.start + self.len as u64;
-        if !inside {
-            let start = offset / BLOCK * BLOCK;
-            let wanted = (len + (offset - start) as usize).max(WINDOW_BYTES);
-            if self.buf.as_ref().is_none_or(|buf| buf.len() < wanted) {
-                self.buf = Some(AlignedBuf::zeroed(wanted));
-            }
-            self.start = start;
-            self.len = match &mut self.buf {
-                Some(buf) => file.read_at(buf, start).context(|| format!("read {}", name()))?,
-                None => 0,
-            };
-        }
-        let from = ((offset - self.start) as usize).min(self.len);
-        let to = (from + len).min(self.len);
-        Ok(self.buf.as_ref().map_or(&[], |buf| &buf[from..to]))
     }
 }
 

@@ -42,7 +42,9 @@ pub(crate) struct Segment {
 
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segment").field("header", &self.header).finish_non_exhaustive()
+        f.debug_struct("Segment")
+            .field("header", &self.header)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,13 +103,20 @@ pub(crate) fn make_spare(disk: &dyn Disk, number: u64, capacity: u64) -> Result<
     let made = fill(disk, &temporary, capacity).and_then(|file| {
         let name = spare_name(number);
         disk.rename(&temporary, &name)?;
-        Ok(Spare { name, capacity, file })
+        Ok(Spare {
+            name,
+            capacity,
+            file,
+        })
     });
     made.map_err(|error| {
         // Best effort: the next open removes what is left under this name.
         let _ = disk.remove(&temporary);
         if is_no_space(&error) {
-            LogError::NoSpace { wanted: capacity, detail: error.to_string() }
+            LogError::NoSpace {
+                wanted: capacity,
+                detail: error.to_string(),
+            }
         } else {
             LogError::io(format!("make {temporary}"), error)
         }
@@ -151,9 +160,14 @@ pub(crate) fn begin(disk: &dyn Disk, spare: &Spare, mut header: SegmentHeader) -
         .start_write(Arc::new(block), 0, WriteMode::Durable)
         .wait()
         .context(|| format!("write the header of {name}"))?;
-    disk.rename(&spare.name, &name).context(|| format!("rename {} to {name}", spare.name))?;
-    disk.sync_directory().context(|| format!("sync the directory for {name}"))?;
-    Ok(Segment { header: Arc::new(header), file: spare.file.clone() })
+    disk.rename(&spare.name, &name)
+        .context(|| format!("rename {} to {name}", spare.name))?;
+    disk.sync_directory()
+        .context(|| format!("sync the directory for {name}"))?;
+    Ok(Segment {
+        header: Arc::new(header),
+        file: spare.file.clone(),
+    })
 }
 
 /// Reads and checks the header of the file `name`, and that the file is as
@@ -161,7 +175,9 @@ pub(crate) fn begin(disk: &dyn Disk, spare: &Spare, mut header: SegmentHeader) -
 pub(crate) fn open(disk: &dyn Disk, name: &str, mode: OpenMode) -> Result<Segment> {
     let file = disk.open(name, mode).context(|| format!("open {name}"))?;
     let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
-    let len = file.read_at(&mut block, 0).context(|| format!("read the header of {name}"))?;
+    let len = file
+        .read_at(&mut block, 0)
+        .context(|| format!("read the header of {name}"))?;
     let header = SegmentHeader::decode(name, &block[..len])?;
     let expected = SEGMENT_HEADER_BYTES + header.capacity;
     let found = file.len().context(|| format!("measure {name}"))?;
@@ -172,21 +188,35 @@ pub(crate) fn open(disk: &dyn Disk, name: &str, mode: OpenMode) -> Result<Segmen
             found: format!("{found} bytes"),
         });
     }
-    Ok(Segment { header: Arc::new(header), file })
+    Ok(Segment {
+        header: Arc::new(header),
+        file,
+    })
 }
 
 /// Opens a spare, if it has a usable size.
 pub(crate) fn open_spare(disk: &dyn Disk, name: &str) -> Result<Option<Spare>> {
-    let file = disk.open(name, OpenMode::ReadWrite).context(|| format!("open {name}"))?;
+    let file = disk
+        .open(name, OpenMode::ReadWrite)
+        .context(|| format!("open {name}"))?;
     let len = file.len().context(|| format!("measure {name}"))?;
     let capacity = len.saturating_sub(SEGMENT_HEADER_BYTES);
     let usable = capacity > 0 && capacity.is_multiple_of(BLOCK_SIZE as u64);
-    Ok(usable.then(|| Spare { name: name.to_owned(), capacity, file }))
+    Ok(usable.then(|| Spare {
+        name: name.to_owned(),
+        capacity,
+        file,
+    }))
 }
 
 /// Refuses a segment of another database, or one whose header names another
 /// sequence than its file name.
-pub(crate) fn check_identity(segment: &Segment, name: &str, sequence: u64, file_id: FileId) -> Result<()> {
+pub(crate) fn check_identity(
+    segment: &Segment,
+    name: &str,
+    sequence: u64,
+    file_id: FileId,
+) -> Result<()> {
     let header = &segment.header;
     if header.file_id == file_id && header.sequence == sequence {
         return Ok(());
@@ -194,7 +224,10 @@ pub(crate) fn check_identity(segment: &Segment, name: &str, sequence: u64, file_
     Err(LogError::CorruptSegment {
         name: name.to_owned(),
         expected: format!("file id {:#018x}, sequence {sequence}", file_id.0),
-        found: format!("file id {:#018x}, sequence {}", header.file_id.0, header.sequence),
+        found: format!(
+            "file id {:#018x}, sequence {}",
+            header.file_id.0, header.sequence
+        ),
     })
 }
 

@@ -84,11 +84,16 @@ impl WaiterState {
 impl Waiter {
     /// One that nobody has registered; it ends with `outcome` if given.
     fn new(outcome: Option<Result<()>>) -> Self {
-        let state = WaiterState { outcome: OnceLock::new(), signal: Arc::default() };
+        let state = WaiterState {
+            outcome: OnceLock::new(),
+            signal: Arc::default(),
+        };
         if let Some(outcome) = outcome {
             let _ = state.outcome.set(outcome);
         }
-        Self { state: Arc::new(state) }
+        Self {
+            state: Arc::new(state),
+        }
     }
 
     /// The outcome, if there is one yet. Never blocks.
@@ -126,7 +131,12 @@ impl WaitQueue {
     /// An empty queue, complete up to `completed`.
     #[must_use]
     pub fn new(completed: u64) -> Self {
-        Self { inner: Mutex::new(Inner { completed, ..Inner::default() }) }
+        Self {
+            inner: Mutex::new(Inner {
+                completed,
+                ..Inner::default()
+            }),
+        }
     }
 
     /// A waiter for `target`; already done if the queue is complete up to there.

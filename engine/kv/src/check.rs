@@ -92,11 +92,8 @@ pub(crate) fn check(
         let mut writer = core.lock_writer();
         core.seal(&mut writer)?;
         core.advance(core.log.as_ref().map_or(cs_base::Lsn::ZERO, |log| log.durable_lsn()));
-        let snapshot = {
-            // The lock is held, so nothing can be appended between.
-            let newest = Snapshot::visible(core)?;
-            newest
-        };
+        // The lock is held, so nothing can be appended between.
+        let snapshot = Snapshot::visible(core)?;
         let space = writer.shadow.space();
         let used = used_pages(&writer.shadow, space.page_count, core.pager.page_size());
         let map: Vec<PageRef> = writer.shadow.map_pages().collect();

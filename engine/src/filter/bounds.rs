@@ -39,6 +39,17 @@ impl IdBounds {
     }
 }
 
+/// The key, if the expression is `_id` equal to a value and nothing else.
+pub(super) fn single_id(expression: &Expression) -> Option<Vec<u8>> {
+    match expression {
+        Expression::Field {
+            path,
+            predicate: Predicate::Compare(Comparison::Equal, operand),
+        } if path.is(b"_id") => key::encode(operand.as_raw()).ok(),
+        _ => None,
+    }
+}
+
 /// The bounds of an expression.
 pub(super) fn of(expression: &Expression) -> Result<IdBounds> {
     Ok(match expression {

@@ -73,3 +73,16 @@ fn a_generated_id_counts_towards_the_limit() {
     assert_eq!(full.len(), MAX_DOCUMENT_LEN);
     assert_eq!(identify(full, ObjectId::new).unwrap_err().kind(), ErrorKind::TooLarge);
 }
+
+#[test]
+fn a_replacement_keeps_the_stored_id() {
+    let stored = doc! { "_id": 1, "old": true }.to_vec().unwrap();
+    let id = super::id_of(&stored).unwrap();
+    let replaced = |replacement: bson::Document| {
+        super::with_stored_id(&replacement.to_vec().unwrap(), id)
+            .map(|bytes| bson::Document::from_reader(&*bytes).unwrap())
+    };
+    assert_eq!(replaced(doc! { "a": 2 }).unwrap(), doc! { "_id": 1, "a": 2 });
+    assert_eq!(replaced(doc! { "a": 2, "_id": 1.0 }).unwrap(), doc! { "_id": 1, "a": 2 });
+    assert_eq!(replaced(doc! { "_id": 2 }).unwrap_err().code(), Some(66));
+}

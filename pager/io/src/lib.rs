@@ -18,6 +18,9 @@
 //!
 //! What is *not* here: pages, records, retries of a failed sync, any format.
 
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub mod allocations;
 mod buffer;
 #[cfg(test)]
 mod conformance;
@@ -25,6 +28,9 @@ mod disk;
 pub mod memory;
 mod names;
 pub mod overlay;
+#[cfg(feature = "mutants")]
+#[doc(hidden)]
+pub mod refuse;
 mod runtime;
 pub mod sim;
 pub mod sys;

@@ -3,6 +3,8 @@ use cs_io::memory::MemoryDisk;
 use cs_io::{Disk, SimRuntime};
 
 use super::*;
+use crate::error::LogError;
+use crate::format::MAX_RECORD_PAYLOAD;
 use crate::log::tests::*;
 use crate::options::LogOptions;
 
@@ -34,10 +36,19 @@ fn a_record_never_spans_segments() {
     let segments = log.segments();
     assert!(segments.len() >= 3, "{segments:?}");
     for pair in segments.windows(2) {
-        assert!(pair[0].end <= pair[1].base && pair[0].end <= pair[0].base.advance(pair[0].capacity));
+        assert!(
+            pair[0].end <= pair[1].base && pair[0].end <= pair[0].base.advance(pair[0].capacity)
+        );
     }
-    let capacities: Vec<_> = segments.iter().map(|segment| segment.capacity >> 10).collect();
-    assert_eq!(capacities, [16, 32, 64][..capacities.len()], "segments double");
+    let capacities: Vec<_> = segments
+        .iter()
+        .map(|segment| segment.capacity >> 10)
+        .collect();
+    assert_eq!(
+        capacities,
+        [16, 32, 64][..capacities.len()],
+        "segments double"
+    );
 }
 
 #[test]
@@ -74,7 +85,10 @@ fn a_run_over_several_segments_is_reserved_at_once() {
     }
     log.wait_durable(&owner, log.appended_lsn()).unwrap();
     drop(log);
-    let found: Vec<_> = contents(&recover(&disk)).into_iter().map(|(_, payload)| payload.len()).collect();
+    let found: Vec<_> = contents(&recover(&disk))
+        .into_iter()
+        .map(|(_, payload)| payload.len())
+        .collect();
     assert_eq!(found, lens);
 }
 
@@ -88,7 +102,10 @@ fn a_full_disk_is_refused_before_anything_changed() {
     let error = log.reserve_run(&[9000, 30_000, 60_000]).unwrap_err();
     assert!(matches!(error, LogError::NoSpace { .. }), "{error}");
     assert!(!log.is_poisoned());
-    assert!(disk.list().unwrap().len() <= before.len() + 1, "at most a spare was kept");
+    assert!(
+        disk.list().unwrap().len() <= before.len() + 1,
+        "at most a spare was kept"
+    );
     commit(&log, &owner, b"still works");
 }
 
@@ -98,7 +115,8 @@ fn payload_parts_are_joined() {
     let log = create(&disk);
     let reservation = log.reserve(100).unwrap();
     let appended = log.append(reservation, head(1), &[b"one ", b"", b"two"]);
-    log.wait_durable(&TestOwner::default(), appended.end).unwrap();
+    log.wait_durable(&TestOwner::default(), appended.end)
+        .unwrap();
     drop(log);
     assert_eq!(contents(&recover(&disk)), [(1, b"one two".to_vec())]);
 }
@@ -115,7 +133,10 @@ fn a_gap_in_the_index_is_a_defect() {
 fn an_idle_log_is_sealed_once() {
     let log = create(&memory());
     let owner = TestOwner::default();
-    assert!(!log.seal_if_idle().unwrap(), "the header of a new segment says it all");
+    assert!(
+        !log.seal_if_idle().unwrap(),
+        "the header of a new segment says it all"
+    );
     let appended = append(&log, b"a");
     assert!(!log.seal_if_idle().unwrap(), "not idle");
     log.wait_durable(&owner, appended.end).unwrap();
@@ -131,8 +152,12 @@ fn hard_state_survives_rollover_and_reopening() {
     let disk = memory();
     let log = create(&disk);
     let owner = TestOwner::default();
-    let state =
-        HardState { term: Term(5), voted_for: 3, commit: Index(0), membership: vec![1, 2, 3] };
+    let state = HardState {
+        term: Term(5),
+        voted_for: 3,
+        commit: Index(0),
+        membership: vec![1, 2, 3],
+    };
     let saved = log.save_hard_state(&state).unwrap();
     log.wait_durable(&owner, saved.end).unwrap();
     for _ in 0..20 {
@@ -150,13 +175,26 @@ fn hard_state_survives_rollover_and_reopening() {
 #[test]
 fn a_membership_that_does_not_fit_a_header_is_refused() {
     let log = create(&memory());
-    let state = HardState { membership: vec![0; 2049], ..HardState::default() };
-    assert!(matches!(log.save_hard_state(&state), Err(LogError::MembershipTooLarge { .. })));
+    let state = HardState {
+        membership: vec![0; 2049],
+        ..HardState::default()
+    };
+    assert!(matches!(
+        log.save_hard_state(&state),
+        Err(LogError::MembershipTooLarge { .. })
+    ));
 }
 
 #[test]
 fn options_are_rounded_to_blocks() {
-    let options = LogOptions { group_bytes_max: 5000, groups_in_flight: 0, ..LogOptions::default() };
+    let options = LogOptions {
+        group_bytes_max: 5000,
+        groups_in_flight: 0,
+        ..LogOptions::default()
+    };
     let options = options.normalised();
-    assert_eq!((options.group_bytes_max, options.groups_in_flight), (8192, 1));
+    assert_eq!(
+        (options.group_bytes_max, options.groups_in_flight),
+        (8192, 1)
+    );
 }

@@ -1,6 +1,6 @@
+use cs_io::SimRuntime;
 use cs_io::memory::MemoryDisk;
 use cs_io::sim::{CrashKind, Rng, SimDisk, SimOptions};
-use cs_io::SimRuntime;
 
 use super::*;
 use crate::log::tests::*;
@@ -12,7 +12,11 @@ fn each_opening_is_a_new_incarnation() {
     for expected in 2..6 {
         let log = recover(&disk).finish().unwrap();
         assert_eq!(log.incarnation(), Incarnation(expected));
-        assert_eq!(disk.list().unwrap().len(), 1, "empty segments do not pile up");
+        assert_eq!(
+            disk.list().unwrap().len(),
+            1,
+            "empty segments do not pile up"
+        );
     }
 }
 
@@ -26,7 +30,10 @@ fn records_go_on_over_many_openings() {
         assert_eq!(log.last_index(), Index(u64::from(round) - 1));
         commit(&log, &TestOwner::default(), &[round]);
     }
-    let found: Vec<_> = contents(&recover(&disk)).into_iter().map(|(_, payload)| payload[0]).collect();
+    let found: Vec<_> = contents(&recover(&disk))
+        .into_iter()
+        .map(|(_, payload)| payload[0])
+        .collect();
     assert_eq!(found, (1..12).collect::<Vec<_>>());
 }
 
@@ -46,12 +53,24 @@ fn creation_removes_what_a_crash_left_and_refuses_what_holds_records() {
 #[test]
 fn a_log_opens_on_a_disk_with_little_room() {
     let disk: Arc<dyn Disk> = MemoryDisk::with_capacity(60 << 10);
-    let options = LogOptions { segment_bytes_min: 32 << 10, ..LogOptions::default() };
+    let options = LogOptions {
+        segment_bytes_min: 32 << 10,
+        ..LogOptions::default()
+    };
     let log = Log::create(disk.clone(), SimRuntime::new(1), FILE_ID, options.clone()).unwrap();
     commit(&log, &TestOwner::default(), b"a");
     let start = crate::StartPoint::default();
     let recovered = Log::recover(disk, SimRuntime::new(1), FILE_ID, options, start).unwrap();
-    assert_eq!(recovered.finish().unwrap().segments().last().unwrap().capacity, 16 << 10);
+    assert_eq!(
+        recovered
+            .finish()
+            .unwrap()
+            .segments()
+            .last()
+            .unwrap()
+            .capacity,
+        16 << 10
+    );
 }
 
 #[test]

@@ -42,7 +42,10 @@ impl HardState {
     pub(crate) fn check(&self) -> Result<()> {
         let found = self.membership.len();
         if found > MAX_MEMBERSHIP_BYTES {
-            return Err(LogError::MembershipTooLarge { found, limit: MAX_MEMBERSHIP_BYTES });
+            return Err(LogError::MembershipTooLarge {
+                found,
+                limit: MAX_MEMBERSHIP_BYTES,
+            });
         }
         Ok(())
     }
@@ -66,7 +69,10 @@ impl HardState {
             .map_err(|_| format!("hard state of {} bytes", payload.len()))?;
         let len = raw.membership_len.get() as usize;
         if len != membership.len() || len > MAX_MEMBERSHIP_BYTES || raw.reserved.get() != 0 {
-            return Err(format!("membership length {len} in {} bytes", membership.len()));
+            return Err(format!(
+                "membership length {len} in {} bytes",
+                membership.len()
+            ));
         }
         Ok(Self {
             term: Term(raw.term.get()),

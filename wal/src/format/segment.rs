@@ -43,22 +43,23 @@ pub(super) struct RawSegmentHeader {
     pub(super) first_index: U64,
     pub(super) durable_lsn: U64,
     pub(super) last_time: U64,
+    pub(super) last_end: U64,
     pub(super) chain: U32,
     pub(super) membership_len: U32,
     pub(super) term: U64,
     pub(super) voted_for: U64,
     pub(super) commit: U64,
     pub(super) membership: [u8; MAX_MEMBERSHIP_BYTES],
-    pub(super) reserved: [u8; 1896],
+    pub(super) reserved: [u8; 1888],
 }
 
 const _: () = {
     assert!(size_of::<RawSegmentHeader>() == BLOCK_SIZE);
     assert!(std::mem::offset_of!(RawSegmentHeader, checksum) == 12);
     assert!(std::mem::offset_of!(RawSegmentHeader, file_id) == 48);
-    assert!(std::mem::offset_of!(RawSegmentHeader, chain) == 120);
-    assert!(std::mem::offset_of!(RawSegmentHeader, membership) == 152);
-    assert!(std::mem::offset_of!(RawSegmentHeader, reserved) == 2200);
+    assert!(std::mem::offset_of!(RawSegmentHeader, chain) == 128);
+    assert!(std::mem::offset_of!(RawSegmentHeader, membership) == 160);
+    assert!(std::mem::offset_of!(RawSegmentHeader, reserved) == 2208);
 };
 
 /// A header whose checksum and fields were checked, or that is to be written.
@@ -82,6 +83,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) durable: Lsn,
     /// Time of the last record before `base`.
     pub(crate) last_time: HybridTime,
+    /// End of the last record before `base`, in the block just before it.
+    pub(crate) last_end: Lsn,
     /// Checksum of the last record before `base`, 0 at the start of the log.
     pub(crate) chain: u32,
     /// Hard state when this was written.
@@ -107,6 +110,7 @@ impl SegmentHeader {
         raw.first_index = self.first_index.0.into();
         raw.durable_lsn = self.durable.0.into();
         raw.last_time = self.last_time.0.into();
+        raw.last_end = self.last_end.0.into();
         raw.chain = self.chain.into();
         raw.term = self.hard_state.term.0.into();
         raw.voted_for = self.hard_state.voted_for.into();
@@ -129,10 +133,17 @@ impl SegmentHeader {
             expected,
             found,
         };
-        let raw = RawSegmentHeader::ref_from_bytes(block)
-            .map_err(|_| corrupt(format!("a header of {BLOCK_SIZE} bytes"), format!("{}", block.len())))?;
+        let raw = RawSegmentHeader::ref_from_bytes(block).map_err(|_| {
+            corrupt(
+                format!("a header of {BLOCK_SIZE} bytes"),
+                format!("{}", block.len()),
+            )
+        })?;
         if raw.magic != MAGIC {
-            return Err(corrupt(format!("magic {MAGIC:02x?}"), format!("{:02x?}", raw.magic)));
+            return Err(corrupt(
+                format!("magic {MAGIC:02x?}"),
+                format!("{:02x?}", raw.magic),
+            ));
         }
         // The version comes before the checksum: another version may sum otherwise.
         if raw.format_version.get() != FORMAT_VERSION {
@@ -155,7 +166,8 @@ impl SegmentHeader {
                 known: format!("{KNOWN_INCOMPATIBLE:#x}"),
             });
         }
-        raw.check_fields().map_err(|(expected, found)| corrupt(expected, found))?;
+        raw.check_fields()
+            .map_err(|(expected, found)| corrupt(expected, found))?;
         Ok(raw.decoded())
     }
 
@@ -189,31 +201,54 @@ impl RawSegmentHeader {
     fn check_fields(&self) -> std::result::Result<(), (String, String)> {
         let block = BLOCK_SIZE as u64;
         let number = |what: &str, expected: u64, found: u64| {
-            if expected == found { Ok(()) } else { Err((format!("{what} {expected}"), format!("{found}"))) }
+            if expected == found {
+                Ok(())
+            } else {
+                Err((format!("{what} {expected}"), format!("{found}")))
+            }
         };
         number("block size", block, u64::from(self.block_size.get()))?;
-        number("record header", RECORD_HEADER_BYTES as u64, u64::from(self.record_header_bytes.get()))?;
+        number(
+            "record header",
+            RECORD_HEADER_BYTES as u64,
+            u64::from(self.record_header_bytes.get()),
+        )?;
         let (base, capacity) = (self.base_lsn.get(), self.capacity.get());
         let whole = capacity != 0 && capacity.is_multiple_of(block) && base.is_multiple_of(block);
         if !whole || capacity > MAX_CAPACITY || base > u64::MAX - 2 * MAX_CAPACITY {
-            let expected = format!("base and capacity in whole blocks, at most {MAX_CAPACITY} bytes");
+            let expected =
+                format!("base and capacity in whole blocks, at most {MAX_CAPACITY} bytes");
             return Err((expected, format!("base {base}, capacity {capacity}")));
         }
         if self.sequence.get() <= self.previous.get() || self.incarnation.get() == 0 {
             let expected = "sequence after the previous one, incarnation from 1".to_owned();
             return Err((
                 expected,
-                format!("sequence {}, previous {}, incarnation {}", self.sequence, self.previous, self.incarnation),
+                format!(
+                    "sequence {}, previous {}, incarnation {}",
+                    self.sequence, self.previous, self.incarnation
+                ),
             ));
         }
-        if self.first_index.get() == 0 || self.durable_lsn.get() > base {
-            let expected = "first index from 1, durable lsn at or below base".to_owned();
-            return Err((expected, format!("index {}, durable lsn {}", self.first_index, self.durable_lsn)));
+        let last_end = self.last_end.get();
+        if last_end > base || base - last_end >= block || self.durable_lsn.get() > last_end {
+            let expected = format!("durable lsn, then last end in the block before base {base}");
+            return Err((
+                expected,
+                format!("durable lsn {}, last end {last_end}", self.durable_lsn),
+            ));
+        }
+        if self.first_index.get() == 0 {
+            return Err(("first index from 1".to_owned(), "0".to_owned()));
         }
         let len = self.membership_len.get() as usize;
-        let used = len <= MAX_MEMBERSHIP_BYTES && self.membership[len..].iter().all(|&byte| byte == 0);
+        let used =
+            len <= MAX_MEMBERSHIP_BYTES && self.membership[len..].iter().all(|&byte| byte == 0);
         if !used || self.reserved.iter().any(|&byte| byte != 0) {
-            return Err(("zero reserved bytes".to_owned(), format!("others, membership length {len}")));
+            return Err((
+                "zero reserved bytes".to_owned(),
+                format!("others, membership length {len}"),
+            ));
         }
         Ok(())
     }
@@ -229,6 +264,7 @@ impl RawSegmentHeader {
             first_index: Index(self.first_index.get()),
             durable: Lsn(self.durable_lsn.get()),
             last_time: HybridTime(self.last_time.get()),
+            last_end: Lsn(self.last_end.get()),
             chain: self.chain.get(),
             hard_state: HardState {
                 term: Term(self.term.get()),

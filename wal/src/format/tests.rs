@@ -9,7 +9,10 @@ use super::*;
 /// Rows `| offset | size | name |` of the table under a heading of FORMAT.md.
 fn documented(heading: &str) -> Vec<(usize, usize, String)> {
     let text = include_str!("../../FORMAT.md");
-    let section = text.split("\n## ").find(|part| part.starts_with(heading)).expect(heading);
+    let section = text
+        .split("\n## ")
+        .find(|part| part.starts_with(heading))
+        .expect(heading);
     section
         .lines()
         .filter_map(|line| {
@@ -38,7 +41,7 @@ fn the_document_agrees_with_the_structs() {
         documented("Segment header"),
         fields!(RawSegmentHeader: magic, format_version, checksum, compatible, read_only_compatible,
             incompatible, block_size, record_header_bytes, file_id, sequence, previous, base_lsn,
-            capacity, incarnation, first_index, durable_lsn, last_time, chain, membership_len, term,
+            capacity, incarnation, first_index, durable_lsn, last_time, last_end, chain, membership_len, term,
             voted_for, commit, membership, reserved)
     );
     assert_eq!(
@@ -75,6 +78,7 @@ fn header() -> SegmentHeader {
         first_index: Index(4),
         durable: Lsn(4096),
         last_time: HybridTime(77),
+        last_end: Lsn(8000),
         chain: 5,
         hard_state: HardState {
             term: Term(6),
@@ -114,7 +118,10 @@ fn an_unknown_version_is_refused_by_number() {
 
 #[test]
 fn features_that_forbid_writing_are_refused_for_writing_only() {
-    let header = SegmentHeader { read_only_compatible: 4, ..header() };
+    let header = SegmentHeader {
+        read_only_compatible: 4,
+        ..header()
+    };
     let read = SegmentHeader::decode("x", &header.encode()).unwrap();
     assert!(read.check_writable("x").is_err());
 }

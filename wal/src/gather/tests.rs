@@ -13,7 +13,10 @@ fn buffers_are_used_again() {
 #[test]
 fn a_buffer_still_in_use_elsewhere_is_not_pooled() {
     let pool = BufferPool::new(8192, 1);
-    let bytes = Arc::new(GroupBytes { buf: pool.take(1), len: 4096 });
+    let bytes = Arc::new(GroupBytes {
+        buf: pool.take(1),
+        len: 4096,
+    });
     let held = bytes.clone();
     pool.give_back(bytes);
     assert!(pool.free.lock().is_empty());

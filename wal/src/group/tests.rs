@@ -5,7 +5,13 @@ use super::*;
 use crate::log::tests::*;
 
 fn simulated(finish_percent: u8) -> (Arc<SimDisk>, Arc<Log>) {
-    let disk = SimDisk::new(3, SimOptions { finish_percent, ..SimOptions::default() });
+    let disk = SimDisk::new(
+        3,
+        SimOptions {
+            finish_percent,
+            ..SimOptions::default()
+        },
+    );
     let log = Log::create(disk.clone(), SimRuntime::new(3), FILE_ID, small()).unwrap();
     (disk, Arc::new(log))
 }
@@ -60,7 +66,10 @@ fn a_failed_write_fails_everybody_and_is_not_tried_again() {
     let owner = TestOwner::default();
     commit(&log, &owner, b"good");
     let durable = log.durable_lsn();
-    disk.plan_fault(Some(FaultPlan { at_operation: 0, fault: Fault::Eio }));
+    disk.plan_fault(Some(FaultPlan {
+        at_operation: 0,
+        fault: Fault::Eio,
+    }));
     let appended = append(&log, b"bad");
     let error = log.wait_durable(&owner, appended.end).unwrap_err();
     assert!(matches!(error, LogError::Poisoned { .. }), "{error}");
@@ -70,9 +79,15 @@ fn a_failed_write_fails_everybody_and_is_not_tried_again() {
     assert!(log.wait_durable(&owner, appended.end).is_err());
     assert_eq!(log.drive(&owner), Drive::Idle);
     assert!(log.reserve(1).is_err());
-    assert_eq!((log.durable_lsn(), disk.operations()), (durable, operations));
+    assert_eq!(
+        (log.durable_lsn(), disk.operations()),
+        (durable, operations)
+    );
     assert_eq!(owner.failed.load(Ordering::Relaxed), 1, "told once");
-    assert!(log.wait_durable(&owner, durable).is_ok(), "what was durable stays so");
+    assert!(
+        log.wait_durable(&owner, durable).is_ok(),
+        "what was durable stays so"
+    );
 }
 
 #[test]
@@ -87,7 +102,10 @@ fn callbacks_hear_of_success_and_failure() {
     let first = append(&log, b"a");
     log.on_durable(first.end, note("first"));
     log.wait_durable(&owner, first.end).unwrap();
-    disk.plan_fault(Some(FaultPlan { at_operation: 0, fault: Fault::ShortWrite }));
+    disk.plan_fault(Some(FaultPlan {
+        at_operation: 0,
+        fault: Fault::ShortWrite,
+    }));
     let second = append(&log, b"b");
     log.on_durable(second.end, note("second"));
     assert!(log.wait_durable(&owner, second.end).is_err());
@@ -98,11 +116,15 @@ fn callbacks_hear_of_success_and_failure() {
 fn a_failed_rollover_inside_a_run_poisons() {
     let (disk, log) = simulated(50);
     let owner = TestOwner::default();
-    let mut run = log.reserve_run(&[10_000, 30_000]).unwrap();
-    disk.plan_fault(Some(FaultPlan { at_operation: 0, fault: Fault::SyncFails }));
+    let mut run = log.reserve_run(&[10_000, 30_000, 30_000]).unwrap();
+    disk.plan_fault(Some(FaultPlan {
+        at_operation: 0,
+        fault: Fault::SyncFails,
+    }));
     log.append_next(&mut run, head(1), &[&[1; 10_000]]);
     let lost = log.append_next(&mut run, head(2), &[&[2; 30_000]]);
     assert!(log.is_poisoned());
+    log.append_next(&mut run, head(2), &[&[3; 30_000]]);
     assert!(log.wait_durable(&owner, lost.end).is_err());
     assert!(!disk.list().unwrap().is_empty());
 }

@@ -1,3 +1,5 @@
+use std::sync::Weak;
+
 use cs_io::SimRuntime;
 
 use super::*;
@@ -21,10 +23,19 @@ fn waiting_for_what_was_never_appended_is_an_error() {
     let log = create_threaded(&memory());
     let owner = TestOwner::default();
     commit(&log, &owner, b"x");
-    assert!(matches!(log.wait_durable(&owner, Lsn(1 << 40)), Err(LogError::Stalled)));
-    assert!(matches!(log.wait(&owner, &|| false), Err(LogError::Stalled)));
+    assert!(matches!(
+        log.wait_durable(&owner, Lsn(1 << 40)),
+        Err(LogError::Stalled)
+    ));
+    assert!(matches!(
+        log.wait(&owner, &|| false),
+        Err(LogError::Stalled)
+    ));
     let single = Arc::new(Log::create(memory(), SimRuntime::new(1), FILE_ID, small()).unwrap());
-    assert!(matches!(single.wait(&owner, &|| false), Err(LogError::Stalled)));
+    assert!(matches!(
+        single.wait(&owner, &|| false),
+        Err(LogError::Stalled)
+    ));
 }
 
 /// Many threads, each waiting for its own records in one of three ways.
@@ -44,7 +55,9 @@ fn crowd(threads: usize, rounds: usize, attach: bool) -> (Arc<Log>, Arc<TestOwne
                         append(log, &[thread as u8; 50]).end
                     };
                     match thread % 3 {
-                        0 => log.wait(owner.as_ref(), &|| log.durable_lsn() >= end).unwrap(),
+                        0 => log
+                            .wait(owner.as_ref(), &|| log.durable_lsn() >= end)
+                            .unwrap(),
                         _ => log.wait_durable(owner.as_ref(), end).unwrap(),
                     }
                     assert!(log.durable_lsn() >= end);

@@ -135,10 +135,12 @@ fn pins_are_listed_and_removed() {
     log.pin("stream", Lsn(0), Some(10));
     append(&log, &[1; 100]);
     let pins = log.pins();
-    assert_eq!(pins.iter().map(|pin| (pin.name.as_str(), pin.lost)).collect::<Vec<_>>(), [
-        ("backup", false),
-        ("stream", true)
-    ]);
+    assert_eq!(
+        pins.iter()
+            .map(|pin| (pin.name.as_str(), pin.lost))
+            .collect::<Vec<_>>(),
+        [("backup", false), ("stream", true)]
+    );
     assert!(log.unpin("backup"));
     assert!(!log.unpin("backup"));
 }

@@ -12,8 +12,20 @@ fn segments_are_listed_with_their_roles() {
     disk.open("data", OpenMode::Create).unwrap();
     let reader = LogReader::discover(disk).unwrap();
     assert_eq!(reader.file_id(), FILE_ID);
-    let roles: Vec<_> = reader.segments().unwrap().into_iter().map(|report| report.role).collect();
-    assert_eq!(roles, [SegmentRole::Spare, SegmentRole::Live, SegmentRole::Temporary]);
+    let roles: Vec<_> = reader
+        .segments()
+        .unwrap()
+        .into_iter()
+        .map(|report| report.role)
+        .collect();
+    assert_eq!(
+        roles,
+        [
+            SegmentRole::Spare,
+            SegmentRole::Live,
+            SegmentRole::Temporary
+        ]
+    );
 }
 
 #[test]
@@ -39,17 +51,25 @@ fn records_are_shown_with_verdicts_beyond_a_break() {
             true
         })
         .unwrap();
-    assert_eq!(seen, [
-        (0, "good", Some(0)),
-        (4096, "end", None),
-        (8192, "detached", Some(2)),
-        (12_288, "detached", Some(3))
-    ]);
+    assert_eq!(
+        seen,
+        [
+            (0, "good", Some(0)),
+            (4096, "end", None),
+            (8192, "detached", Some(2)),
+            (12_288, "detached", Some(3))
+        ]
+    );
     assert_eq!(disk.list().unwrap(), before);
 }
 
 #[test]
 fn an_empty_directory_has_no_log() {
     assert!(LogReader::discover(memory()).is_err());
-    assert!(LogReader::new(memory(), FILE_ID).segments().unwrap().is_empty());
+    assert!(
+        LogReader::new(memory(), FILE_ID)
+            .segments()
+            .unwrap()
+            .is_empty()
+    );
 }

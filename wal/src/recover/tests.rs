@@ -13,7 +13,10 @@ fn filled(disk: &Arc<dyn Disk>, count: u64) -> Arc<Log> {
 }
 
 fn indexes(recovered: &Recovered) -> Vec<u64> {
-    contents(recovered).into_iter().map(|(index, _)| index).collect()
+    contents(recovered)
+        .into_iter()
+        .map(|(index, _)| index)
+        .collect()
 }
 
 #[test]
@@ -25,7 +28,10 @@ fn what_was_appended_is_read_back_in_order() {
     assert_eq!(recovered.last_index(), Index(30));
     assert_eq!(recovered.last_time(), HybridTime(30));
     assert_eq!(recovered.torn(), None);
-    assert!(recovered.durable() < recovered.end(), "nothing names the last group");
+    assert!(
+        recovered.durable() < recovered.end(),
+        "nothing names the last group"
+    );
 }
 
 #[test]
@@ -37,7 +43,12 @@ fn reading_starts_at_the_checkpoint() {
     drop(log);
     let recovered = recover_from(&disk, start).unwrap();
     assert_eq!(indexes(&recovered), [11]);
-    let at_end = StartPoint { lsn: recovered.end(), chain: recovered.chain(), index: Index(11), ..start };
+    let at_end = StartPoint {
+        lsn: recovered.end(),
+        chain: recovered.chain(),
+        index: Index(11),
+        ..start
+    };
     assert!(indexes(&recover_from(&disk, at_end).unwrap()).is_empty());
 }
 
@@ -49,11 +60,26 @@ fn a_checkpoint_of_another_history_is_refused() {
     commit(&log, &TestOwner::default(), b"after");
     drop(log);
     for wrong in [
-        StartPoint { chain: start.chain ^ 1, ..start },
-        StartPoint { index: Index(9), ..start },
-        StartPoint { lsn: Lsn(start.lsn.0 - 8), ..start },
-        StartPoint { lsn: Lsn(1 << 30), ..start },
-        StartPoint { incarnation: Incarnation(9), ..start },
+        StartPoint {
+            chain: start.chain ^ 1,
+            ..start
+        },
+        StartPoint {
+            index: Index(9),
+            ..start
+        },
+        StartPoint {
+            lsn: Lsn(start.lsn.0 - 8),
+            ..start
+        },
+        StartPoint {
+            lsn: Lsn(1 << 30),
+            ..start
+        },
+        StartPoint {
+            incarnation: Incarnation(9),
+            ..start
+        },
     ] {
         let error = recover_from(&disk, wrong).unwrap_err();
         assert!(error.is_corruption(), "{wrong:?}: {error}");
@@ -68,7 +94,16 @@ fn a_bad_record_below_the_durable_lsn_is_corruption() {
     drop(filled(&disk, 10));
     overwrite(&disk, &segment_name(1), 4096 + 4096 * 3 + 70, b"!");
     let error = recover_from(&disk, StartPoint::default()).unwrap_err();
-    assert!(matches!(error, LogError::Corrupt { lsn: Lsn(12_288), .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            LogError::Corrupt {
+                lsn: Lsn(12_288),
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -76,7 +111,11 @@ fn a_block_that_is_missing_below_the_durable_lsn_is_corruption() {
     let disk = memory();
     drop(filled(&disk, 10));
     overwrite(&disk, &segment_name(1), 4096 + 4096 * 3, &[0; 4096]);
-    assert!(recover_from(&disk, StartPoint::default()).unwrap_err().is_corruption());
+    assert!(
+        recover_from(&disk, StartPoint::default())
+            .unwrap_err()
+            .is_corruption()
+    );
 }
 
 #[test]
@@ -98,10 +137,15 @@ fn after_a_seal_the_last_record_is_known_to_be_durable() {
     let disk = memory();
     let log = filled(&disk, 3);
     log.seal_if_idle().unwrap();
-    log.wait_durable(&TestOwner::default(), log.appended_lsn()).unwrap();
+    log.wait_durable(&TestOwner::default(), log.appended_lsn())
+        .unwrap();
     drop(log);
     overwrite(&disk, &segment_name(1), 4096 + 4096 * 2 + 65, b"!");
-    assert!(recover_from(&disk, StartPoint::default()).unwrap_err().is_corruption());
+    assert!(
+        recover_from(&disk, StartPoint::default())
+            .unwrap_err()
+            .is_corruption()
+    );
 }
 
 #[test]
@@ -110,7 +154,11 @@ fn after_reopening_the_last_record_is_known_to_be_durable() {
     drop(filled(&disk, 3));
     drop(recover(&disk).finish().unwrap());
     overwrite(&disk, &segment_name(1), 4096 + 4096 * 2 + 65, b"!");
-    assert!(recover_from(&disk, StartPoint::default()).unwrap_err().is_corruption());
+    assert!(
+        recover_from(&disk, StartPoint::default())
+            .unwrap_err()
+            .is_corruption()
+    );
 }
 
 #[test]
@@ -121,9 +169,15 @@ fn a_log_that_starts_later_is_unreachable_and_says_where() {
     let first = log.segments()[0].base;
     drop(log);
     let error = recover_from(&disk, StartPoint::default()).unwrap_err();
-    assert!(matches!(error, LogError::Unreachable { first: Some(lsn), .. } if lsn == first), "{error}");
+    assert!(
+        matches!(error, LogError::Unreachable { first: Some(lsn), .. } if lsn == first),
+        "{error}"
+    );
     let empty = recover_from(&memory(), StartPoint::default()).unwrap_err();
-    assert!(matches!(empty, LogError::Unreachable { first: None, .. }), "{empty}");
+    assert!(
+        matches!(empty, LogError::Unreachable { first: None, .. }),
+        "{empty}"
+    );
 }
 
 #[test]
@@ -137,8 +191,11 @@ fn a_later_record_supersedes_those_of_the_same_or_a_higher_index() {
     log.wait_durable(&owner, log.appended_lsn()).unwrap();
     drop(log);
     let recovered = recover(&disk);
-    let expected =
-        [(1, 1_u64.to_le_bytes().to_vec()), (2, b"y2".to_vec()), (3, b"y3".to_vec())];
+    let expected = [
+        (1, 1_u64.to_le_bytes().to_vec()),
+        (2, b"y2".to_vec()),
+        (3, b"y3".to_vec()),
+    ];
     assert_eq!(contents(&recovered), expected);
     assert_eq!(recovered.last_index(), Index(3));
 }
@@ -156,7 +213,9 @@ fn recovery_changes_nothing_until_it_is_finished() {
 fn a_torn_newest_segment_is_ignored_and_removed() {
     let disk = memory();
     drop(filled(&disk, 3));
-    let file = disk.open(&segment_name(2), cs_io::OpenMode::Create).unwrap();
+    let file = disk
+        .open(&segment_name(2), cs_io::OpenMode::Create)
+        .unwrap();
     file.write_at(&[3; 10_000], 0).unwrap();
     let recovered = recover(&disk);
     assert_eq!(indexes(&recovered), [1, 2, 3]);
@@ -181,16 +240,25 @@ fn a_bad_header_in_the_middle_is_corruption() {
     drop(filled(&disk, 30));
     overwrite(&disk, &segment_name(1), 100, b"!");
     let error = recover_from(&disk, StartPoint::default()).unwrap_err();
-    assert!(matches!(&error, LogError::CorruptSegment { name, .. } if *name == segment_name(1)), "{error}");
+    assert!(
+        matches!(&error, LogError::CorruptSegment { name, .. } if *name == segment_name(1)),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_truncated_segment_is_corruption() {
     let disk = memory();
     drop(filled(&disk, 3));
-    let file = disk.open(&segment_name(1), cs_io::OpenMode::ReadWrite).unwrap();
+    let file = disk
+        .open(&segment_name(1), cs_io::OpenMode::ReadWrite)
+        .unwrap();
     file.set_len(9000).unwrap();
-    assert!(recover_from(&disk, StartPoint::default()).unwrap_err().is_corruption());
+    assert!(
+        recover_from(&disk, StartPoint::default())
+            .unwrap_err()
+            .is_corruption()
+    );
 }
 
 #[test]
@@ -198,7 +266,8 @@ fn every_single_byte_changed_is_found_or_harmless() {
     let disk = memory();
     let log = filled(&disk, 4);
     log.seal_if_idle().unwrap();
-    log.wait_durable(&TestOwner::default(), log.appended_lsn()).unwrap();
+    log.wait_durable(&TestOwner::default(), log.appended_lsn())
+        .unwrap();
     drop(log);
     let good = contents(&recover(&disk));
     let name = segment_name(1);

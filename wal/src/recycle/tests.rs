@@ -6,7 +6,10 @@ use crate::names::{FileName, parse};
 
 fn spares(disk: &dyn Disk) -> usize {
     let names = disk.list().unwrap();
-    names.iter().filter(|name| matches!(parse(name), Some(FileName::Spare(_)))).count()
+    names
+        .iter()
+        .filter(|name| matches!(parse(name), Some(FileName::Spare(_))))
+        .count()
 }
 
 #[test]
@@ -47,7 +50,10 @@ fn only_whole_segments_below_everything_go() {
     log.recycle_below(Lsn::MAX).unwrap();
     assert_eq!(log.segments().len(), 1, "the active one stays");
     assert_eq!(spares(disk.as_ref()), 2);
-    assert_eq!(log.bytes_retained(), log.appended_lsn().0 - log.segments()[0].base.0);
+    assert_eq!(
+        log.bytes_retained(),
+        log.appended_lsn().0 - log.segments()[0].base.0
+    );
 }
 
 #[test]
@@ -66,5 +72,9 @@ fn spares_are_bounded_and_reused() {
     commit(&log, &owner, b"last");
     drop(log);
     let recovered = recover_from(&disk, start).unwrap();
-    assert_eq!(contents(&recovered), [(201, b"last".to_vec())], "stale records do not count");
+    assert_eq!(
+        contents(&recovered),
+        [(201, b"last".to_vec())],
+        "stale records do not count"
+    );
 }

@@ -1,23 +1,7 @@
 use super::*;
+use crate::log::Log;
 use crate::log::tests::*;
 use crate::options::StartPoint;
-
-#[test]
-fn a_window_gives_what_the_file_has() {
-    let disk = memory();
-    let file = disk.open("some", cs_io::OpenMode::Create).unwrap();
-    let content: Vec<u8> = (0..3_000_000_u32).map(|number| number as u8).collect();
-    file.write_at(&content, 0).unwrap();
-    let mut window = Window::default();
-    let mut get = |offset: u64, len: usize| {
-        window.get_of(file.as_ref(), &|| "some".to_owned(), offset, len).unwrap().to_vec()
-    };
-    for (offset, len) in [(5, 10), (1_048_570, 20), (10, 2_500_000), (0, 1), (2_999_990, 10)] {
-        assert_eq!(get(offset, len), content[offset as usize..offset as usize + len]);
-    }
-    assert_eq!(get(2_999_995, 10).len(), 5);
-    assert!(get(9_000_000, 10).is_empty());
-}
 
 #[test]
 fn a_record_right_behind_and_one_at_the_next_block_are_found() {
@@ -29,7 +13,10 @@ fn a_record_right_behind_and_one_at_the_next_block_are_found() {
     commit(&log, &owner, b"c");
     drop(log);
     let records = contents(&recover(&disk));
-    assert_eq!(records.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(
+        records.iter().map(|(index, _)| *index).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
 }
 
 #[test]
@@ -80,5 +67,3 @@ fn an_unknown_kind_is_refused_by_number() {
     let error = recover_from(&disk, StartPoint::default()).unwrap_err();
     assert!(error.to_string().contains("kind 77"), "{error}");
 }
-
-use crate::log::Log;

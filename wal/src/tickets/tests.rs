@@ -3,7 +3,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::*;
 
 fn poisoned() -> LogError {
-    LogError::Poisoned { reason: "test".into() }
+    LogError::Poisoned {
+        reason: "test".into(),
+    }
 }
 
 #[test]
@@ -25,10 +27,13 @@ fn a_target_that_is_reached_is_done_at_once() {
     assert!(queue.register(5).is_complete());
     let called = Arc::new(AtomicU64::new(0));
     let seen = called.clone();
-    queue.on_complete(3, Box::new(move |result| {
-        assert!(result.is_ok());
-        seen.fetch_add(1, Ordering::Relaxed);
-    }));
+    queue.on_complete(
+        3,
+        Box::new(move |result| {
+            assert!(result.is_ok());
+            seen.fetch_add(1, Ordering::Relaxed);
+        }),
+    );
     assert_eq!(called.load(Ordering::Relaxed), 1);
 }
 
@@ -55,7 +60,10 @@ fn failure_reaches_everybody_but_those_who_were_done() {
     assert!(matches!(queue.register(10).poll(), Some(Err(_))));
     assert!(matches!(queue.register(4).poll(), Some(Ok(()))));
     queue.complete_up_to(20);
-    assert!(matches!(queue.register(10).poll(), Some(Err(_))), "nothing completes after a failure");
+    assert!(
+        matches!(queue.register(10).poll(), Some(Err(_))),
+        "nothing completes after a failure"
+    );
 }
 
 #[test]

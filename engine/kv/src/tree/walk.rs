@@ -9,6 +9,9 @@ use crate::error::Result;
 use crate::node::{Branch, Leaf, OverflowRef, ValueRef};
 use crate::tree_root::TreeRoot;
 
+/// Sees a node, its level and its bytes.
+pub(crate) type Inspect<'a> = dyn FnMut(PageRef, u8, &[u8]) -> Result<()> + 'a;
+
 /// Visits each page of a tree once, depth first and in key order.
 pub(crate) struct Walker<'s, S> {
     source: &'s S,
@@ -39,7 +42,7 @@ impl<'s, S: PageSource> Walker<'s, S> {
     pub(crate) fn step(
         &mut self,
         pages: &mut Vec<Visited>,
-        inspect: &mut dyn FnMut(PageRef, u8, &[u8]) -> Result<()>,
+        inspect: &mut Inspect<'_>,
     ) -> Result<bool> {
         let Some((at, level)) = self.stack.pop() else { return Ok(false) };
         let mut runs: Vec<OverflowRef> = Vec::new();

@@ -1,4 +1,6 @@
 //! The store through its public face.
 
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
 mod basics;
 mod model;

@@ -1,0 +1,228 @@
+//! A collection: documents under their `_id`s.
+//!
+//! Reading order: this file (the handle, and what changes the catalog), `find`
+//! (queries and cursors), `insert`, `write` (replace and delete), `transfer`
+//! (lines of JSON in and out).
+
+mod find;
+mod insert;
+mod transfer;
+mod write;
+
+pub use find::{Cursor, Find};
+pub use insert::{InsertMany, InsertManyOptions};
+pub use transfer::{ImportOptions, ImportReport};
+pub use write::ReplaceResult;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bson::RawDocumentBuf;
+use cs_kv::{Batch, Expect, system};
+
+use crate::catalog::{Entry, entry_in, key_of};
+use crate::context::OperationContext;
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::IntoDocument;
+use crate::names::Namespace;
+use crate::stats::CollectionStats;
+use crate::values::validate_document;
+
+/// How often a write that lost to another is tried again before it gives up.
+/// Each loss is another's success, so that losing so often means a storm.
+pub(crate) const MAX_ATTEMPTS: u32 = 100;
+
+/// A collection of documents. Cheap to clone, `Send` and `Sync`; it need not
+/// exist yet. Each operation has a form with an [`OperationContext`].
+#[derive(Clone)]
+pub struct Collection {
+    environment: Arc<Environment>,
+    namespace: Namespace,
+}
+
+impl Collection {
+    pub(crate) fn new(environment: Arc<Environment>, namespace: Namespace) -> Self {
+        Self { environment, namespace }
+    }
+
+    /// Its name, without that of the database.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.namespace.collection
+    }
+
+    /// The name of its database.
+    #[must_use]
+    pub fn database_name(&self) -> &str {
+        &self.namespace.database
+    }
+
+    /// Creates the collection. Inserting does so by itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NamespaceExists`], a name that is not allowed, or the
+    /// commit failed.
+    pub fn create(&self) -> Result<()> {
+        self.create_with(&OperationContext::new(), RawDocumentBuf::new())
+    }
+
+    /// Creates the collection, with options that are kept as given.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), or the options are no valid document.
+    pub fn create_with(&self, context: &OperationContext, options: impl IntoDocument) -> Result<()> {
+        let options = options.into_document()?;
+        validate_document(options.as_bytes())?;
+        self.namespace.check()?;
+        let store = self.environment.writable()?;
+        let mut batch = Batch::new();
+        self.add_creation(&mut batch, &Entry::new(store.new_tree_id(), options));
+        match store.write(&batch, &context.commit_options()) {
+            Ok(ticket) => Ok(ticket.wait()?),
+            Err(cs_kv::Error::Expectation { .. }) => Err(self.exists()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes tree and entry part of the batch, which fails if there is an entry.
+    fn add_creation(&self, batch: &mut Batch, entry: &Entry) {
+        batch.create_tree(entry.tree);
+        batch.put(system::CATALOG, key_of(&self.namespace), entry.encode(), Expect::Absent);
+    }
+
+    /// Whether the collection exists.
+    ///
+    /// # Errors
+    /// The name is not allowed, or the catalog could not be read.
+    pub fn exists_now(&self) -> Result<bool> {
+        Ok(self.environment.entry(&self.namespace)?.is_some())
+    }
+
+    /// What the collection was created with, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`exists_now`](Self::exists_now).
+    pub fn options(&self) -> Result<Option<RawDocumentBuf>> {
+        Ok(self.environment.entry(&self.namespace)?.map(|entry| (*entry.options).clone()))
+    }
+
+    /// Drops the collection with all it holds; returns whether it existed.
+    ///
+    /// # Errors
+    /// The name is not allowed, or the commit failed: then it is still there.
+    pub fn drop_collection(&self) -> Result<bool> {
+        self.drop_collection_with(&OperationContext::new())
+    }
+
+    /// [`drop_collection`](Self::drop_collection) with a context.
+    ///
+    /// # Errors
+    /// As [`drop_collection`](Self::drop_collection).
+    pub fn drop_collection_with(&self, context: &OperationContext) -> Result<bool> {
+        self.namespace.check()?;
+        let store = self.environment.writable()?;
+        let _change = self.environment.catalog.change();
+        let Some(entry) = entry_in(&store.snapshot()?, &self.namespace)? else {
+            return Ok(false);
+        };
+        let mut batch = Batch::new();
+        batch.delete(system::CATALOG, key_of(&self.namespace), Expect::Present);
+        batch.drop_tree(entry.tree);
+        store.write(&batch, &context.commit_options())?.wait()?;
+        Ok(true)
+    }
+
+    /// Renames the collection within its database and returns it by its new
+    /// name. What has that name already is dropped if `drop_target` says so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NamespaceNotFound`], [`ErrorKind::NamespaceExists`], a name
+    /// that is not allowed, or the commit failed.
+    pub fn rename(&self, name: &str, drop_target: bool) -> Result<Self> {
+        self.rename_with(&OperationContext::new(), name, drop_target)
+    }
+
+    /// [`rename`](Self::rename) with a context.
+    ///
+    /// # Errors
+    /// As [`rename`](Self::rename).
+    pub fn rename_with(
+        &self,
+        context: &OperationContext,
+        name: &str,
+        drop_target: bool,
+    ) -> Result<Self> {
+        let database = Arc::clone(&self.namespace.database);
+        let target = Self {
+            environment: Arc::clone(&self.environment),
+            namespace: Namespace { database, collection: name.into() },
+        };
+        self.namespace.check()?;
+        target.namespace.check()?;
+        if target.namespace == self.namespace {
+            let message = format!("cannot rename collection '{}' to itself", self.namespace);
+            return Err(Error::new(ErrorKind::BadValue, message).with_code(20));
+        }
+        let store = self.environment.writable()?;
+        let _change = self.environment.catalog.change();
+        let watch = context.start(&self.environment.runtime);
+        // A round is lost only to an insert that creates the target.
+        for _ in 0..MAX_ATTEMPTS {
+            watch.check()?;
+            let snapshot = store.snapshot()?;
+            let Some(entry) = entry_in(&snapshot, &self.namespace)? else {
+                let message = format!("collection '{}' does not exist", self.namespace);
+                return Err(Error::new(ErrorKind::NamespaceNotFound, message));
+            };
+            let mut batch = Batch::new();
+            batch.delete(system::CATALOG, key_of(&self.namespace), Expect::Present);
+            let expect = match entry_in(&snapshot, &target.namespace)? {
+                Some(_) if !drop_target => return Err(target.exists()),
+                Some(old) => {
+                    batch.drop_tree(old.tree);
+                    Expect::Present
+                }
+                None => Expect::Absent,
+            };
+            batch.put(system::CATALOG, key_of(&target.namespace), entry.encode(), expect);
+            match store.write(&batch, &context.commit_options()) {
+                Ok(ticket) => {
+                    ticket.wait()?;
+                    return Ok(target);
+                }
+                Err(cs_kv::Error::Expectation { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(self.gave_up())
+    }
+
+    /// Figures; zeroes if the collection does not exist.
+    ///
+    /// # Errors
+    /// As [`exists_now`](Self::exists_now).
+    pub fn stats(&self) -> Result<CollectionStats> {
+        let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
+        let Some(entry) = entry else { return Ok(CollectionStats::default()) };
+        let stats = snapshot.tree_stats(entry.tree)?.unwrap_or_default();
+        Ok(CollectionStats { documents: stats.count, bytes: stats.bytes, hash: stats.hash })
+    }
+
+    fn exists(&self) -> Error {
+        let message = format!("collection '{}' already exists", self.namespace);
+        Error::new(ErrorKind::NamespaceExists, message)
+    }
+
+    fn gave_up(&self) -> Error {
+        let message =
+            format!("a write to '{}' lost to others {MAX_ATTEMPTS} times", self.namespace);
+        Error::new(ErrorKind::Conflict, message)
+    }
+}
+
+impl fmt::Debug for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Collection").field(&format_args!("{}", self.namespace)).finish()
+    }
+}

@@ -1,0 +1,389 @@
+//! Queries: from a filter to the documents that match.
+
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bson::{Bson, RawDocument, RawDocumentBuf};
+use cs_kv::{KeyRange, Snapshot, TreeReader};
+
+use super::Collection;
+use crate::context::{OperationContext, Watch};
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Filter, IdBounds};
+use crate::input::IntoFilter;
+use crate::key;
+use crate::stats::Counters;
+use crate::values::OwnedValue;
+
+impl Collection {
+    /// The document with this `_id`.
+    ///
+    /// # Errors
+    /// The name is not allowed, or a page could not be read.
+    pub fn find_by_id(&self, id: impl Into<Bson>) -> Result<Option<RawDocumentBuf>> {
+        self.find_by_id_with(&OperationContext::new(), id)
+    }
+
+    /// [`find_by_id`](Self::find_by_id) with a context.
+    ///
+    /// # Errors
+    /// As [`find_by_id`](Self::find_by_id).
+    pub fn find_by_id_with(
+        &self,
+        context: &OperationContext,
+        id: impl Into<Bson>,
+    ) -> Result<Option<RawDocumentBuf>> {
+        context.start(&self.environment.runtime).check()?;
+        let id = OwnedValue::try_from(&id.into())?;
+        let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
+        let counters = &self.environment.counters;
+        Counters::add(&counters.queries, 1);
+        let (Some(entry), Ok(key)) = (entry, key::encode(id.as_raw())) else { return Ok(None) };
+        let Some(bytes) = in_tree(snapshot.get(entry.tree, &key))?.flatten() else {
+            return Ok(None);
+        };
+        Counters::add(&counters.examined, 1);
+        Counters::add(&counters.returned, 1);
+        stored(bytes).map(Some)
+    }
+
+    /// The first document that matches, in order of `_id`.
+    ///
+    /// # Errors
+    /// The filter makes no sense, or as [`find_by_id`](Self::find_by_id).
+    pub fn find_one(&self, filter: impl IntoFilter) -> Result<Option<RawDocumentBuf>> {
+        self.find_one_with(&OperationContext::new(), filter)
+    }
+
+    /// [`find_one`](Self::find_one) with a context.
+    ///
+    /// # Errors
+    /// As [`find_one`](Self::find_one), and those of the context.
+    pub fn find_one_with(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+    ) -> Result<Option<RawDocumentBuf>> {
+        self.find(filter).context(context.clone()).limit(1).run()?.next().transpose()
+    }
+
+    /// A query, to be refined and [run](Find::run).
+    ///
+    /// ```
+    /// # use bson::doc;
+    /// # let database = collection_store::Database::open_in_memory()?;
+    /// # let numbers = database.collection("numbers");
+    /// numbers.insert_many((0..10).map(|n| doc! { "_id": n, "even": n % 2 == 0 }))?;
+    /// let mut found = Vec::new();
+    /// for document in numbers.find(doc! { "even": true }).skip(1).limit(3).run()? {
+    ///     found.push(document?.get_i32("_id").unwrap());
+    /// }
+    /// assert_eq!(found, [2, 4, 6]);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    pub fn find(&self, filter: impl IntoFilter) -> Find {
+        Find {
+            collection: self.clone(),
+            filter: filter.into_filter(),
+            context: OperationContext::new(),
+            skip: 0,
+            limit: None,
+        }
+    }
+
+    /// How many documents match. Without conditions that is known, and costs nothing.
+    ///
+    /// # Errors
+    /// As [`find_one`](Self::find_one).
+    pub fn count(&self, filter: impl IntoFilter) -> Result<u64> {
+        self.count_with(&OperationContext::new(), filter)
+    }
+
+    /// [`count`](Self::count) with a context.
+    ///
+    /// # Errors
+    /// As [`find_one_with`](Self::find_one_with).
+    pub fn count_with(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+    ) -> Result<u64> {
+        let filter = filter.into_filter()?;
+        if filter.is_all() {
+            return Ok(self.stats()?.documents);
+        }
+        let mut cursor = self.find(filter).context(context.clone()).run()?;
+        let mut count = 0;
+        while cursor.advance()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// A query that has not begun.
+#[derive(Debug)]
+#[must_use = "a query does nothing until it is run"]
+pub struct Find {
+    collection: Collection,
+    filter: Result<Filter>,
+    context: OperationContext,
+    skip: u64,
+    limit: Option<u64>,
+}
+
+impl Find {
+    /// With these limits.
+    pub fn context(mut self, context: OperationContext) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Leaves out the first `count` documents that match.
+    pub fn skip(mut self, count: u64) -> Self {
+        self.skip = count;
+        self
+    }
+
+    /// Ends after `count` documents; 0 is no limit, as in MongoDB.
+    pub fn limit(mut self, count: u64) -> Self {
+        self.limit = (count > 0).then_some(count);
+        self
+    }
+
+    /// Begins: takes a snapshot, which the cursor keeps.
+    ///
+    /// # Errors
+    /// The filter makes no sense, the name is not allowed, or a page could not
+    /// be read.
+    pub fn run(self) -> Result<Cursor> {
+        let environment = self.collection.environment;
+        let watch = self.context.start(&environment.runtime);
+        watch.check()?;
+        let filter = self.filter?;
+        let (snapshot, entry) = environment.snapshot(&self.collection.namespace)?;
+        let tree = match &entry {
+            Some(entry) => in_tree(snapshot.tree(entry.tree))?,
+            None => None,
+        };
+        Counters::add(&environment.counters.queries, 1);
+        let matches = match &tree {
+            Some(tree) => Matches::new(tree, filter, None)?,
+            None => Matches::none(),
+        };
+        Ok(Cursor {
+            environment,
+            snapshot,
+            watch,
+            matches: Some(matches),
+            skip: self.skip,
+            left: self.limit,
+            document: Vec::new(),
+        })
+    }
+}
+
+/// The documents that a query found, in order of `_id`.
+///
+/// It reads the state of the moment at which the query began, whatever is
+/// written meanwhile, and keeps that state for as long as it lives. After an
+/// error it yields nothing more.
+pub struct Cursor {
+    environment: Arc<Environment>,
+    snapshot: Snapshot,
+    watch: Watch,
+    /// `None` once it has ended.
+    matches: Option<Matches>,
+    skip: u64,
+    left: Option<u64>,
+    document: Vec<u8>,
+}
+
+impl Cursor {
+    /// The next document, in place until the next call; the iterator gives
+    /// copies.
+    ///
+    /// # Errors
+    /// A page could not be read, a document is damaged, or the operation's
+    /// limits are exceeded.
+    pub fn advance(&mut self) -> Result<Option<&RawDocument>> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        as_document(&self.document).map(Some)
+    }
+
+    /// Index of the last commit that the query sees.
+    #[must_use]
+    pub fn snapshot_index(&self) -> u64 {
+        self.snapshot.index().get()
+    }
+
+    /// Puts the next document into `self.document`, if there is one.
+    fn fill(&mut self) -> Result<bool> {
+        let filled = self.try_fill();
+        if !matches!(filled, Ok(true)) {
+            self.matches = None;
+        }
+        filled
+    }
+
+    fn try_fill(&mut self) -> Result<bool> {
+        let Some(matches) = &mut self.matches else { return Ok(false) };
+        if self.left == Some(0) {
+            return Ok(false);
+        }
+        let counters = &self.environment.counters;
+        loop {
+            let examined = matches.examined;
+            let document = &mut self.document;
+            let found = matches.next(&self.watch, |_, bytes| {
+                document.clear();
+                document.extend_from_slice(bytes);
+            })?;
+            Counters::add(&counters.examined, matches.examined - examined);
+            if found.is_none() {
+                return Ok(false);
+            }
+            if self.skip == 0 {
+                break;
+            }
+            self.skip -= 1;
+        }
+        Counters::add(&counters.returned, 1);
+        if let Some(left) = &mut self.left {
+            *left -= 1;
+        }
+        Ok(true)
+    }
+}
+
+impl Iterator for Cursor {
+    type Item = Result<RawDocumentBuf>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.fill() {
+            Ok(true) => Some(stored(std::mem::take(&mut self.document))),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl std::iter::FusedIterator for Cursor {}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor")
+            .field("snapshot_index", &self.snapshot_index())
+            .field("ended", &self.matches.is_none())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The entries of a tree that match a filter, by key.
+#[derive(Debug)]
+pub(super) struct Matches {
+    source: Source,
+    filter: Filter,
+    /// Documents looked at.
+    pub(super) examined: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Every entry of a range.
+    Range(cs_kv::Cursor),
+    /// Single keys, ascending.
+    Keys(TreeReader, std::vec::IntoIter<Vec<u8>>),
+    Nothing,
+}
+
+impl Matches {
+    /// Chooses how to look: single keys or a range where the filter bounds
+    /// `_id`, else everything. Only keys above `after` are looked at.
+    pub(super) fn new(tree: &TreeReader, filter: Filter, after: Option<&[u8]>) -> Result<Self> {
+        let is_after = |key: &[u8]| after.is_none_or(|after| key > after);
+        let unbounded = || after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.to_vec()));
+        let source = match filter.id_bounds()? {
+            IdBounds::All => {
+                let (lower, upper) = (unbounded(), Bound::Unbounded);
+                Source::Range(tree.cursor(KeyRange { lower, upper }))
+            }
+            IdBounds::Keys(mut keys) => {
+                keys.retain(|key| is_after(key));
+                Source::Keys(tree.clone(), keys.into_iter())
+            }
+            IdBounds::Range(from, to) if from < to && after.is_none_or(|after| after < &*to) => {
+                let lower = if is_after(&from) { Bound::Included(from) } else { unbounded() };
+                Source::Range(tree.cursor(KeyRange { lower, upper: Bound::Excluded(to) }))
+            }
+            IdBounds::Range(..) => Source::Nothing,
+        };
+        Ok(Self { source, filter, examined: 0 })
+    }
+
+    fn none() -> Self {
+        Self { source: Source::Nothing, filter: Filter::all(), examined: 0 }
+    }
+
+    /// What `read` makes of the next entry that matches.
+    pub(super) fn next<R>(
+        &mut self,
+        watch: &Watch,
+        read: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Result<Option<R>> {
+        match &mut self.source {
+            Source::Nothing => Ok(None),
+            Source::Range(cursor) => loop {
+                watch.check()?;
+                let Some((key, document)) = cursor.next()? else { return Ok(None) };
+                self.examined += 1;
+                if self.filter.matches_bytes(document) {
+                    return Ok(Some(read(key, document)));
+                }
+            },
+            Source::Keys(tree, keys) => {
+                let mut read = Some(read);
+                for key in keys {
+                    watch.check()?;
+                    let filter = &self.filter;
+                    let found = tree.with_value(&key, |document| {
+                        let read = read.take_if(|_| filter.matches_bytes(document))?;
+                        Some(read(&key, document))
+                    })?;
+                    self.examined += u64::from(found.is_some());
+                    if let Some(result) = found.flatten() {
+                        return Ok(Some(result));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// A tree that is not in the snapshot is a collection that was not there yet,
+/// or not any more: nothing, and no error.
+pub(super) fn in_tree<T>(result: cs_kv::Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(cs_kv::Error::UnknownTree(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The bytes under a key, as the document they are.
+pub(super) fn stored(bytes: Vec<u8>) -> Result<RawDocumentBuf> {
+    RawDocumentBuf::from_bytes(bytes).map_err(|error| damaged(&error))
+}
+
+fn as_document(bytes: &[u8]) -> Result<&RawDocument> {
+    RawDocument::from_bytes(bytes).map_err(|error| damaged(&error))
+}
+
+fn damaged(error: &bson::error::Error) -> Error {
+    Error::new(ErrorKind::Corruption, format!("a stored document is damaged: {error}"))
+}

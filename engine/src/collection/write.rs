@@ -1,0 +1,323 @@
+//! Replacing and deleting.
+//!
+//! A write that asks for one `_id` and nothing else is a batch judged where the
+//! commit is: however many clients write the same document, none conflicts.
+//! Any other is a transaction on a snapshot, tried again when it lost to
+//! another writer of the same document.
+
+use cs_kv::{Batch, CommitOptions, Expect, Ticket, Transaction};
+
+use super::find::{Matches, in_tree};
+use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
+use super::{Collection, MAX_ATTEMPTS};
+use crate::catalog::Entry;
+use crate::context::{OperationContext, Watch};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Filter;
+use crate::id::{check, id_of, with_stored_id};
+use crate::input::{IntoDocument, IntoFilter};
+use crate::stats::Counters;
+use crate::values::{Elements, validate_document};
+
+/// What a replacement came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplaceResult {
+    /// Documents that matched: 0 or 1.
+    pub matched: u64,
+    /// Documents that changed; one that is the same already is not written.
+    pub modified: u64,
+}
+
+/// A document that was found: its key and its bytes.
+type Found = (Vec<u8>, Vec<u8>);
+
+impl Collection {
+    /// Replaces the first document that matches, in order of `_id`, but for
+    /// its `_id`.
+    ///
+    /// # Errors
+    /// The filter makes no sense; the replacement is not valid, has fields
+    /// that start with `$`, or another `_id`; the commit failed.
+    pub fn replace_one(
+        &self,
+        filter: impl IntoFilter,
+        replacement: impl IntoDocument,
+    ) -> Result<ReplaceResult> {
+        self.replace_one_with(&OperationContext::new(), filter, replacement)
+    }
+
+    /// [`replace_one`](Self::replace_one) with a context.
+    ///
+    /// # Errors
+    /// As [`replace_one`](Self::replace_one), and those of the context.
+    pub fn replace_one_with(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+        replacement: impl IntoDocument,
+    ) -> Result<ReplaceResult> {
+        let filter = filter.into_filter()?;
+        let replacement = replacement.into_document()?;
+        check_replacement(replacement.as_bytes())?;
+        let mut result = ReplaceResult::default();
+        let change = |found: &[u8]| {
+            let id = id_of(found).ok_or_else(|| {
+                Error::new(ErrorKind::Corruption, "a stored document is damaged: it has no _id")
+            })?;
+            let new = with_stored_id(replacement.as_bytes(), id)?;
+            Ok(if new == found { Change::None } else { Change::Put(new) })
+        };
+        match self.change_one(context, &filter, change)? {
+            Changed::Nothing => {}
+            Changed::Same => result.matched = 1,
+            Changed::Written => {
+                result = ReplaceResult { matched: 1, modified: 1 };
+                Counters::add(&self.environment.counters.replaced, 1);
+            }
+        }
+        Ok(result)
+    }
+
+    /// Deletes the first document that matches, in order of `_id`; returns
+    /// whether there was one.
+    ///
+    /// # Errors
+    /// The filter makes no sense, or the commit failed.
+    pub fn delete_one(&self, filter: impl IntoFilter) -> Result<bool> {
+        self.delete_one_with(&OperationContext::new(), filter)
+    }
+
+    /// [`delete_one`](Self::delete_one) with a context.
+    ///
+    /// # Errors
+    /// As [`delete_one`](Self::delete_one), and those of the context.
+    pub fn delete_one_with(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+    ) -> Result<bool> {
+        let filter = filter.into_filter()?;
+        let changed = self.change_one(context, &filter, |_| Ok(Change::Delete))?;
+        let deleted = changed == Changed::Written;
+        Counters::add(&self.environment.counters.deleted, u64::from(deleted));
+        Ok(deleted)
+    }
+
+    /// Deletes all documents that match, in commits of bounded size; returns
+    /// how many.
+    ///
+    /// # Errors
+    /// As [`delete_one`](Self::delete_one). [`Error::written`] says how many
+    /// were deleted before it.
+    pub fn delete_many(&self, filter: impl IntoFilter) -> Result<u64> {
+        self.delete_many_with(&OperationContext::new(), filter)
+    }
+
+    /// [`delete_many`](Self::delete_many) with a context.
+    ///
+    /// # Errors
+    /// As [`delete_many`](Self::delete_many), and those of the context.
+    pub fn delete_many_with(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+    ) -> Result<u64> {
+        let filter = filter.into_filter()?;
+        let watch = context.start(&self.environment.runtime);
+        let options = context.commit_options();
+        let mut deleted = 0;
+        let outcome = self.delete_batches(&watch, &options, &filter, &mut deleted);
+        Counters::add(&self.environment.counters.deleted, deleted);
+        outcome.map_err(|error| error.with_written(deleted))?;
+        Ok(deleted)
+    }
+
+    fn delete_batches(
+        &self,
+        watch: &Watch,
+        options: &CommitOptions,
+        filter: &Filter,
+        deleted: &mut u64,
+    ) -> Result<()> {
+        let mut after: Option<Vec<u8>> = None;
+        let mut last: Option<Ticket> = None;
+        let mut attempts = 0;
+        loop {
+            let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
+            let Some(entry) = entry else { break };
+            let keys =
+                self.matching_keys(watch, &transaction, &entry, filter, after.as_deref())?;
+            let Some(newest) = keys.last().cloned() else { break };
+            let count = keys.len() as u64;
+            for key in keys {
+                transaction.delete(entry.tree, key)?;
+            }
+            match transaction.commit(options) {
+                Ok(ticket) => {
+                    last = Some(ticket);
+                    *deleted += count;
+                    after = Some(newest);
+                    attempts = 0;
+                }
+                Err(error) if lost(&error) => self.count_attempt(&mut attempts)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // Waiting for the last commit waits for all before it.
+        last.map_or(Ok(()), |last| Ok(last.wait()?))
+    }
+
+    /// The keys of the next batch.
+    fn matching_keys(
+        &self,
+        watch: &Watch,
+        transaction: &Transaction,
+        entry: &Entry,
+        filter: &Filter,
+        after: Option<&[u8]>,
+    ) -> Result<Vec<Vec<u8>>> {
+        let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
+            return Ok(Vec::new());
+        };
+        let mut matches = Matches::new(&tree, filter.clone(), after)?;
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        while keys.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
+            let Some(key) = matches.next(watch, |key, _| key.to_vec())? else { break };
+            bytes += key.len();
+            keys.push(key);
+        }
+        Counters::add(&self.environment.counters.examined, matches.examined);
+        Ok(keys)
+    }
+
+    /// Changes the first document that matches, as `change` says.
+    fn change_one(
+        &self,
+        context: &OperationContext,
+        filter: &Filter,
+        change: impl Fn(&[u8]) -> Result<Change>,
+    ) -> Result<Changed> {
+        let watch = context.start(&self.environment.runtime);
+        let options = context.commit_options();
+        Counters::add(&self.environment.counters.queries, 1);
+        let mut attempts = 0;
+        loop {
+            watch.check()?;
+            let (transaction, entry) = self.environment.begin(&self.namespace)?;
+            let Some(entry) = entry else { return Ok(Changed::Nothing) };
+            let found = self.first_match(&watch, &transaction, &entry, filter)?;
+            let Some((key, document)) = found else { return Ok(Changed::Nothing) };
+            let change = match change(&document)? {
+                Change::None => return Ok(Changed::Same),
+                change => change,
+            };
+            let committed = if filter.single_id().is_some() {
+                self.change_by_id(&entry, key, change, &options)
+            } else {
+                commit_change(transaction, &entry, key, change, &options)
+            };
+            match committed {
+                Ok(ticket) => {
+                    ticket.wait()?;
+                    return Ok(Changed::Written);
+                }
+                // The document went away before the commit.
+                Err(cs_kv::Error::Expectation { .. }) => return Ok(Changed::Nothing),
+                Err(error) if lost(&error) => self.count_attempt(&mut attempts)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn first_match(
+        &self,
+        watch: &Watch,
+        transaction: &Transaction,
+        entry: &Entry,
+        filter: &Filter,
+    ) -> Result<Option<Found>> {
+        let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
+            return Ok(None);
+        };
+        let mut matches = Matches::new(&tree, filter.clone(), None)?;
+        let found = matches.next(watch, |key, document| (key.to_vec(), document.to_vec()))?;
+        Counters::add(&self.environment.counters.examined, matches.examined);
+        Ok(found)
+    }
+
+    /// Whatever the document is by now, as long as it is there.
+    fn change_by_id(
+        &self,
+        entry: &Entry,
+        key: Vec<u8>,
+        change: Change,
+        options: &CommitOptions,
+    ) -> Result<Ticket, cs_kv::Error> {
+        let mut batch = Batch::new();
+        match change {
+            Change::Put(document) => batch.put(entry.tree, key, document, Expect::Present),
+            Change::Delete | Change::None => batch.delete(entry.tree, key, Expect::Present),
+        }
+        self.environment.any_store().write(&batch, options)
+    }
+
+    fn count_attempt(&self, attempts: &mut u32) -> Result<()> {
+        *attempts += 1;
+        Counters::add(&self.environment.counters.retries, 1);
+        if *attempts >= MAX_ATTEMPTS { Err(self.gave_up()) } else { Ok(()) }
+    }
+}
+
+/// What is to become of a document.
+#[derive(Debug)]
+enum Change {
+    None,
+    Put(Vec<u8>),
+    Delete,
+}
+
+/// What became of the first document that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changed {
+    /// There was none.
+    Nothing,
+    /// It was as wanted already.
+    Same,
+    /// It was put or deleted.
+    Written,
+}
+
+fn commit_change(
+    mut transaction: Transaction,
+    entry: &Entry,
+    key: Vec<u8>,
+    change: Change,
+    options: &CommitOptions,
+) -> Result<Ticket, cs_kv::Error> {
+    match change {
+        Change::Put(document) => transaction.put(entry.tree, key, document)?,
+        Change::Delete | Change::None => transaction.delete(entry.tree, key)?,
+    }
+    transaction.commit(options)
+}
+
+/// Whether another was first: the document changed, or the collection went away.
+fn lost(error: &cs_kv::Error) -> bool {
+    error.is_retryable() || matches!(error, cs_kv::Error::UnknownTree(_))
+}
+
+fn check_replacement(replacement: &[u8]) -> Result<()> {
+    validate_document(replacement)?;
+    for field in Elements::new(replacement) {
+        if field.name.starts_with(b"$") {
+            let name = String::from_utf8_lossy(field.name);
+            let message = format!("a replacement must not have operators, found '{name}'");
+            return Err(Error::new(ErrorKind::FailedToParse, message));
+        }
+        if field.name == b"_id" {
+            check(field.value)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! What all handles of an open database share.
+//!
+//! | state | where it hangs |
+//! |---|---|
+//! | collections and their options | the catalog tree, hence the root |
+//! | cache of catalog entries | here; may be dropped at any time |
+//! | generator of object ids | here; starts anew at each open |
+//! | counters since open | here |
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cs_io::Runtime;
+use cs_kv::{Batch, CommitOptions, Snapshot, Store, Ticket, Transaction};
+
+use crate::catalog::{Catalog, Entry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::Namespace;
+use crate::object_ids::ObjectIds;
+use crate::stats::Counters;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    store: Store,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) catalog: Catalog,
+    pub(crate) object_ids: ObjectIds,
+    pub(crate) counters: Counters,
+    read_only: bool,
+    closed: AtomicBool,
+}
+
+impl Environment {
+    pub(crate) fn new(store: Store, runtime: Arc<dyn Runtime>, read_only: bool) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            object_ids: ObjectIds::new(Arc::clone(&runtime)),
+            runtime,
+            catalog: Catalog::default(),
+            counters: Counters::default(),
+            read_only,
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// The store, unless the database was closed.
+    pub(crate) fn store(&self) -> Result<&Store> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the database was closed"));
+        }
+        Ok(&self.store)
+    }
+
+    /// The store, if it may be written to.
+    pub(crate) fn writable(&self) -> Result<&Store> {
+        if self.read_only {
+            let message = "the database was opened for reading only";
+            return Err(Error::new(ErrorKind::ReadOnly, message));
+        }
+        self.store()
+    }
+
+    /// Whether the database was opened for reading only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// The store, closed or not: for figures.
+    pub(crate) fn any_store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Refuses all further operations and closes the store.
+    pub(crate) fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) || self.read_only {
+            return Ok(());
+        }
+        Ok(self.store.close()?)
+    }
+
+    /// The newest state, and the collection's entry in it.
+    pub(crate) fn snapshot(&self, namespace: &Namespace) -> Result<(Snapshot, Option<Entry>)> {
+        let store = self.store()?;
+        self.catalog.with(namespace, || store.snapshot(), |snapshot| snapshot)
+    }
+
+    /// A write transaction on the newest state, and the collection's entry in it.
+    pub(crate) fn begin(&self, namespace: &Namespace) -> Result<(Transaction, Option<Entry>)> {
+        let store = self.writable()?;
+        self.catalog.with(namespace, || store.begin(), Transaction::snapshot)
+    }
+
+    /// The collection's newest entry.
+    pub(crate) fn entry(&self, namespace: &Namespace) -> Result<Option<Entry>> {
+        self.catalog.entry(self.store()?, namespace)
+    }
+
+    /// Commits a batch. The error stays the store's, for those who tell an
+    /// unmet expectation from a failure.
+    pub(crate) fn write(
+        &self,
+        batch: &Batch,
+        options: &CommitOptions,
+    ) -> Result<Result<Ticket, cs_kv::Error>> {
+        Ok(self.writable()?.write(batch, options))
+    }
+}

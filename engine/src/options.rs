@@ -1,0 +1,145 @@
+//! How a database is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cs_io::memory::MemoryDisk;
+use cs_io::overlay::OverlayDisk;
+use cs_io::sys::{DirectIo, SysDisk};
+use cs_io::uring::{IoChoice, open_best};
+use cs_io::{Disk, RealRuntime, Runtime};
+use cs_kv::{Durability, Store, StoreOptions};
+
+use crate::database::Database;
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::DEFAULT_DATABASE;
+
+/// Options for opening a database; the defaults are right for most.
+///
+/// ```
+/// use collection_store::{Database, Durability};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("db");
+/// let database = Database::options()
+///     .cache_bytes(64 << 20)
+///     .durability(Durability::Async)
+///     .open(&path)?;
+/// database.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct DatabaseOptions {
+    store: StoreOptions,
+    create: bool,
+    io: IoChoice,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        Self { store: StoreOptions::default(), create: true, io: IoChoice::default() }
+    }
+}
+
+impl DatabaseOptions {
+    /// Bytes a page, a power of two from 4,096 to 65,536. Only a new database asks.
+    pub fn page_size(mut self, bytes: u32) -> Self {
+        self.store.page_size = bytes;
+        self
+    }
+
+    /// Memory for pages, in bytes; 256 MiB unless told.
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.store.cache_bytes = bytes;
+        self
+    }
+
+    /// What acknowledged writes survive, unless an operation says otherwise.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.store.durability = durability;
+        self
+    }
+
+    /// The longest that an `Async` write stays unsynced; one second unless told.
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.store.flush_interval = interval;
+        self
+    }
+
+    /// A checkpoint begins when the log has grown by so many bytes since the last.
+    pub fn checkpoint_log_bytes(mut self, bytes: u64) -> Self {
+        self.store.checkpoint_log_bytes = bytes;
+        self
+    }
+
+    /// Whether a database is made where there is none; so unless told.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// How input and output reach the system.
+    pub fn io(mut self, choice: IoChoice) -> Self {
+        self.io = choice;
+        self
+    }
+
+    /// Opens the database in the directory `path`, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`], damage, or the system refused.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
+        let path = path.as_ref();
+        let disk = open_best(path, self.create, self.io, DirectIo::Auto)
+            .map_err(|error| directory_error(path, error))?;
+        self.open_on(disk, RealRuntime::new())
+    }
+
+    /// Opens a new, empty database in memory. It has no log and is gone with
+    /// its last handle.
+    ///
+    /// # Errors
+    /// An option makes no sense.
+    pub fn open_in_memory(mut self) -> Result<Database> {
+        self.store.durability = Durability::Memory;
+        self.open_on(MemoryDisk::new(), RealRuntime::new())
+    }
+
+    /// Opens the database in the directory `path` to look at it: takes no lock
+    /// and changes no byte. What its log has beyond the last checkpoint is
+    /// recovered in memory. Somebody else may have it open meanwhile; what is
+    /// read then may fail as corrupt, and never is wrong.
+    ///
+    /// # Errors
+    /// There is no database, damage, or the system refused.
+    pub fn open_read_only(mut self, path: impl AsRef<Path>) -> Result<Database> {
+        let path = path.as_ref();
+        let disk = SysDisk::open_read_only(path).map_err(|error| directory_error(path, error))?;
+        let names = disk.list().map_err(|error| directory_error(path, error))?;
+        if names.is_empty() {
+            let error = std::io::Error::new(std::io::ErrorKind::NotFound, "it is empty");
+            return Err(directory_error(path, error));
+        }
+        self.store.read_only = true;
+        self.open_on(OverlayDisk::new(disk), RealRuntime::new())
+    }
+
+    /// Opens the database on a disk and a runtime of one's own: another
+    /// storage, or a simulation.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(self, disk: Arc<dyn Disk>, runtime: Arc<dyn Runtime>) -> Result<Database> {
+        let read_only = self.store.read_only;
+        let store = Store::open(disk, Arc::clone(&runtime), self.store)?;
+        let environment = Environment::new(store, runtime, read_only);
+        Ok(Database::new(environment, DEFAULT_DATABASE))
+    }
+}
+
+fn directory_error(path: &Path, error: std::io::Error) -> Error {
+    let message = format!("directory '{}' cannot be used: {error}", path.display());
+    Error::new(ErrorKind::Io, message).with_source(error)
+}

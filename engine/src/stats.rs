@@ -1,0 +1,84 @@
+//! Figures of a database.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cs_kv::StoreStats;
+
+/// Counts since the database was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) inserted: AtomicU64,
+    pub(crate) replaced: AtomicU64,
+    pub(crate) deleted: AtomicU64,
+    pub(crate) queries: AtomicU64,
+    pub(crate) examined: AtomicU64,
+    pub(crate) returned: AtomicU64,
+    pub(crate) retries: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> OperationStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        OperationStats {
+            inserted: get(&self.inserted),
+            replaced: get(&self.replaced),
+            deleted: get(&self.deleted),
+            queries: get(&self.queries),
+            examined: get(&self.examined),
+            returned: get(&self.returned),
+            retries: get(&self.retries),
+        }
+    }
+}
+
+/// What operations did since the database was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OperationStats {
+    /// Documents inserted.
+    pub inserted: u64,
+    /// Documents replaced.
+    pub replaced: u64,
+    /// Documents deleted.
+    pub deleted: u64,
+    /// Queries begun: finds, and the searches of counts, replacements and deletions.
+    pub queries: u64,
+    /// Documents that queries looked at.
+    pub examined: u64,
+    /// Documents that queries found.
+    pub returned: u64,
+    /// Writes tried again because another was first.
+    pub retries: u64,
+}
+
+/// Figures of one collection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CollectionStats {
+    /// Documents in it; exact.
+    pub documents: u64,
+    /// Bytes of its documents and their keys, before the pages' overhead.
+    pub bytes: u64,
+    /// An order-independent hash of all its documents: equal collections have equal ones.
+    pub hash: u128,
+}
+
+/// Figures of a database.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DatabaseStats {
+    /// Collections of all databases in it.
+    pub collections: u64,
+    /// Documents in them.
+    pub documents: u64,
+    /// Bytes of documents and their keys.
+    pub bytes: u64,
+    /// What operations did.
+    pub operations: OperationStats,
+    /// Pages, log, commits, input and output.
+    pub store: StoreStats,
+}

@@ -1,0 +1,39 @@
+//! `cs-torture`: the harnesses on the command line. See README.md.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use cs_tests::{crash, fault, flip, kill};
+
+/// Breaks Collection Store in every way we know, and looks whether it holds.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    harness: Harness,
+}
+
+#[derive(Debug, Subcommand)]
+enum Harness {
+    /// Crashes a simulated disk at any event and looks at what is recovered.
+    Crash(crash::Args),
+    /// Lets one I/O operation after the other fail.
+    Fault(fault::Args),
+    /// Kills a writing process and looks at what it left.
+    Kill(kill::Args),
+    /// Flips bits, cuts and swaps pages, and looks for silence.
+    Flip(flip::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().harness {
+        Harness::Crash(args) => crash::run(&args),
+        Harness::Fault(args) => fault::run(&args),
+        Harness::Kill(args) => kill::run(&args),
+        Harness::Flip(args) => flip::run(&args),
+    };
+    println!("{} passed, {} failed", outcome.passed, outcome.failed);
+    if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

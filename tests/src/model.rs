@@ -1,0 +1,172 @@
+//! What a store must hold: one map per tree, kept for every commit.
+//!
+//! Figures and hash sums are computed here anew from the documented formula,
+//! not by the code under test.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cs_base::TreeId;
+use cs_kv::{KeyRange, Snapshot, Store, TreeStats};
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+
+use crate::verdict::ensure;
+use crate::{Failure, Verdict};
+
+pub(crate) type Bytes = Arc<[u8]>;
+
+/// One change of a commit.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Create(TreeId),
+    Put(TreeId, Bytes, Bytes),
+    Delete(TreeId, Bytes),
+    Drop(TreeId),
+}
+
+/// One tree.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TreeModel {
+    pub(crate) entries: BTreeMap<Bytes, Bytes>,
+    stats: TreeStats,
+}
+
+fn digest(key: &[u8], value: &[u8]) -> u128 {
+    let key = xxh3_128(key);
+    xxh3_128_with_seed(value, key as u64).wrapping_add(key.rotate_left(64))
+}
+
+impl TreeModel {
+    fn put(&mut self, key: &Bytes, value: &Bytes) {
+        self.delete(key);
+        self.stats.count += 1;
+        self.stats.bytes += (key.len() + value.len()) as u64;
+        self.stats.hash = self.stats.hash.wrapping_add(digest(key, value));
+        self.entries.insert(Arc::clone(key), Arc::clone(value));
+    }
+
+    fn delete(&mut self, key: &Bytes) {
+        if let Some(old) = self.entries.remove(key) {
+            self.stats.count -= 1;
+            self.stats.bytes -= (key.len() + old.len()) as u64;
+            self.stats.hash = self.stats.hash.wrapping_sub(digest(key, &old));
+        }
+    }
+}
+
+/// All trees after some commit. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) trees: BTreeMap<TreeId, Arc<TreeModel>>,
+}
+
+/// The state after each commit, by its index; the empty one at 0.
+pub(crate) type History = Vec<Arc<State>>;
+
+impl State {
+    /// The state after a commit.
+    pub(crate) fn after(&self, changes: &[Change]) -> Self {
+        let mut next = self.clone();
+        for change in changes {
+            match change {
+                Change::Create(tree) => {
+                    next.trees.entry(*tree).or_default();
+                }
+                Change::Put(tree, key, value) => {
+                    if let Some(model) = next.trees.get_mut(tree) {
+                        Arc::make_mut(model).put(key, value);
+                    }
+                }
+                Change::Delete(tree, key) => {
+                    if let Some(model) = next.trees.get_mut(tree) {
+                        Arc::make_mut(model).delete(key);
+                    }
+                }
+                Change::Drop(tree) => {
+                    next.trees.remove(tree);
+                }
+            }
+        }
+        next
+    }
+
+    pub(crate) fn get(&self, tree: TreeId, key: &[u8]) -> Option<&Bytes> {
+        self.trees.get(&tree)?.entries.get(key)
+    }
+
+    /// Whether the snapshot holds exactly this: the figures first, then every
+    /// key and value.
+    pub(crate) fn compare(&self, snapshot: &Snapshot) -> Verdict {
+        let found = snapshot.trees()?;
+        let expected: Vec<_> = self.trees.iter().map(|(tree, model)| (*tree, model.stats)).collect();
+        ensure(found == expected, || {
+            format!("at index {}: expected trees {expected:?}, found {found:?}", snapshot.index())
+        })?;
+        for (&tree, model) in &self.trees {
+            compare_entries(snapshot, tree, model)
+                .map_err(|failure| failure.during(format_args!("tree {tree} at index {}", snapshot.index())))?;
+        }
+        Ok(())
+    }
+}
+
+fn compare_entries(snapshot: &Snapshot, tree: TreeId, model: &TreeModel) -> Verdict {
+    let mut cursor = snapshot.cursor(tree, KeyRange::all())?;
+    let mut expected = model.entries.iter();
+    loop {
+        let (found, expected) = (cursor.next()?, expected.next());
+        match (found, expected) {
+            (None, None) => return Ok(()),
+            (Some((key, value)), Some((model_key, model_value))) => {
+                ensure(key == model_key.as_ref(), || {
+                    format!("expected key {}, found {}", show(model_key), show(key))
+                })?;
+                ensure(value == model_value.as_ref(), || {
+                    format!("key {}: expected {}, found {}", show(key), show(model_value), show(value))
+                })?;
+            }
+            (found, expected) => {
+                let found = found.map(|(key, _)| show(key));
+                let expected = expected.map(|(key, _)| show(key));
+                return Err(Failure(format!("expected key {expected:?}, found {found:?}")));
+            }
+        }
+    }
+}
+
+/// What a store may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected<'a> {
+    pub(crate) history: &'a [Arc<State>],
+    /// Index of the newest commit that must be there.
+    pub(crate) at_least: u64,
+}
+
+impl Expected<'_> {
+    /// Whether the newest visible state of the store is one of the history's,
+    /// wholly, and not older than `at_least`; returns its index.
+    pub(crate) fn verify(&self, store: &Store) -> Verdict<u64> {
+        let snapshot = store.snapshot()?;
+        let index = snapshot.index().0;
+        ensure(index >= self.at_least, || {
+            format!("commit {} was acknowledged, the store ends with {index}", self.at_least)
+        })?;
+        let state = usize::try_from(index).ok().and_then(|index| self.history.get(index));
+        let state = state.ok_or_else(|| {
+            Failure(format!("the store ends with commit {index}, only {} were made", self.history.len() - 1))
+        })?;
+        state.compare(&snapshot)?;
+        Ok(index)
+    }
+}
+
+/// Whether the store's own check finds nothing.
+pub(crate) fn check(store: &Store) -> Verdict {
+    let report = store.check()?;
+    ensure(report.is_sound(), || format!("check found {:?}", report.findings))
+}
+
+fn show(bytes: &[u8]) -> String {
+    let head: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
+    format!("{head} ({} bytes)", bytes.len())
+}

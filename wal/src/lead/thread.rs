@@ -1,0 +1,164 @@
+//! The log thread: serves a crowd, and nobody else.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread::ThreadId;
+
+use cs_io::{Signal, Task};
+use parking_lot::Mutex;
+
+use super::Lead;
+use crate::group::{Drive, LogOwner};
+use crate::log::Log;
+
+/// For the log thread: both ends, kept alive by others.
+pub(super) struct Attached {
+    log: Weak<Log>,
+    owner: Weak<dyn LogOwner>,
+}
+
+impl fmt::Debug for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Attached")
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) control: Arc<Control>,
+    task: Mutex<Option<Task>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    pub(super) signal: Signal,
+    stop: AtomicBool,
+    id: OnceLock<ThreadId>,
+}
+
+impl Lead {
+    pub(super) fn thread(&self) -> Option<&Thread> {
+        self.thread.get().and_then(Option::as_ref)
+    }
+}
+
+impl Log {
+    /// Makes the owner known, so that a crowd can be served by a thread of the
+    /// log's own. Without it waiters lead one after the other.
+    pub fn attach(self: &Arc<Self>, owner: Weak<dyn LogOwner>) {
+        let _ = self.lead.owner.set(Attached {
+            log: Arc::downgrade(self),
+            owner,
+        });
+    }
+
+    /// Ends the log thread, if there is one, and waits for it.
+    pub fn shutdown(&self) {
+        if let Some(thread) = self.lead.thread() {
+            thread.control.stop.store(true, Ordering::Release);
+            thread.control.signal.raise();
+            // The thread may have been left with the last reference to the
+            // owner, which then closes the log from within it.
+            let own = thread.control.id.get() == Some(&std::thread::current().id());
+            if let Some(task) = thread.task.lock().take().filter(|_| !own) {
+                task.join();
+            }
+            self.lay_down_for_thread();
+        }
+    }
+
+    /// The log thread has ended: others may lead.
+    fn lay_down_for_thread(&self) {
+        {
+            let mut state = self.lead.state.lock();
+            if state.thread_leads {
+                (state.led, state.thread_leads, state.thread_idle) = (false, false, false);
+            }
+        }
+        self.wake_parked();
+    }
+
+    /// The log thread, started at the first call; `None` where there is no
+    /// owner to attach to, or no thread to be had.
+    pub(super) fn log_thread(&self) -> Option<&Thread> {
+        let attached = self.lead.owner.get()?;
+        let thread = self.lead.thread.get_or_init(|| {
+            let control = Arc::new(Control::default());
+            let (log, owner) = (attached.log.clone(), attached.owner.clone());
+            let shared = control.clone();
+            let work = Box::new(move || serve(&shared, &log, &owner));
+            let task = self.runtime.spawn("cs-log", work).ok().flatten()?;
+            Some(Thread {
+                control,
+                task: Mutex::new(Some(task)),
+            })
+        });
+        thread
+            .as_ref()
+            .filter(|thread| !thread.control.stop.load(Ordering::Acquire))
+    }
+
+    /// As log thread: works until there is nothing to do. Stays leader, parked,
+    /// while the crowd lasts.
+    fn lead_as_thread(&self, owner: &dyn LogOwner) {
+        loop {
+            match self.lead_step(owner, false) {
+                Drive::Progress => continue,
+                Drive::Busy => {
+                    self.lead_step(owner, true);
+                    continue;
+                }
+                Drive::Idle => {}
+            }
+            let mut state = self.lead.state.lock();
+            if self.work_remains() {
+                continue;
+            }
+            if self.lead.crowd.load(Ordering::Relaxed) && !self.is_poisoned() {
+                state.thread_idle = true;
+            } else {
+                (state.led, state.thread_leads, state.thread_idle) = (false, false, false);
+            }
+            drop(state);
+            self.wake_parked();
+            return;
+        }
+    }
+}
+
+/// The log thread: sleeps until it is given leadership.
+fn serve(control: &Control, log: &Weak<Log>, owner: &Weak<dyn LogOwner>) {
+    let _ = control.id.set(std::thread::current().id());
+    loop {
+        control.signal.wait();
+        if control.stop.load(Ordering::Acquire) {
+            break;
+        }
+        let (Some(log), Some(owner)) = (log.upgrade(), owner.upgrade()) else {
+            return;
+        };
+        let leads = {
+            let state = log.lead.state.lock();
+            state.thread_leads && !state.thread_idle
+        };
+        if leads {
+            log.lead_as_thread(owner.as_ref());
+        }
+    }
+    // Stopped with leadership in hand: others can lead.
+    if let Some(log) = log.upgrade() {
+        log.lay_down_for_thread();
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // The thread holds no strong reference while it sleeps; it ends by
+        // itself. Not joined: the last reference may be the thread's own.
+        if let Some(thread) = self.lead.thread() {
+            thread.control.stop.store(true, Ordering::Release);
+            thread.control.signal.raise();
+        }
+    }
+}
