@@ -10,7 +10,7 @@ mod transfer;
 mod write;
 
 pub use find::{Cursor, Find};
-pub use insert::{InsertMany, InsertManyOptions};
+pub use insert::{InsertMany, InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 pub use transfer::{ImportOptions, ImportReport};
 pub use write::ReplaceResult;
 

@@ -20,7 +20,7 @@ pub mod values;
 
 pub use collection::{
     Collection, Cursor, Find, ImportOptions, ImportReport, InsertMany, InsertManyOptions,
-    ReplaceResult,
+    MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult,
 };
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::Durability;

@@ -209,7 +209,7 @@ impl Log {
     /// durable. Same lock as for appending.
     ///
     /// # Errors
-    /// As [`reserve`](Self::reserve), or [`LogError::MembershipTooLarge`].
+    /// As [`reserve`](Self::reserve), or [`LogError::MembershipTooLarge`](crate::LogError::MembershipTooLarge).
     pub fn save_hard_state(&self, state: &HardState) -> Result<Appended> {
         state.check()?;
         let payload = state.encode();

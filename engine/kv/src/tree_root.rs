@@ -111,3 +111,6 @@ pub(crate) const MAX_HEIGHT: u8 = 32;
 pub(crate) fn directory_key(tree: TreeId) -> [u8; 4] {
     tree.0.to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,3 +94,22 @@ fn what_recovery_read_after_a_process_crash_survives_a_machine_crash() {
         assert_eq!(contents(&recover(&disk)), read, "seed {seed}");
     }
 }
+
+#[test]
+fn records_survive_in_real_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || -> Arc<dyn Disk> {
+        cs_io::sys::SysDisk::open(folder.path(), cs_io::sys::SysOptions::default()).unwrap()
+    };
+    let log = create_threaded(&open());
+    for number in 0..10_u8 {
+        commit(&log, &TestOwner::default(), &[number; 3000]);
+    }
+    drop(log);
+    let recovered = recover(&open());
+    assert_eq!(contents(&recovered).len(), 10);
+    let log = recovered.finish().unwrap();
+    commit(&log, &TestOwner::default(), b"more");
+    drop(log);
+    assert_eq!(contents(&recover(&open())).len(), 11);
+}

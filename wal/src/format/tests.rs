@@ -134,3 +134,28 @@ fn a_hard_state_reads_back_and_lies_are_refused() {
     assert!(HardState::decode(&bytes[..bytes.len() - 1]).is_err());
     assert!(HardState::decode(&bytes[..10]).is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_bytes_are_refused_without_a_panic(
+        mut block in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..2 * BLOCK_SIZE),
+    ) {
+        let _ = HardState::decode(&block);
+        block.resize(BLOCK_SIZE, 0);
+        proptest::prop_assert!(SegmentHeader::decode("x", &block).is_err());
+    }
+
+    #[test]
+    fn lies_behind_a_good_checksum_are_refused_without_a_panic(
+        offset in 16_usize..160, value in proptest::prelude::any::<u64>(),
+    ) {
+        let mut block = header().encode();
+        block[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
+        let sum = crc32c::crc32c_append(crc32c::crc32c(&block[..12]), &block[16..]);
+        block[12..16].copy_from_slice(&sum.to_le_bytes());
+        if let Ok(read) = SegmentHeader::decode("x", &block) {
+            proptest::prop_assert!(read.base.0.checked_add(read.capacity).is_some());
+            proptest::prop_assert!(read.durable <= read.last_end && read.last_end <= read.base);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The document layer over the whole engine, in memory and on files.
+
+mod catalog;
+mod concurrency;
+mod find;
+mod reopen;
+mod transfer;
+mod write;
+
+use collection_store::{Collection, Database};
+
+/// Runs a test on a database in memory, and on one in a directory.
+fn on_memory_and_file(test: impl Fn(&Database)) {
+    let database = Database::open_in_memory().unwrap();
+    test(&database);
+    database.close().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::open(directory.path().join("db")).unwrap();
+    test(&database);
+    database.close().unwrap();
+}
+
+/// The `_id`s that a filter finds, as text.
+fn ids(collection: &Collection, filter: bson::Document) -> Vec<String> {
+    let cursor = collection.find(filter).run().unwrap();
+    cursor
+        .map(|document| {
+            let document = bson::Document::try_from(&document.unwrap()).unwrap();
+            document.get("_id").unwrap().to_string()
+        })
+        .collect()
+}

@@ -1,0 +1,233 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use collection_store::DEFAULT_DATABASE;
+
+/// Most documents in one commit of `load`.
+const MOST_BATCH: u64 = 100_000;
+
+/// Looks inside a Collection Store database without changing a byte.
+#[derive(Debug, Parser)]
+#[command(name = "cs-inspect", version, max_term_width = 100)]
+#[command(after_help = "Examples:
+  cs-inspect info /data/shop                        what is in there, and is it in use?
+  cs-inspect check /data/shop                       prove that all of it is sound
+  cs-inspect --format json check /data/shop | jq .findings
+  cs-inspect dump /data/shop orders > orders.ndjson
+  cs-inspect load /data/copy orders orders.ndjson
+
+All commands but load leave every byte of every file as it was, and may look at a database that
+another process is writing.
+
+Exit codes: 0 sound, 1 findings, 2 the command line makes no sense, 3 unreadable (missing, not a
+database, damaged beyond opening), 4 locked or timed out.")]
+pub(crate) struct Cli {
+    /// For all commands.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// For all commands.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// How the result is printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// How long to go on trying where somebody else writes or holds the database
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Whether to show how far the work has come, on standard error
+    #[arg(long, global = true, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+}
+
+/// How the result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Whether to show progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// On a terminal
+    Auto,
+    /// Not at all
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what a database is, where it stands, and who has it open
+    #[command(after_help = "Examples:
+  cs-inspect info /data/shop
+  cs-inspect --format json info /data/shop | jq .log.records_to_replay")]
+    Info(DirectoryArgs),
+    /// Prove that a database is sound, and list what is not
+    #[command(after_help = "Examples:
+  cs-inspect check /data/shop
+  cs-inspect check /data/shop --quick       metas, log and catalog, but no pages
+
+Looked at: both metas, the chain of the log, the checksum of each page that is in use, order and
+reachability, pages used twice or by nobody, counts and sums of each tree, and that each document is
+valid BSON under its own key. It goes on after the first finding.")]
+    Check(CheckArgs),
+    /// Show one page, damaged or not, as it lies in the data file
+    #[command(after_help = "Examples:
+  cs-inspect page /data/shop 17
+  cs-inspect page /data/shop 17 --hex
+
+Whatever the log has beyond the last checkpoint is not in the data file yet.")]
+    Page(PageArgs),
+    /// Show the shape of a collection's tree, level by level
+    #[command(after_help = "Examples:
+  cs-inspect tree /data/shop orders
+  cs-inspect tree /data/shop --id 3         a tree by its number; 3 is the catalog")]
+    Tree(TreeArgs),
+    /// Look at the write-ahead log
+    #[command(subcommand)]
+    Wal(WalCommand),
+    /// Write all documents of a collection as lines of extended JSON
+    #[command(after_help = "Examples:
+  cs-inspect dump /data/shop orders > orders.ndjson
+  cs-inspect dump /data/shop orders --relaxed --output orders.ndjson
+
+The documents are those of one moment, in order of _id. A database in use is read to its end before
+the first line is printed; a file appears under its name when it is whole.")]
+    Dump(DumpArgs),
+    /// Insert documents from lines of extended JSON
+    #[command(after_help = "Examples:
+  cs-inspect load /data/copy orders orders.ndjson
+  zcat orders.ndjson.gz | cs-inspect load /data/copy orders -
+
+Makes the database where there is none. Ends at the first line that cannot be inserted; what was
+inserted before stays.")]
+    Load(LoadArgs),
+}
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WalCommand {
+    /// List the files of the log
+    #[command(after_help = "Example:
+  cs-inspect wal list /data/shop")]
+    List(DirectoryArgs),
+    /// Show the records of the log, from the oldest that is still there
+    #[command(after_help = "Examples:
+  cs-inspect wal dump /data/shop --limit 20
+  cs-inspect wal dump /data/shop --from 81920")]
+    Dump(WalDumpArgs),
+}
+
+/// Arguments of commands that need nothing but a database.
+#[derive(Args, Debug)]
+pub(crate) struct DirectoryArgs {
+    /// Directory of the database
+    pub(crate) dir: PathBuf,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// Directory of the database
+    pub(crate) dir: PathBuf,
+    /// Look at metas, log and catalog only
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// Arguments of `page`.
+#[derive(Args, Debug)]
+pub(crate) struct PageArgs {
+    /// Directory of the database
+    pub(crate) dir: PathBuf,
+    /// Number of the page: its offset in the data file divided by the page size
+    #[arg(value_name = "N")]
+    pub(crate) page: u64,
+    /// Show all bytes
+    #[arg(long)]
+    pub(crate) hex: bool,
+}
+
+/// Arguments of `tree`.
+#[derive(Args, Debug)]
+pub(crate) struct TreeArgs {
+    /// Directory of the database
+    pub(crate) dir: PathBuf,
+    /// Name of the collection
+    #[arg(required_unless_present = "id")]
+    pub(crate) collection: Option<String>,
+    /// Name of the database that the collection belongs to
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_DATABASE)]
+    pub(crate) database: String,
+    /// Number of the tree, in place of a collection
+    #[arg(long, value_name = "N", conflicts_with = "collection")]
+    pub(crate) id: Option<u32>,
+}
+
+/// Arguments of `wal dump`.
+#[derive(Args, Debug)]
+pub(crate) struct WalDumpArgs {
+    /// Directory of the database
+    pub(crate) dir: PathBuf,
+    /// Leave out what lies before this position
+    #[arg(long, value_name = "LSN", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// Show so many records at most
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+/// Arguments of `dump`.
+#[derive(Args, Debug)]
+pub(crate) struct DumpArgs {
+    /// Directory of the database
+    pub(crate) dir: PathBuf,
+    /// Name of the collection
+    pub(crate) collection: String,
+    /// Name of the database that the collection belongs to
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_DATABASE)]
+    pub(crate) database: String,
+    /// Write to this file, not to standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Plain numbers and dates; types of numbers are lost
+    #[arg(long)]
+    pub(crate) relaxed: bool,
+}
+
+/// Arguments of `load`.
+#[derive(Args, Debug)]
+pub(crate) struct LoadArgs {
+    /// Directory of the database; made where it is missing
+    pub(crate) dir: PathBuf,
+    /// Name of the collection
+    pub(crate) collection: String,
+    /// File to read, or - for standard input
+    pub(crate) file: PathBuf,
+    /// Name of the database that the collection belongs to
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_DATABASE)]
+    pub(crate) database: String,
+    /// Documents for each commit
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u64).range(1..=MOST_BATCH))]
+    pub(crate) batch: u64,
+}
+
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Ok(seconds) => Err(format!("{seconds} is not between 0 and 86400")),
+        Err(_) => Err("expected a number of seconds".to_owned()),
+    }
+}
