@@ -40,7 +40,10 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(tree: TreeId, options: RawDocumentBuf) -> Self {
-        Self { tree, options: Arc::new(options) }
+        Self {
+            tree,
+            options: Arc::new(options),
+        }
     }
 
     /// The value that is stored.
@@ -56,7 +59,10 @@ impl Entry {
     fn decode(key: &[u8], bytes: &[u8]) -> Result<Self> {
         let corrupt = |what: String| {
             let name = String::from_utf8_lossy(key).replace('\0', " ");
-            Error::new(ErrorKind::Corruption, format!("catalog entry '{}': {what}", name.trim()))
+            Error::new(
+                ErrorKind::Corruption,
+                format!("catalog entry '{}': {what}", name.trim()),
+            )
         };
         validate_document(bytes).map_err(|error| corrupt(error.to_string()))?;
         let document = RawDocument::from_bytes(bytes).map_err(|e| corrupt(e.to_string()))?;
@@ -99,8 +105,7 @@ fn database_prefix(database: &str) -> Vec<u8> {
 /// A collection's entry in this snapshot.
 pub(crate) fn entry_in(snapshot: &Snapshot, namespace: &Namespace) -> Result<Option<Entry>> {
     let key = key_of(namespace);
-    let entry =
-        snapshot.with_value(system::CATALOG, &key, |bytes| Entry::decode(&key, bytes))?;
+    let entry = snapshot.with_value(system::CATALOG, &key, |bytes| Entry::decode(&key, bytes))?;
     entry.transpose()
 }
 
@@ -109,8 +114,9 @@ pub(crate) fn entries_in(
     snapshot: &Snapshot,
     database: Option<&str>,
 ) -> Result<Vec<(Namespace, Entry)>> {
-    let range = database
-        .map_or_else(KeyRange::all, |database| KeyRange::prefix(&database_prefix(database)));
+    let range = database.map_or_else(KeyRange::all, |database| {
+        KeyRange::prefix(&database_prefix(database))
+    });
     let mut cursor = snapshot.cursor(system::CATALOG, range)?;
     let mut entries = Vec::new();
     while let Some((key, value)) = cursor.next()? {
@@ -122,7 +128,10 @@ pub(crate) fn entries_in(
             let message = format!("catalog has a key of no name: {key:02x?}");
             return Err(Error::new(ErrorKind::Corruption, message));
         };
-        let namespace = Namespace { database: database.into(), collection: collection.into() };
+        let namespace = Namespace {
+            database: database.into(),
+            collection: collection.into(),
+        };
         entries.push((namespace, Entry::decode(key, value)?));
     }
     Ok(entries)
@@ -155,7 +164,10 @@ impl Catalog {
     pub(crate) fn change(&self) -> CatalogChange<'_> {
         let changing = self.changing.lock();
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        CatalogChange { catalog: self, _changing: changing }
+        CatalogChange {
+            catalog: self,
+            _changing: changing,
+        }
     }
 
     /// What `take` makes of the newest state (a snapshot, a transaction), and

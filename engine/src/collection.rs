@@ -43,7 +43,10 @@ pub struct Collection {
 
 impl Collection {
     pub(crate) fn new(environment: Arc<Environment>, namespace: Namespace) -> Self {
-        Self { environment, namespace }
+        Self {
+            environment,
+            namespace,
+        }
     }
 
     /// Its name, without that of the database.
@@ -71,7 +74,11 @@ impl Collection {
     ///
     /// # Errors
     /// As [`create`](Self::create), or the options are no valid document.
-    pub fn create_with(&self, context: &OperationContext, options: impl IntoDocument) -> Result<()> {
+    pub fn create_with(
+        &self,
+        context: &OperationContext,
+        options: impl IntoDocument,
+    ) -> Result<()> {
         let options = options.into_document()?;
         validate_document(options.as_bytes())?;
         self.namespace.check()?;
@@ -88,7 +95,12 @@ impl Collection {
     /// Makes tree and entry part of the batch, which fails if there is an entry.
     fn add_creation(&self, batch: &mut Batch, entry: &Entry) {
         batch.create_tree(entry.tree);
-        batch.put(system::CATALOG, key_of(&self.namespace), entry.encode(), Expect::Absent);
+        batch.put(
+            system::CATALOG,
+            key_of(&self.namespace),
+            entry.encode(),
+            Expect::Absent,
+        );
     }
 
     /// Whether the collection exists.
@@ -104,7 +116,10 @@ impl Collection {
     /// # Errors
     /// As [`exists_now`](Self::exists_now).
     pub fn options(&self) -> Result<Option<RawDocumentBuf>> {
-        Ok(self.environment.entry(&self.namespace)?.map(|entry| (*entry.options).clone()))
+        Ok(self
+            .environment
+            .entry(&self.namespace)?
+            .map(|entry| (*entry.options).clone()))
     }
 
     /// Drops the collection with all it holds; returns whether it existed.
@@ -156,7 +171,10 @@ impl Collection {
         let database = Arc::clone(&self.namespace.database);
         let target = Self {
             environment: Arc::clone(&self.environment),
-            namespace: Namespace { database, collection: name.into() },
+            namespace: Namespace {
+                database,
+                collection: name.into(),
+            },
         };
         self.namespace.check()?;
         target.namespace.check()?;
@@ -185,7 +203,12 @@ impl Collection {
                 }
                 None => Expect::Absent,
             };
-            batch.put(system::CATALOG, key_of(&target.namespace), entry.encode(), expect);
+            batch.put(
+                system::CATALOG,
+                key_of(&target.namespace),
+                entry.encode(),
+                expect,
+            );
             match store.write(&batch, &context.commit_options()) {
                 Ok(ticket) => {
                     ticket.wait()?;
@@ -204,9 +227,15 @@ impl Collection {
     /// As [`exists_now`](Self::exists_now).
     pub fn stats(&self) -> Result<CollectionStats> {
         let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
-        let Some(entry) = entry else { return Ok(CollectionStats::default()) };
+        let Some(entry) = entry else {
+            return Ok(CollectionStats::default());
+        };
         let stats = snapshot.tree_stats(entry.tree)?.unwrap_or_default();
-        Ok(CollectionStats { documents: stats.count, bytes: stats.bytes, hash: stats.hash })
+        Ok(CollectionStats {
+            documents: stats.count,
+            bytes: stats.bytes,
+            hash: stats.hash,
+        })
     }
 
     fn exists(&self) -> Error {
@@ -215,14 +244,18 @@ impl Collection {
     }
 
     fn gave_up(&self) -> Error {
-        let message =
-            format!("a write to '{}' lost to others {MAX_ATTEMPTS} times", self.namespace);
+        let message = format!(
+            "a write to '{}' lost to others {MAX_ATTEMPTS} times",
+            self.namespace
+        );
         Error::new(ErrorKind::Conflict, message)
     }
 }
 
 impl fmt::Debug for Collection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Collection").field(&format_args!("{}", self.namespace)).finish()
+        f.debug_tuple("Collection")
+            .field(&format_args!("{}", self.namespace))
+            .finish()
     }
 }

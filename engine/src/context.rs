@@ -126,7 +126,9 @@ impl OperationContext {
 
     /// The operation begins.
     pub(crate) fn start(&self, runtime: &Arc<dyn Runtime>) -> Watch {
-        let deadline = self.timeout.map(|timeout| runtime.monotonic().saturating_add(timeout));
+        let deadline = self
+            .timeout
+            .map(|timeout| runtime.monotonic().saturating_add(timeout));
         Watch {
             runtime: Arc::clone(runtime),
             deadline,
@@ -152,12 +154,18 @@ impl Watch {
         if let Some(cancel) = &self.cancel
             && cancel.is_cancelled()
         {
-            return Err(Error::new(ErrorKind::Interrupted, "the operation was interrupted"));
+            return Err(Error::new(
+                ErrorKind::Interrupted,
+                "the operation was interrupted",
+            ));
         }
         if let Some(deadline) = self.deadline
             && self.runtime.monotonic() >= deadline
         {
-            return Err(Error::new(ErrorKind::TimedOut, "the operation exceeded its time limit"));
+            return Err(Error::new(
+                ErrorKind::TimedOut,
+                "the operation exceeded its time limit",
+            ));
         }
         Ok(())
     }

@@ -55,7 +55,10 @@ pub struct CollectionInfo {
 
 impl Database {
     pub(crate) fn new(environment: Arc<Environment>, name: &str) -> Self {
-        Self { environment, name: name.into() }
+        Self {
+            environment,
+            name: name.into(),
+        }
     }
 
     /// Opens the database in the directory `path`, and makes it if there is none.
@@ -97,14 +100,20 @@ impl Database {
     /// there as long as it has collections.
     #[must_use]
     pub fn database(&self, name: &str) -> Self {
-        Self { environment: Arc::clone(&self.environment), name: name.into() }
+        Self {
+            environment: Arc::clone(&self.environment),
+            name: name.into(),
+        }
     }
 
     /// A collection of this database, whether it exists or not: the first
     /// insert makes it. A name that is not allowed is an error of each operation.
     #[must_use]
     pub fn collection(&self, name: &str) -> Collection {
-        let namespace = Namespace { database: Arc::clone(&self.name), collection: name.into() };
+        let namespace = Namespace {
+            database: Arc::clone(&self.name),
+            collection: name.into(),
+        };
         Collection::new(Arc::clone(&self.environment), namespace)
     }
 
@@ -116,11 +125,13 @@ impl Database {
         check_database(&self.name)?;
         let snapshot = self.environment.store()?.snapshot()?;
         let entries = entries_in(&snapshot, Some(&self.name))?;
-        let info = entries.into_iter().map(|(namespace, entry)| CollectionInfo {
-            name: namespace.collection.to_string(),
-            id: entry.tree.get(),
-            options: (*entry.options).clone(),
-        });
+        let info = entries
+            .into_iter()
+            .map(|(namespace, entry)| CollectionInfo {
+                name: namespace.collection.to_string(),
+                id: entry.tree.get(),
+                options: (*entry.options).clone(),
+            });
         Ok(info.collect())
     }
 
@@ -155,7 +166,9 @@ impl Database {
             batch.delete(system::CATALOG, key_of(namespace), Expect::Present);
             batch.drop_tree(entry.tree);
         }
-        store.write(&batch, &cs_kv::CommitOptions::default())?.wait()?;
+        store
+            .write(&batch, &cs_kv::CommitOptions::default())?
+            .wait()?;
         Ok(entries.len() as u64)
     }
 
@@ -176,7 +189,8 @@ impl Database {
     }
 
     /// Refuses further operations on all handles, and writes a checkpoint, so
-    /// that the next open has nothing to recover. Cursors go on.
+    /// that the next open has nothing to recover. Cursors go on; the directory
+    /// is free for others when the last handle and cursor are gone.
     ///
     /// # Errors
     /// A write or sync failed; what was acknowledged is safe all the same.
@@ -221,6 +235,8 @@ impl Database {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Database")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

@@ -82,13 +82,15 @@ impl Environment {
     /// The newest state, and the collection's entry in it.
     pub(crate) fn snapshot(&self, namespace: &Namespace) -> Result<(Snapshot, Option<Entry>)> {
         let store = self.store()?;
-        self.catalog.with(namespace, || store.snapshot(), |snapshot| snapshot)
+        self.catalog
+            .with(namespace, || store.snapshot(), |snapshot| snapshot)
     }
 
     /// A write transaction on the newest state, and the collection's entry in it.
     pub(crate) fn begin(&self, namespace: &Namespace) -> Result<(Transaction, Option<Entry>)> {
         let store = self.writable()?;
-        self.catalog.with(namespace, || store.begin(), Transaction::snapshot)
+        self.catalog
+            .with(namespace, || store.begin(), Transaction::snapshot)
     }
 
     /// The collection's newest entry.

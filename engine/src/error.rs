@@ -187,7 +187,10 @@ impl Error {
         let what = first.map_or_else(String::new, |first| {
             format!("; the first, at position {}: {}", first.index, first.error)
         });
-        let message = format!("{} of the writes failed, {written} succeeded{what}", errors.len());
+        let message = format!(
+            "{} of the writes failed, {written} succeeded{what}",
+            errors.len()
+        );
         let code = first.and_then(|first| first.error.code());
         let mut error = Self::new(ErrorKind::BulkWrite, message);
         error.0.code = code;
@@ -253,7 +256,9 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");
-        debug.field("kind", &self.0.kind).field("code", &self.0.code);
+        debug
+            .field("kind", &self.0.kind)
+            .field("code", &self.0.code);
         debug.field("message", &self.0.message);
         if let Some(source) = &self.0.source {
             debug.field("source", source);
@@ -282,8 +287,11 @@ impl From<crate::values::InvalidDocument> for Error {
 
 impl From<bson::error::Error> for Error {
     fn from(error: bson::error::Error) -> Self {
-        Self::new(ErrorKind::InvalidDocument, format!("invalid document: {error}"))
-            .with_source(error)
+        Self::new(
+            ErrorKind::InvalidDocument,
+            format!("invalid document: {error}"),
+        )
+        .with_source(error)
     }
 }
 

@@ -52,7 +52,9 @@ impl Filter {
     /// The filter that every document matches.
     #[must_use]
     pub fn all() -> Self {
-        Self { root: ast::Expression::Always(true) }
+        Self {
+            root: ast::Expression::Always(true),
+        }
     }
 
     /// Compiles a filter document.
@@ -62,7 +64,9 @@ impl Filter {
     /// operand that makes no sense; the message names operator and path.
     pub fn parse(filter: &RawDocument) -> Result<Self> {
         validate_document(filter.as_bytes())?;
-        Ok(Self { root: parse::document(filter.as_bytes())? })
+        Ok(Self {
+            root: parse::document(filter.as_bytes())?,
+        })
     }
 
     /// Whether `document` matches.

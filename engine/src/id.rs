@@ -38,7 +38,9 @@ pub(crate) fn identify(
     document: Vec<u8>,
     generate: impl FnOnce() -> bson::oid::ObjectId,
 ) -> Result<Identified> {
-    let mut ids = Elements::new(&document).enumerate().filter(|(_, field)| field.name == b"_id");
+    let mut ids = Elements::new(&document)
+        .enumerate()
+        .filter(|(_, field)| field.name == b"_id");
     let first = ids.next();
     if ids.next().is_some() {
         return Err(Error::bad_value("can't have multiple _id fields"));
@@ -47,13 +49,21 @@ pub(crate) fn identify(
     let document = match first {
         Some((position, field)) => {
             check(field.value)?;
-            if position == 0 { document } else { with_id_first(&document) }
+            if position == 0 {
+                document
+            } else {
+                with_id_first(&document)
+            }
         }
         None => with_id(&document, Kind::ObjectId, &generate().bytes())?,
     };
     let id = id_of(&document).ok_or_else(|| Error::new(ErrorKind::Internal, "_id was lost"))?;
     let key = key::encode(id)?;
-    Ok(Identified { document, key, generated })
+    Ok(Identified {
+        document,
+        key,
+        generated,
+    })
 }
 
 /// Whether a value may be an `_id`.
@@ -110,7 +120,13 @@ pub(crate) fn with_stored_id(replacement: &[u8], id: RawValue<'_>) -> Result<Vec
 
 /// The same document with an `_id` of this kind and these bytes added in front.
 fn with_id(document: &[u8], kind: Kind, id: &[u8]) -> Result<Vec<u8>> {
-    assemble(kind, id, document.get(4..document.len().saturating_sub(1)).unwrap_or_default())
+    assemble(
+        kind,
+        id,
+        document
+            .get(4..document.len().saturating_sub(1))
+            .unwrap_or_default(),
+    )
 }
 
 /// A document of an `_id` and the bytes of further fields.

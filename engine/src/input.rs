@@ -76,4 +76,10 @@ macro_rules! filter_from_document {
     )+};
 }
 
-filter_from_document!(Document, &Document, RawDocumentBuf, &RawDocumentBuf, &RawDocument);
+filter_from_document!(
+    Document,
+    &Document,
+    RawDocumentBuf,
+    &RawDocumentBuf,
+    &RawDocument
+);

@@ -70,7 +70,11 @@ fn check(what: &str, name: &str, forbidden: &[char]) -> Result<()> {
     }
     if name.len() > MAX_NAME_LEN {
         let fault = format!("has {} bytes, the limit is {MAX_NAME_LEN}", name.len());
-        return Err(invalid(what, &name.chars().take(32).collect::<String>(), &fault));
+        return Err(invalid(
+            what,
+            &name.chars().take(32).collect::<String>(),
+            &fault,
+        ));
     }
     match name.chars().find(|c| *c == '\0' || forbidden.contains(c)) {
         Some(found) => Err(invalid(what, name, &format!("contains {found:?}"))),

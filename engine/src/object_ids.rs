@@ -20,7 +20,11 @@ impl ObjectIds {
         let [a, b, c, d, e, ..] = runtime.random().to_le_bytes();
         let [f, g, h, ..] = runtime.random().to_le_bytes();
         let counter = AtomicU32::new(u32::from_le_bytes([f, g, h, 0]));
-        Self { runtime, process: [a, b, c, d, e], counter }
+        Self {
+            runtime,
+            process: [a, b, c, d, e],
+            counter,
+        }
     }
 
     /// The next one. Sixteen million in a second are different.

@@ -39,7 +39,11 @@ pub struct DatabaseOptions {
 
 impl Default for DatabaseOptions {
     fn default() -> Self {
-        Self { store: StoreOptions::default(), create: true, io: IoChoice::default() }
+        Self {
+            store: StoreOptions::default(),
+            create: true,
+            io: IoChoice::default(),
+        }
     }
 }
 
@@ -57,6 +61,7 @@ impl DatabaseOptions {
     }
 
     /// What acknowledged writes survive, unless an operation says otherwise.
+    /// `Memory` means that there is no log, and is settled when a database is made.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.store.durability = durability;
         self

@@ -32,6 +32,7 @@ use cs_io::allocations::CountingAllocator;
 
 use crate::Outcome;
 pub use look::Verdict;
+pub use mutation::Region;
 pub use report::Tally;
 
 /// Counts per thread what each case asks for.

@@ -35,6 +35,6 @@ impl From<cs_kv::Error> for Failure {
 ///
 /// # Errors
 /// The sentence, if it does not hold.
-pub fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
+pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(Failure(otherwise())) }
 }

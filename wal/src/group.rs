@@ -31,6 +31,17 @@ use crate::error::LogError;
 use crate::gather::{Chunk, GroupBytes};
 use crate::log::Log;
 
+/// How long a step of the leader may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It must not wait.
+    None,
+    /// It may wait for a group that it starts itself.
+    Own,
+    /// It waits until the oldest group in flight has ended.
+    Oldest,
+}
+
 /// What the log needs of whoever appends to it. No method is called with a
 /// lock held under which the owner could append.
 pub trait LogOwner: Send + Sync {
@@ -91,19 +102,21 @@ struct Finished {
 
 impl Log {
     /// One step of the leader: finish what has ended, start the next group,
-    /// tell the owner. Blocks, if `block`, until the oldest group has ended.
-    pub(crate) fn lead_step(&self, owner: &dyn LogOwner, block: bool) -> Drive {
+    /// tell the owner. How long it may take is the patience's to say.
+    pub(crate) fn lead_step(&self, owner: &dyn LogOwner, patience: Patience) -> Drive {
         if self.is_poisoned() {
             self.report_failure(owner);
             return Drive::Idle;
         }
-        let finished = self.finish_groups(block);
+        let finished = self.finish_groups(patience == Patience::Oldest);
         if let Some(error) = finished.failed {
             self.poison(&format!("write of a group: {error}"));
             self.report_failure(owner);
             return Drive::Progress;
         }
-        let started = self.start_group(owner);
+        // Whoever was served by what ended must not wait for another write.
+        let stays = patience != Patience::None && finished.groups == 0;
+        let started = self.start_group(owner, stays);
         if finished.groups > 0 {
             let durable = self.durable_lsn();
             owner.durable_advanced(durable);
@@ -119,13 +132,15 @@ impl Log {
         }
     }
 
-    /// Starts a group, if one may fly and there is something to write.
-    pub(crate) fn start_group(&self, owner: &dyn LogOwner) -> bool {
+    /// Starts a group, if one may fly and there is something to write. A lone
+    /// group of somebody who would wait for it next (`stays`) is written in one
+    /// call: there is nothing that could overlap with it.
+    pub(crate) fn start_group(&self, owner: &dyn LogOwner, stays: bool) -> bool {
         let waiting = || self.cut.load(Ordering::Acquire) < self.appended.load(Ordering::Acquire);
         if !waiting() || self.is_poisoned() {
             return false;
         }
-        let (flight, chunks) = {
+        let (flight, chunks, alone) = {
             let mut queue = self.flights.queue.lock();
             if queue.len() >= self.options.groups_in_flight || !waiting() {
                 return false;
@@ -141,9 +156,11 @@ impl Log {
             };
             queue.push_back(flight.clone());
             self.flights.count.store(queue.len(), Ordering::Release);
-            (flight, chunks)
+            (flight, chunks, queue.len() == 1)
         };
-        let writes = chunks.into_iter().map(start_write).collect();
+        let in_one = stays && alone && chunks.len() == 1 && !self.lead.is_crowded();
+        let write = if in_one { write_alone } else { start_write };
+        let writes = chunks.into_iter().map(write).collect();
         *flight.writes.lock() = Some(writes);
         flight.started.notify_all();
         true
@@ -228,6 +245,18 @@ impl Log {
             self.wake_parked();
         }
     }
+}
+
+fn write_alone(chunk: Chunk) -> Write {
+    if planted(Mutant::AcknowledgeBeforeSync) {
+        return start_write(chunk);
+    }
+    let (segment, start, bytes) = chunk.close();
+    let offset = segment.header.offset(start);
+    (
+        Pending::Ready(segment.file.write_durable(bytes.clone(), offset)),
+        bytes,
+    )
 }
 
 fn start_write(chunk: Chunk) -> Write {

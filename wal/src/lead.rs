@@ -28,7 +28,7 @@ use cs_io::Signal;
 use parking_lot::Mutex;
 
 use crate::error::{LogError, Result};
-use crate::group::{Drive, LogOwner};
+use crate::group::{Drive, LogOwner, Patience};
 use crate::log::Log;
 use crate::tickets::Waiter;
 use thread::{Attached, Thread};
@@ -86,6 +86,11 @@ impl Lead {
         }
     }
 
+    /// Whether some group held several records, not long ago.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowd.load(Ordering::Relaxed)
+    }
+
     /// Removes a parked waiter; says whether it was given the baton.
     fn leave(&self, id: u64) -> bool {
         let mut state = self.state.lock();
@@ -120,7 +125,7 @@ impl Log {
             }
             (state.led, state.thread_leads, state.thread_idle) = (true, false, false);
         }
-        let driven = self.lead_step(owner, false);
+        let driven = self.lead_step(owner, Patience::None);
         self.release();
         driven
     }
@@ -259,7 +264,7 @@ impl Log {
     fn help(&self, owner: &dyn LogOwner) {
         let free = self.flights.count.load(Ordering::Acquire) < self.options.groups_in_flight;
         if free && !self.lead.crowd.load(Ordering::Relaxed) {
-            self.start_group(owner);
+            self.start_group(owner, false);
         }
     }
 
@@ -282,10 +287,10 @@ impl Log {
                     Err(self.poisoned_error())
                 };
             }
-            match self.lead_step(owner, false) {
+            match self.lead_step(owner, Patience::Own) {
                 Drive::Progress => {}
                 Drive::Busy => {
-                    self.lead_step(owner, true);
+                    self.lead_step(owner, Patience::Oldest);
                 }
                 Drive::Idle if self.is_poisoned() || done() => {}
                 Drive::Idle => return Err(LogError::Stalled),

@@ -6,7 +6,10 @@ use crate::error::ErrorKind;
 use crate::names::Namespace;
 
 fn namespace(database: &str, collection: &str) -> Namespace {
-    Namespace { database: database.into(), collection: collection.into() }
+    Namespace {
+        database: database.into(),
+        collection: collection.into(),
+    }
 }
 
 #[test]
@@ -22,7 +25,10 @@ fn an_entry_of_another_format_or_with_unknown_fields_is_refused_by_name() {
     let bytes = rawdoc! { "format": 2, "tree": 1_i64, "options": {} };
     let error = Entry::decode(b"a\0b\0", bytes.as_bytes()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!(error.to_string(), "catalog entry 'a b': format 2, expected 1");
+    assert_eq!(
+        error.to_string(),
+        "catalog entry 'a b': format 2, expected 1"
+    );
     for bytes in [
         rawdoc! { "format": 1, "tree": 1_i64, "options": {}, "sharded": true },
         rawdoc! { "format": 1, "tree": "1", "options": {} },
@@ -32,7 +38,11 @@ fn an_entry_of_another_format_or_with_unknown_fields_is_refused_by_name() {
         let error = Entry::decode(b"a\0b\0", bytes.as_bytes()).unwrap_err();
         assert!(error.is_corruption(), "{error}");
     }
-    assert!(Entry::decode(b"a\0b\0", b"junk").unwrap_err().is_corruption());
+    assert!(
+        Entry::decode(b"a\0b\0", b"junk")
+            .unwrap_err()
+            .is_corruption()
+    );
 }
 
 #[test]

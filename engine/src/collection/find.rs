@@ -40,7 +40,9 @@ impl Collection {
         let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
         let counters = &self.environment.counters;
         Counters::add(&counters.queries, 1);
-        let (Some(entry), Ok(key)) = (entry, key::encode(id.as_raw())) else { return Ok(None) };
+        let (Some(entry), Ok(key)) = (entry, key::encode(id.as_raw())) else {
+            return Ok(None);
+        };
         let Some(bytes) = in_tree(snapshot.get(entry.tree, &key))?.flatten() else {
             return Ok(None);
         };
@@ -66,7 +68,12 @@ impl Collection {
         context: &OperationContext,
         filter: impl IntoFilter,
     ) -> Result<Option<RawDocumentBuf>> {
-        self.find(filter).context(context.clone()).limit(1).run()?.next().transpose()
+        self.find(filter)
+            .context(context.clone())
+            .limit(1)
+            .run()?
+            .next()
+            .transpose()
     }
 
     /// A query, to be refined and [run](Find::run).
@@ -105,11 +112,7 @@ impl Collection {
     ///
     /// # Errors
     /// As [`find_one_with`](Self::find_one_with).
-    pub fn count_with(
-        &self,
-        context: &OperationContext,
-        filter: impl IntoFilter,
-    ) -> Result<u64> {
+    pub fn count_with(&self, context: &OperationContext, filter: impl IntoFilter) -> Result<u64> {
         let filter = filter.into_filter()?;
         if filter.is_all() {
             return Ok(self.stats()?.documents);
@@ -231,7 +234,9 @@ impl Cursor {
     }
 
     fn try_fill(&mut self) -> Result<bool> {
-        let Some(matches) = &mut self.matches else { return Ok(false) };
+        let Some(matches) = &mut self.matches else {
+            return Ok(false);
+        };
         if self.left == Some(0) {
             return Ok(false);
         }
@@ -317,16 +322,31 @@ impl Matches {
                 Source::Keys(tree.clone(), keys.into_iter())
             }
             IdBounds::Range(from, to) if from < to && after.is_none_or(|after| after < &*to) => {
-                let lower = if is_after(&from) { Bound::Included(from) } else { unbounded() };
-                Source::Range(tree.cursor(KeyRange { lower, upper: Bound::Excluded(to) }))
+                let lower = if is_after(&from) {
+                    Bound::Included(from)
+                } else {
+                    unbounded()
+                };
+                Source::Range(tree.cursor(KeyRange {
+                    lower,
+                    upper: Bound::Excluded(to),
+                }))
             }
             IdBounds::Range(..) => Source::Nothing,
         };
-        Ok(Self { source, filter, examined: 0 })
+        Ok(Self {
+            source,
+            filter,
+            examined: 0,
+        })
     }
 
     fn none() -> Self {
-        Self { source: Source::Nothing, filter: Filter::all(), examined: 0 }
+        Self {
+            source: Source::Nothing,
+            filter: Filter::all(),
+            examined: 0,
+        }
     }
 
     /// What `read` makes of the next entry that matches.
@@ -339,7 +359,9 @@ impl Matches {
             Source::Nothing => Ok(None),
             Source::Range(cursor) => loop {
                 watch.check()?;
-                let Some((key, document)) = cursor.next()? else { return Ok(None) };
+                let Some((key, document)) = cursor.next()? else {
+                    return Ok(None);
+                };
                 self.examined += 1;
                 if self.filter.matches_bytes(document) {
                     return Ok(Some(read(key, document)));
@@ -385,5 +407,8 @@ fn as_document(bytes: &[u8]) -> Result<&RawDocument> {
 }
 
 fn damaged(error: &bson::error::Error) -> Error {
-    Error::new(ErrorKind::Corruption, format!("a stored document is damaged: {error}"))
+    Error::new(
+        ErrorKind::Corruption,
+        format!("a stored document is damaged: {error}"),
+    )
 }

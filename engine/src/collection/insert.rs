@@ -179,16 +179,16 @@ impl Collection {
         let value = document.id().map(|id| id.to_document(b"_id"));
         let value = value.and_then(|bytes| RawDocumentBuf::from_bytes(bytes).ok());
         let key_value = value.unwrap_or_default();
-        let shown = bson::Document::try_from(&*key_value).map_or_else(
-            |_| "{ }".to_owned(),
-            |value| value.to_string(),
-        );
+        let shown = bson::Document::try_from(&*key_value)
+            .map_or_else(|_| "{ }".to_owned(), |value| value.to_string());
         let message = format!(
             "E11000 duplicate key error collection: {} index: _id_ dup key: {shown}",
             self.namespace
         );
-        Error::new(ErrorKind::DuplicateKey, message)
-            .with_duplicate(DuplicateKey { key_pattern: bson::rawdoc! { "_id": 1 }, key_value })
+        Error::new(ErrorKind::DuplicateKey, message).with_duplicate(DuplicateKey {
+            key_pattern: bson::rawdoc! { "_id": 1 },
+            key_value,
+        })
     }
 }
 
@@ -326,18 +326,26 @@ impl<'a> Inserter<'a> {
                 Err(position) => position,
             };
             let after = waiting.split_off(refused + 1);
-            let Some(failed) = waiting.pop() else { continue };
+            let Some(failed) = waiting.pop() else {
+                continue;
+            };
             let error = collection.duplicate(&failed.document);
             if self.ordered {
                 // Those before it alone; then the error, and nothing more.
                 self.waiting = waiting;
                 self.flush()?;
                 if !self.is_stopped() {
-                    self.errors.push(WriteError { index: failed.index, error });
+                    self.errors.push(WriteError {
+                        index: failed.index,
+                        error,
+                    });
                 }
                 return Ok(());
             }
-            self.errors.push(WriteError { index: failed.index, error });
+            self.errors.push(WriteError {
+                index: failed.index,
+                error,
+            });
             waiting.extend(after);
             waiting = self.without_present(waiting)?;
         }
@@ -349,7 +357,9 @@ impl<'a> Inserter<'a> {
     fn without_present(&mut self, waiting: Vec<Waiting>) -> Result<Vec<Waiting>> {
         let environment = &self.collection.environment;
         let (snapshot, entry) = environment.snapshot(&self.collection.namespace)?;
-        let Some(entry) = entry else { return Ok(waiting) };
+        let Some(entry) = entry else {
+            return Ok(waiting);
+        };
         let Some(tree) = super::find::in_tree(snapshot.tree(entry.tree))? else {
             return Ok(waiting);
         };
@@ -357,7 +367,10 @@ impl<'a> Inserter<'a> {
         for one in waiting {
             if tree.with_value(&one.document.key, |_| ())?.is_some() {
                 let error = self.collection.duplicate(&one.document);
-                self.errors.push(WriteError { index: one.index, error });
+                self.errors.push(WriteError {
+                    index: one.index,
+                    error,
+                });
             } else {
                 absent.push(one);
             }
@@ -368,14 +381,22 @@ impl<'a> Inserter<'a> {
     /// Commits what waits, and waits until all of it is as durable as asked for.
     pub(super) fn finish(mut self) -> Result<Outcome> {
         if !self.is_stopped() {
-            self.flush().map_err(|error| error.with_written(self.inserted))?;
+            self.flush()
+                .map_err(|error| error.with_written(self.inserted))?;
         }
         if let Some(last) = self.last {
             last.wait()?;
         }
-        Counters::add(&self.collection.environment.counters.inserted, self.inserted);
+        Counters::add(
+            &self.collection.environment.counters.inserted,
+            self.inserted,
+        );
         self.errors.sort_by_key(|error| error.index);
         let ids = self.ids.unwrap_or_default();
-        Ok(Outcome { inserted: self.inserted, ids, errors: self.errors })
+        Ok(Outcome {
+            inserted: self.inserted,
+            ids,
+            errors: self.errors,
+        })
     }
 }

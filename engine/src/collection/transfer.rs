@@ -27,7 +27,11 @@ pub struct ImportOptions {
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { skip_bad_lines: false, kept_errors: 100, max_line_len: MAX_LINE_LEN }
+        Self {
+            skip_bad_lines: false,
+            kept_errors: 100,
+            max_line_len: MAX_LINE_LEN,
+        }
     }
 }
 

@@ -63,16 +63,26 @@ impl Collection {
         let mut result = ReplaceResult::default();
         let change = |found: &[u8]| {
             let id = id_of(found).ok_or_else(|| {
-                Error::new(ErrorKind::Corruption, "a stored document is damaged: it has no _id")
+                Error::new(
+                    ErrorKind::Corruption,
+                    "a stored document is damaged: it has no _id",
+                )
             })?;
             let new = with_stored_id(replacement.as_bytes(), id)?;
-            Ok(if new == found { Change::None } else { Change::Put(new) })
+            Ok(if new == found {
+                Change::None
+            } else {
+                Change::Put(new)
+            })
         };
         match self.change_one(context, &filter, change)? {
             Changed::Nothing => {}
             Changed::Same => result.matched = 1,
             Changed::Written => {
-                result = ReplaceResult { matched: 1, modified: 1 };
+                result = ReplaceResult {
+                    matched: 1,
+                    modified: 1,
+                };
                 Counters::add(&self.environment.counters.replaced, 1);
             }
         }
@@ -146,9 +156,10 @@ impl Collection {
         loop {
             let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
             let Some(entry) = entry else { break };
-            let keys =
-                self.matching_keys(watch, &transaction, &entry, filter, after.as_deref())?;
-            let Some(newest) = keys.last().cloned() else { break };
+            let keys = self.matching_keys(watch, &transaction, &entry, filter, after.as_deref())?;
+            let Some(newest) = keys.last().cloned() else {
+                break;
+            };
             let count = keys.len() as u64;
             for key in keys {
                 transaction.delete(entry.tree, key)?;
@@ -183,7 +194,9 @@ impl Collection {
         let mut matches = Matches::new(&tree, filter.clone(), after)?;
         let (mut keys, mut bytes) = (Vec::new(), 0);
         while keys.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
-            let Some(key) = matches.next(watch, |key, _| key.to_vec())? else { break };
+            let Some(key) = matches.next(watch, |key, _| key.to_vec())? else {
+                break;
+            };
             bytes += key.len();
             keys.push(key);
         }
@@ -205,9 +218,13 @@ impl Collection {
         loop {
             watch.check()?;
             let (transaction, entry) = self.environment.begin(&self.namespace)?;
-            let Some(entry) = entry else { return Ok(Changed::Nothing) };
+            let Some(entry) = entry else {
+                return Ok(Changed::Nothing);
+            };
             let found = self.first_match(&watch, &transaction, &entry, filter)?;
-            let Some((key, document)) = found else { return Ok(Changed::Nothing) };
+            let Some((key, document)) = found else {
+                return Ok(Changed::Nothing);
+            };
             let change = match change(&document)? {
                 Change::None => return Ok(Changed::Same),
                 change => change,
@@ -265,7 +282,11 @@ impl Collection {
     fn count_attempt(&self, attempts: &mut u32) -> Result<()> {
         *attempts += 1;
         Counters::add(&self.environment.counters.retries, 1);
-        if *attempts >= MAX_ATTEMPTS { Err(self.gave_up()) } else { Ok(()) }
+        if *attempts >= MAX_ATTEMPTS {
+            Err(self.gave_up())
+        } else {
+            Ok(())
+        }
     }
 }
 

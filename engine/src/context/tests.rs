@@ -9,7 +9,9 @@ use super::{CancelFlag, OperationContext};
 fn a_watch_ends_when_time_is_up() {
     let sim = SimRuntime::new(1);
     let runtime: Arc<dyn Runtime> = sim.clone();
-    let watch = OperationContext::new().timeout(Duration::from_millis(5)).start(&runtime);
+    let watch = OperationContext::new()
+        .timeout(Duration::from_millis(5))
+        .start(&runtime);
     watch.check().unwrap();
     sim.advance(Duration::from_millis(5));
     assert_eq!(watch.check().unwrap_err().code(), Some(50));
@@ -19,7 +21,9 @@ fn a_watch_ends_when_time_is_up() {
 fn a_watch_ends_when_its_flag_is_raised() {
     let runtime: Arc<dyn Runtime> = SimRuntime::new(1);
     let flag = CancelFlag::new();
-    let watch = OperationContext::new().cancel_flag(flag.clone()).start(&runtime);
+    let watch = OperationContext::new()
+        .cancel_flag(flag.clone())
+        .start(&runtime);
     watch.check().unwrap();
     flag.cancel();
     assert_eq!(watch.check().unwrap_err().code(), Some(11601));

@@ -17,9 +17,15 @@ fn an_error_says_kind_code_message_and_source() {
 #[test]
 fn invalid_documents_have_mongodb_codes() {
     let error = Error::from(validate_document(b"\0").unwrap_err());
-    assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidDocument, Some(22)));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::InvalidDocument, Some(22))
+    );
     let error = Error::from(validate_document(&vec![0; 17 << 20]).unwrap_err());
-    assert_eq!((error.kind(), error.code()), (ErrorKind::TooLarge, Some(10334)));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::TooLarge, Some(10334))
+    );
 }
 
 #[test]

@@ -89,14 +89,23 @@ impl ValueSet {
     pub(super) fn new(mut values: Vec<OwnedValue>) -> Self {
         values.sort_by(|a, b| compare(a.as_raw(), b.as_raw()));
         values.dedup_by(|a, b| compare(a.as_raw(), b.as_raw()).is_eq());
-        let has_null = values.iter().any(|value| value.as_raw().kind() == Kind::Null);
-        Self { sorted: values, has_null }
+        let has_null = values
+            .iter()
+            .any(|value| value.as_raw().kind() == Kind::Null);
+        Self {
+            sorted: values,
+            has_null,
+        }
     }
 
     /// Whether `value`, `None` for "missing", is one of them.
     pub(super) fn contains(&self, value: Option<RawValue<'_>>) -> bool {
-        let Some(value) = value else { return self.has_null };
-        self.sorted.binary_search_by(|member| compare(member.as_raw(), value)).is_ok()
+        let Some(value) = value else {
+            return self.has_null;
+        };
+        self.sorted
+            .binary_search_by(|member| compare(member.as_raw(), value))
+            .is_ok()
     }
 
     /// The values, in order.
@@ -126,7 +135,10 @@ impl KindSet {
     }
 
     pub(super) fn insert_numbers(&mut self) {
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.class() == Class::Number) {
+        for kind in Kind::ALL
+            .into_iter()
+            .filter(|kind| kind.class() == Class::Number)
+        {
             self.insert(kind);
         }
     }

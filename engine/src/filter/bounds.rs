@@ -26,12 +26,17 @@ impl IdBounds {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::All, bounds) | (bounds, Self::All) => bounds,
-            (Self::Keys(a), Self::Keys(b)) => {
-                Self::Keys(a.into_iter().filter(|key| b.binary_search(key).is_ok()).collect())
-            }
-            (Self::Keys(keys), Self::Range(from, to)) | (Self::Range(from, to), Self::Keys(keys)) => {
-                Self::Keys(keys.into_iter().filter(|key| *key >= from && *key < to).collect())
-            }
+            (Self::Keys(a), Self::Keys(b)) => Self::Keys(
+                a.into_iter()
+                    .filter(|key| b.binary_search(key).is_ok())
+                    .collect(),
+            ),
+            (Self::Keys(keys), Self::Range(from, to))
+            | (Self::Range(from, to), Self::Keys(keys)) => Self::Keys(
+                keys.into_iter()
+                    .filter(|key| *key >= from && *key < to)
+                    .collect(),
+            ),
             (Self::Range(from, to), Self::Range(other_from, other_to)) => {
                 Self::Range(from.max(other_from), to.min(other_to))
             }
@@ -91,7 +96,9 @@ fn range(comparison: Comparison, operand: &OwnedValue) -> Result<IdBounds> {
         return Ok(IdBounds::All);
     }
     // An operand beyond any key is left to the filter.
-    let Some(mut at) = key_of(operand)? else { return Ok(IdBounds::All) };
+    let Some(mut at) = key_of(operand)? else {
+        return Ok(IdBounds::All);
+    };
     let class = raw.kind().class();
     let mut from = vec![class as u8];
     let mut to = vec![class.key_end()];

@@ -14,7 +14,9 @@ pub(super) fn matches(expression: &Expression, document: &[u8]) -> bool {
         Expression::Or(any) => any.iter().any(|one| matches(one, document)),
         Expression::Not(inner) => !matches(inner, document),
         Expression::Field { path, predicate } => {
-            path.any(document, predicate.leaf(), &mut |value| satisfies(predicate, value))
+            path.any(document, predicate.leaf(), &mut |value| {
+                satisfies(predicate, value)
+            })
         }
     }
 }
@@ -32,7 +34,9 @@ fn element_matches(expression: &Expression, element: RawValue<'_>) -> bool {
 
 fn satisfies(predicate: &Predicate, value: Option<RawValue<'_>>) -> bool {
     match predicate {
-        Predicate::Compare(comparison, operand) => satisfies_comparison(*comparison, operand, value),
+        Predicate::Compare(comparison, operand) => {
+            satisfies_comparison(*comparison, operand, value)
+        }
         Predicate::In(set) => set.contains(value),
         Predicate::Exists => value.is_some(),
         Predicate::Type(kinds) => value.is_some_and(|value| kinds.contains(value.kind())),
@@ -50,7 +54,9 @@ fn satisfies(predicate: &Predicate, value: Option<RawValue<'_>>) -> bool {
 }
 
 fn elements_of_array(value: Option<RawValue<'_>>) -> Option<Elements<'_>> {
-    value.filter(|value| value.kind() == Kind::Array).map(|value| Elements::new(value.bytes()))
+    value
+        .filter(|value| value.kind() == Kind::Array)
+        .map(|value| Elements::new(value.bytes()))
 }
 
 fn satisfies_comparison(
@@ -74,9 +80,7 @@ fn satisfies_comparison(
     };
     // NaN equals NaN and is neither above nor below any number.
     if value.is_nan() || operand.is_nan() {
-        return value.is_nan()
-            && operand.is_nan()
-            && comparison.accepts(std::cmp::Ordering::Equal);
+        return value.is_nan() && operand.is_nan() && comparison.accepts(std::cmp::Ordering::Equal);
     }
     comparison.accepts(compare(value, operand))
 }

@@ -75,10 +75,14 @@ fn top_level(element: Element<'_>) -> Result<Option<Expression>> {
         // The fields of a DBRef are fields.
         "$ref" | "$id" | "$db" => comparison(element.name, Comparison::Equal, element.value)?,
         other if UNSUPPORTED_AT_TOP.contains(&other) => {
-            return Err(Error::bad_value(format!("operator {other} is not supported")));
+            return Err(Error::bad_value(format!(
+                "operator {other} is not supported"
+            )));
         }
         other => {
-            return Err(Error::bad_value(format!("unknown top level operator: {other}")));
+            return Err(Error::bad_value(format!(
+                "unknown top level operator: {other}"
+            )));
         }
     }))
 }
@@ -125,12 +129,20 @@ fn is_operators(value: RawValue<'_>, any_part: bool) -> bool {
         return false;
     }
     let elements = Elements::new(value.bytes());
-    if !elements.clone().next().is_some_and(|first| first.name.starts_with(b"$")) {
+    if !elements
+        .clone()
+        .next()
+        .is_some_and(|first| first.name.starts_with(b"$"))
+    {
         return false;
     }
     let has = |name: &[u8]| elements.clone().any(|element| element.name == name);
     let (reference, id) = (has(b"$ref"), has(b"$id"));
-    let is_dbref = if any_part { reference || id || has(b"$db") } else { reference && id };
+    let is_dbref = if any_part {
+        reference || id || has(b"$db")
+    } else {
+        reference && id
+    };
     !is_dbref
 }
 
@@ -174,7 +186,10 @@ fn operator(path: &[u8], element: Element<'_>) -> Result<Expression> {
 }
 
 fn about(path: &[u8], predicate: Predicate) -> Expression {
-    Expression::Field { path: Path::new(path), predicate }
+    Expression::Field {
+        path: Path::new(path),
+        predicate,
+    }
 }
 
 fn not(inner: Expression) -> Expression {
@@ -196,7 +211,10 @@ fn ordering(
     value: RawValue<'_>,
 ) -> Result<Expression> {
     if value.kind() == Kind::Regex {
-        return Err(at(path, &format!("can't have a regular expression as operand of {name}")));
+        return Err(at(
+            path,
+            &format!("can't have a regular expression as operand of {name}"),
+        ));
     }
     comparison(path, accepted, value)
 }
@@ -275,20 +293,24 @@ fn element_match(path: &[u8], value: RawValue<'_>) -> Result<Predicate> {
     }
     // Operators on the element itself, unless the first is one over filters.
     let first = Elements::new(value.bytes()).next();
-    let over_filters = first.is_some_and(|first| {
-        matches!(first.name, b"$and" | b"$or" | b"$nor" | b"$where")
-    });
+    let over_filters =
+        first.is_some_and(|first| matches!(first.name, b"$and" | b"$or" | b"$nor" | b"$where"));
     if !over_filters && is_operators(value, true) {
         let mut all = Vec::new();
         operators(b"", value.bytes(), &mut all).map_err(|error| error.at(text(path)))?;
         return Ok(Predicate::ElementSatisfies(Box::new(conjunction(all))));
     }
-    Ok(Predicate::ElementMatches(Box::new(document(value.bytes())?)))
+    Ok(Predicate::ElementMatches(Box::new(document(
+        value.bytes(),
+    )?)))
 }
 
 fn size(path: &[u8], value: RawValue<'_>) -> Result<usize> {
     let Some(number) = value.number() else {
-        return Err(at(path, &format!("$size must be a number, found {}", value.kind().name())));
+        return Err(at(
+            path,
+            &format!("$size must be a number, found {}", value.kind().name()),
+        ));
     };
     let size = number.to_i64().and_then(|size| i32::try_from(size).ok());
     let size = size.and_then(|size| usize::try_from(size).ok());
@@ -302,7 +324,10 @@ fn kinds(path: &[u8], value: RawValue<'_>) -> Result<KindSet> {
             add_kind(path, element.value, &mut set)?;
         }
         if set == KindSet::default() {
-            let message = format!("$type at path '{}' must match at least one type", text(path));
+            let message = format!(
+                "$type at path '{}' must match at least one type",
+                text(path)
+            );
             return Err(Error::new(ErrorKind::FailedToParse, message));
         }
     } else {
@@ -329,7 +354,10 @@ fn add_kind(path: &[u8], value: RawValue<'_>, set: &mut KindSet) -> Result<()> {
     let code = value.number().and_then(Number::to_i64);
     let kind = match code {
         Some(-1) => Some(Kind::MinKey),
-        Some(code) => u8::try_from(code).ok().filter(|byte| *byte != 0xFF).and_then(Kind::from_byte),
+        Some(code) => u8::try_from(code)
+            .ok()
+            .filter(|byte| *byte != 0xFF)
+            .and_then(Kind::from_byte),
         None => None,
     };
     set.insert(kind.ok_or_else(|| at(path, "invalid numerical type code"))?);
@@ -341,7 +369,10 @@ fn at(path: &[u8], message: &str) -> Error {
 }
 
 fn unsupported(operator: &str, path: &[u8]) -> Error {
-    Error::bad_value(format!("operator {operator} at path '{}' is not supported", text(path)))
+    Error::bad_value(format!(
+        "operator {operator} at path '{}' is not supported",
+        text(path)
+    ))
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -42,7 +42,9 @@ impl Path {
             name: name.into(),
             is_digits: !name.is_empty() && name.iter().all(u8::is_ascii_digit),
         });
-        Self { steps: steps.collect() }
+        Self {
+            steps: steps.collect(),
+        }
     }
 
     /// Whether it is this one name.
@@ -65,7 +67,9 @@ fn in_document<'a>(
     visit: Visit<'_, 'a>,
 ) -> bool {
     while let Some((step, rest)) = steps.split_first() {
-        let Some(value) = elements.find_name(&step.name) else { return visit(None) };
+        let Some(value) = elements.find_name(&step.name) else {
+            return visit(None);
+        };
         steps = rest;
         match value.kind() {
             Kind::Array if !steps.is_empty() => return in_array(value, steps, leaf, visit),
@@ -92,7 +96,9 @@ fn at_array<'a>(array: RawValue<'a>, leaf: Leaf, visit: Visit<'_, 'a>) -> bool {
 
 /// `steps`, not empty, go on below `array`.
 fn in_array<'a>(array: RawValue<'a>, steps: &[Step], leaf: Leaf, visit: Visit<'_, 'a>) -> bool {
-    let Some((step, rest)) = steps.split_first() else { return false };
+    let Some((step, rest)) = steps.split_first() else {
+        return false;
+    };
     for element in Elements::new(array.bytes()) {
         let value = element.value;
         let is_document = value.kind() == Kind::Document;

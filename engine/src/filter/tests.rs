@@ -15,12 +15,18 @@ fn filter(document: &Document) -> Filter {
 
 #[track_caller]
 fn yes(query: &Document, document: &Document) {
-    assert!(filter(query).matches(&raw(document)), "{query} should match {document}");
+    assert!(
+        filter(query).matches(&raw(document)),
+        "{query} should match {document}"
+    );
 }
 
 #[track_caller]
 fn no(query: &Document, document: &Document) {
-    assert!(!filter(query).matches(&raw(document)), "{query} should not match {document}");
+    assert!(
+        !filter(query).matches(&raw(document)),
+        "{query} should not match {document}"
+    );
 }
 
 fn refused(query: &Document) -> Error {
@@ -32,11 +38,23 @@ fn refused(query: &Document) -> Error {
 #[test]
 fn equality_is_by_value_across_numeric_types() {
     yes(&doc! { "a": 1 }, &doc! { "a": 1.0 });
-    yes(&doc! { "a": 1_i64 }, &doc! { "a": "1.00".parse::<bson::Decimal128>().unwrap() });
-    no(&doc! { "a": 9_007_199_254_740_993_i64 }, &doc! { "a": 9_007_199_254_740_992_f64 });
+    yes(
+        &doc! { "a": 1_i64 },
+        &doc! { "a": "1.00".parse::<bson::Decimal128>().unwrap() },
+    );
+    no(
+        &doc! { "a": 9_007_199_254_740_993_i64 },
+        &doc! { "a": 9_007_199_254_740_992_f64 },
+    );
     no(&doc! { "a": 1 }, &doc! { "a": "1" });
-    yes(&doc! { "a": { "b": 1, "c": 2 } }, &doc! { "a": { "b": 1.0, "c": 2 } });
-    no(&doc! { "a": { "b": 1, "c": 2 } }, &doc! { "a": { "c": 2, "b": 1 } });
+    yes(
+        &doc! { "a": { "b": 1, "c": 2 } },
+        &doc! { "a": { "b": 1.0, "c": 2 } },
+    );
+    no(
+        &doc! { "a": { "b": 1, "c": 2 } },
+        &doc! { "a": { "c": 2, "b": 1 } },
+    );
 }
 
 #[test]
@@ -68,11 +86,26 @@ fn dotted_paths_go_through_arrays_of_documents_one_level_deep() {
 fn two_comparisons_may_be_satisfied_by_two_elements_but_not_under_elem_match() {
     let document = doc! { "a": [{ "b": 0 }, { "b": 10 }] };
     yes(&doc! { "a.b": { "$gt": 5, "$lt": 5 } }, &document);
-    no(&doc! { "a": { "$elemMatch": { "b": { "$gt": 5, "$lt": 5 } } } }, &document);
-    yes(&doc! { "a": { "$elemMatch": { "b": { "$gt": 5 } } } }, &document);
-    yes(&doc! { "a": { "$elemMatch": { "$gt": 5, "$lt": 9 } } }, &doc! { "a": [1, 7] });
-    no(&doc! { "a": { "$elemMatch": { "$gt": 5, "$lt": 7 } } }, &doc! { "a": [1, 7] });
-    no(&doc! { "a": { "$elemMatch": { "$gt": 5 } } }, &doc! { "a": 7 });
+    no(
+        &doc! { "a": { "$elemMatch": { "b": { "$gt": 5, "$lt": 5 } } } },
+        &document,
+    );
+    yes(
+        &doc! { "a": { "$elemMatch": { "b": { "$gt": 5 } } } },
+        &document,
+    );
+    yes(
+        &doc! { "a": { "$elemMatch": { "$gt": 5, "$lt": 9 } } },
+        &doc! { "a": [1, 7] },
+    );
+    no(
+        &doc! { "a": { "$elemMatch": { "$gt": 5, "$lt": 7 } } },
+        &doc! { "a": [1, 7] },
+    );
+    no(
+        &doc! { "a": { "$elemMatch": { "$gt": 5 } } },
+        &doc! { "a": 7 },
+    );
 }
 
 #[test]
@@ -97,7 +130,10 @@ fn comparisons_stay_in_the_class_of_the_operand() {
     no(&doc! { "a": { "$gt": 5 } }, &doc! { "a": "9" });
     no(&doc! { "a": { "$lt": "" } }, &doc! { "a": 1 });
     for value in [bson!(1), bson!("x"), bson!({}), Bson::Null, bson!([])] {
-        yes(&doc! { "a": { "$gt": Bson::MinKey, "$lt": Bson::MaxKey } }, &doc! { "a": value });
+        yes(
+            &doc! { "a": { "$gt": Bson::MinKey, "$lt": Bson::MaxKey } },
+            &doc! { "a": value },
+        );
     }
     yes(&doc! { "a": { "$gte": [1, 2] } }, &doc! { "a": [1, 3] });
 }
@@ -119,7 +155,10 @@ fn negations_negate_the_whole_of_any() {
     yes(&doc! { "a": { "$ne": 3 } }, &document);
     no(&doc! { "a": { "$nin": [2, 9] } }, &document);
     no(&doc! { "a": { "$not": { "$gt": 1 } } }, &document);
-    yes(&doc! { "a": { "$not": { "$gt": 1, "$lt": 1 } } }, &doc! { "a": [1] });
+    yes(
+        &doc! { "a": { "$not": { "$gt": 1, "$lt": 1 } } },
+        &doc! { "a": [1] },
+    );
     yes(&doc! { "$nor": [{ "a": 3 }, { "b": 1 }] }, &document);
     yes(&doc! { "a": { "$ne": 1 } }, &doc! {});
 }
@@ -127,7 +166,10 @@ fn negations_negate_the_whole_of_any() {
 #[test]
 fn filters_combine() {
     let document = doc! { "a": 1, "b": 2 };
-    yes(&doc! { "$and": [{ "a": 1 }, { "$or": [{ "b": 1 }, { "b": 2 }] }] }, &document);
+    yes(
+        &doc! { "$and": [{ "a": 1 }, { "$or": [{ "b": 1 }, { "b": 2 }] }] },
+        &document,
+    );
     no(&doc! { "a": 1, "b": 3 }, &document);
     yes(&doc! { "$comment": "why", "a": 1 }, &document);
     yes(&doc! { "$alwaysTrue": 1 }, &document);
@@ -160,11 +202,17 @@ fn unknown_operators_are_refused_by_name_and_path() {
     let error = refused(&doc! { "a.b": { "$foo": 1 } });
     assert_eq!(error.to_string(), "unknown operator: $foo at path 'a.b'");
     assert_eq!(error.code(), Some(2));
-    assert_eq!(refused(&doc! { "$foo": 1 }).to_string(), "unknown top level operator: $foo");
+    assert_eq!(
+        refused(&doc! { "$foo": 1 }).to_string(),
+        "unknown top level operator: $foo"
+    );
     assert_eq!(refused(&doc! { "a": { "$gt": 1, "b": 2 } }).code(), Some(2));
     for operator in ["$mod", "$regex", "$bitsAllSet", "$near"] {
         let error = refused(&doc! { "a": { operator: 1 } });
-        assert_eq!(error.to_string(), format!("operator {operator} at path 'a' is not supported"));
+        assert_eq!(
+            error.to_string(),
+            format!("operator {operator} at path 'a' is not supported")
+        );
     }
     refused(&doc! { "$expr": true });
 }
@@ -201,7 +249,10 @@ fn a_filter_that_is_not_valid_bson_is_refused() {
     let at = bytes.len() - 2;
     bytes[at] = 7;
     let document = RawDocumentBuf::from_bytes(bytes).unwrap();
-    assert_eq!(Filter::parse(&document).unwrap_err().kind(), ErrorKind::InvalidDocument);
+    assert_eq!(
+        Filter::parse(&document).unwrap_err().kind(),
+        ErrorKind::InvalidDocument
+    );
 }
 
 #[test]
@@ -210,7 +261,10 @@ fn bounds_of_the_id_hold_what_can_match() {
     let bounds = |query: Document| filter(&query).id_bounds().unwrap();
     assert_eq!(bounds(doc! {}), IdBounds::All);
     assert_eq!(bounds(doc! { "a": 1 }), IdBounds::All);
-    assert_eq!(bounds(doc! { "_id": 5, "a": 1 }), IdBounds::Keys(vec![key(bson!(5))]));
+    assert_eq!(
+        bounds(doc! { "_id": 5, "a": 1 }),
+        IdBounds::Keys(vec![key(bson!(5))])
+    );
     assert_eq!(
         bounds(doc! { "_id": { "$in": [7, 5, 5.0] } }),
         IdBounds::Keys(vec![key(bson!(5)), key(bson!(7))])
@@ -219,15 +273,32 @@ fn bounds_of_the_id_hold_what_can_match() {
         bounds(doc! { "_id": { "$in": [7, 5], "$gt": 5.5 } }),
         IdBounds::Keys(vec![key(bson!(7))])
     );
-    assert_eq!(bounds(doc! { "_id": { "$gt": Bson::MinKey } }), IdBounds::All);
-    assert_eq!(bounds(doc! { "$or": [{ "_id": 1 }, { "a": 1 }] }), IdBounds::All);
-    assert_eq!(bounds(doc! { "_id": 1, "$and": [{ "_id": 2 }] }), IdBounds::Keys(vec![]));
+    assert_eq!(
+        bounds(doc! { "_id": { "$gt": Bson::MinKey } }),
+        IdBounds::All
+    );
+    assert_eq!(
+        bounds(doc! { "$or": [{ "_id": 1 }, { "a": 1 }] }),
+        IdBounds::All
+    );
+    assert_eq!(
+        bounds(doc! { "_id": 1, "$and": [{ "_id": 2 }] }),
+        IdBounds::Keys(vec![])
+    );
     let IdBounds::Range(from, to) = bounds(doc! { "_id": { "$gte": 2, "$lte": 4 } }) else {
         panic!("expected a range");
     };
-    for (value, inside) in
-        [(bson!(2), true), (bson!(4.0), true), (bson!(1.9), false), (bson!(4.1), false), (bson!("3"), false)]
-    {
-        assert_eq!(from <= key(value.clone()) && key(value.clone()) < to, inside, "{value}");
+    for (value, inside) in [
+        (bson!(2), true),
+        (bson!(4.0), true),
+        (bson!(1.9), false),
+        (bson!(4.1), false),
+        (bson!("3"), false),
+    ] {
+        assert_eq!(
+            from <= key(value.clone()) && key(value.clone()) < to,
+            inside,
+            "{value}"
+        );
     }
 }

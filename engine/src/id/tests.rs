@@ -20,9 +20,14 @@ fn a_missing_id_is_generated_and_put_first() {
 
 #[test]
 fn an_id_is_moved_to_the_front() {
-    assert_eq!(stored(&doc! { "a": 1, "_id": 2, "b": 3 }), doc! { "_id": 2, "a": 1, "b": 3 });
     assert_eq!(
-        stored(&doc! { "a": 1, "_id": 2 }).keys().collect::<Vec<_>>(),
+        stored(&doc! { "a": 1, "_id": 2, "b": 3 }),
+        doc! { "_id": 2, "a": 1, "b": 3 }
+    );
+    assert_eq!(
+        stored(&doc! { "a": 1, "_id": 2 })
+            .keys()
+            .collect::<Vec<_>>(),
         ["_id", "a"],
         "order matters to equality of documents"
     );
@@ -39,7 +44,10 @@ fn a_document_that_is_as_stored_is_not_copied() {
 
 #[test]
 fn ids_of_forbidden_types_are_refused() {
-    let regex = bson::Regex { pattern: "a".try_into().unwrap(), options: "".try_into().unwrap() };
+    let regex = bson::Regex {
+        pattern: "a".try_into().unwrap(),
+        options: "".try_into().unwrap(),
+    };
     for (value, code) in [
         (bson!([1]), 53),
         (Bson::RegularExpression(regex), 53),
@@ -49,7 +57,10 @@ fn ids_of_forbidden_types_are_refused() {
     ] {
         let bytes = doc! { "_id": value }.to_vec().unwrap();
         let error = identify(bytes, ObjectId::new).unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidId, Some(code)));
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::InvalidId, Some(code))
+        );
     }
     for value in [Bson::Null, Bson::MinKey, bson!({ "a": [1] }), bson!(1.5)] {
         let bytes = doc! { "_id": value }.to_vec().unwrap();
@@ -71,7 +82,10 @@ fn a_generated_id_counts_towards_the_limit() {
     let text = |len| doc! { "a": "x".repeat(len) }.to_vec().unwrap();
     let full = text(MAX_DOCUMENT_LEN - text(0).len());
     assert_eq!(full.len(), MAX_DOCUMENT_LEN);
-    assert_eq!(identify(full, ObjectId::new).unwrap_err().kind(), ErrorKind::TooLarge);
+    assert_eq!(
+        identify(full, ObjectId::new).unwrap_err().kind(),
+        ErrorKind::TooLarge
+    );
 }
 
 #[test]
@@ -82,7 +96,13 @@ fn a_replacement_keeps_the_stored_id() {
         super::with_stored_id(&replacement.to_vec().unwrap(), id)
             .map(|bytes| bson::Document::from_reader(&*bytes).unwrap())
     };
-    assert_eq!(replaced(doc! { "a": 2 }).unwrap(), doc! { "_id": 1, "a": 2 });
-    assert_eq!(replaced(doc! { "a": 2, "_id": 1.0 }).unwrap(), doc! { "_id": 1, "a": 2 });
+    assert_eq!(
+        replaced(doc! { "a": 2 }).unwrap(),
+        doc! { "_id": 1, "a": 2 }
+    );
+    assert_eq!(
+        replaced(doc! { "a": 2, "_id": 1.0 }).unwrap(),
+        doc! { "_id": 1, "a": 2 }
+    );
     assert_eq!(replaced(doc! { "_id": 2 }).unwrap_err().code(), Some(66));
 }

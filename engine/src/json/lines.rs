@@ -46,7 +46,14 @@ impl<R: BufRead> LineReader<R> {
     /// Over a reader; no line may exceed `limit` bytes.
     #[must_use]
     pub fn with_limit(reader: R, limit: usize) -> Self {
-        Self { reader, line: Vec::new(), number: 0, bytes: 0, limit, ended: false }
+        Self {
+            reader,
+            line: Vec::new(),
+            number: 0,
+            bytes: 0,
+            limit,
+            ended: false,
+        }
     }
 
     /// The number of the line read last, from 1.
@@ -80,8 +87,10 @@ impl<R: BufRead> LineReader<R> {
             let end = available.iter().position(|byte| *byte == b'\n');
             let taken = end.unwrap_or(available.len());
             if self.line.len() + taken > self.limit {
-                let message =
-                    format!("line {}: longer than the limit of {} bytes", self.number, self.limit);
+                let message = format!(
+                    "line {}: longer than the limit of {} bytes",
+                    self.number, self.limit
+                );
                 return Err(Error::new(ErrorKind::TooLarge, message));
             }
             self.line.extend_from_slice(&available[..taken]);
@@ -131,7 +140,11 @@ pub struct LineWriter<W> {
 impl<W: Write> LineWriter<W> {
     /// Over a writer, which should be buffered.
     pub fn new(writer: W, form: Form) -> Self {
-        Self { writer, form, line: Vec::new() }
+        Self {
+            writer,
+            form,
+            line: Vec::new(),
+        }
     }
 
     /// Writes one line.

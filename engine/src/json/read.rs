@@ -56,7 +56,10 @@ pub fn parse_slice(text: &[u8]) -> Result<RawDocumentBuf> {
         Error::new(ErrorKind::FailedToParse, format!("invalid JSON: {error}")).with_source(error)
     })?;
     let Value::Object(map) = value else {
-        return Err(Error::new(ErrorKind::FailedToParse, "expected a JSON object"));
+        return Err(Error::new(
+            ErrorKind::FailedToParse,
+            "expected a JSON object",
+        ));
     };
     let mut bytes = Vec::with_capacity(text.len());
     object(map, &mut bytes)?;
@@ -110,7 +113,10 @@ fn append(value: Value, out: &mut Vec<u8>) -> Result<Kind> {
         }
         Value::Array(values) => {
             let named = values.into_iter().enumerate();
-            sequence(named.map(|(position, value)| (position.to_string(), value)), out)?;
+            sequence(
+                named.map(|(position, value)| (position.to_string(), value)),
+                out,
+            )?;
             Ok(Kind::Array)
         }
         Value::Object(map) => {
@@ -141,8 +147,11 @@ fn append_number(number: &serde_json::Number, out: &mut Vec<u8>) -> Kind {
 
 fn append_wrapped(map: Map<String, Value>, out: &mut Vec<u8>) -> Result<Kind> {
     let refuse = |error: bson::error::Error| {
-        Error::new(ErrorKind::FailedToParse, format!("invalid extended JSON: {error}"))
-            .with_source(error)
+        Error::new(
+            ErrorKind::FailedToParse,
+            format!("invalid extended JSON: {error}"),
+        )
+        .with_source(error)
     };
     let value = Bson::try_from(map).map_err(refuse)?;
     let value = OwnedValue::try_from(&value).map_err(refuse)?;

@@ -84,12 +84,20 @@ fn value(value: RawValue<'_>, form: Form, out: &mut Vec<u8>, depth: usize) -> Re
         Kind::String => return string(value.text().unwrap_or_default(), out),
         Kind::Null => out.extend_from_slice(b"null"),
         Kind::Boolean => {
-            let text = if value.boolean() == Some(true) { "true" } else { "false" };
+            let text = if value.boolean() == Some(true) {
+                "true"
+            } else {
+                "false"
+            };
             out.extend_from_slice(text.as_bytes());
         }
         Kind::Int32 | Kind::Int64 => {
             let text = value.integer().unwrap_or_default().to_string();
-            let wrapper = if value.kind() == Kind::Int32 { "$numberInt" } else { "$numberLong" };
+            let wrapper = if value.kind() == Kind::Int32 {
+                "$numberInt"
+            } else {
+                "$numberLong"
+            };
             number(wrapper, &text, canonical, out);
         }
         Kind::Double => {
@@ -101,7 +109,12 @@ fn value(value: RawValue<'_>, form: Form, out: &mut Vec<u8>, depth: usize) -> Re
                 // The shortest text that reads back as the same double, and as a double.
                 _ => format!("{double:?}"),
             };
-            number("$numberDouble", &text, canonical || !double.is_finite(), out);
+            number(
+                "$numberDouble",
+                &text,
+                canonical || !double.is_finite(),
+                out,
+            );
         }
         Kind::CodeWithScope => {
             let (code, scope) = value.code_with_scope().ok_or_else(|| invalid("bad code"))?;
@@ -157,7 +170,10 @@ fn serialize<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<()> 
 }
 
 fn invalid(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidDocument, format!("document cannot be written as JSON: {what}"))
+    Error::new(
+        ErrorKind::InvalidDocument,
+        format!("document cannot be written as JSON: {what}"),
+    )
 }
 
 #[cfg(test)]

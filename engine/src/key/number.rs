@@ -37,7 +37,10 @@ pub(super) fn append(value: RawValue<'_>, key: &mut Vec<u8>) {
         Number::Infinite { negative: true } => key.push(NEGATIVE_INFINITY),
         Number::Infinite { negative: false } => key.push(POSITIVE_INFINITY),
         Number::Zero => key.push(ZERO),
-        Number::Finite { negative, magnitude } => finite(negative, &magnitude, key),
+        Number::Finite {
+            negative,
+            magnitude,
+        } => finite(negative, &magnitude, key),
     }
 }
 
@@ -55,7 +58,11 @@ fn finite(negative: bool, magnitude: &Magnitude, key: &mut Vec<u8>) {
 
 /// Encodes a positive number and returns how many bytes it took.
 fn encode(magnitude: &Magnitude, buffer: &mut [u8; MAX_LEN]) -> usize {
-    let Magnitude { exponent, mantissa, tail } = *magnitude;
+    let Magnitude {
+        exponent,
+        mantissa,
+        tail,
+    } = *magnitude;
     let mut len = 1;
     if let Ok(whole @ 0..=63) = u8::try_from(exponent) {
         buffer[0] = ZERO + WHOLE + whole;
@@ -79,7 +86,11 @@ fn encode(magnitude: &Magnitude, buffer: &mut [u8; MAX_LEN]) -> usize {
         }
         debug_assert!(group < GROUPS || tail.is_some());
     }
-    if let Some(Tail { exponent, coefficient }) = tail {
+    if let Some(Tail {
+        exponent,
+        coefficient,
+    }) = tail
+    {
         buffer[len..len + 2].copy_from_slice(&biased(exponent).to_be_bytes());
         buffer[len + 2..len + 18].copy_from_slice(&coefficient.to_be_bytes());
         len += 18;

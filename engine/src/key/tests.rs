@@ -44,19 +44,37 @@ fn nasty() -> Vec<Bson> {
         bson!({"a": [{"b": null}]}),
         bson!({"aa": 1}),
     ];
-    for text in ["", "\0", "\0\0", "a", "a\0", "a\0b", "aa", "\u{1}", "\u{7f}", "é", "日本", "\u{10FFFF}"] {
+    for text in [
+        "",
+        "\0",
+        "\0\0",
+        "a",
+        "a\0",
+        "a\0b",
+        "aa",
+        "\u{1}",
+        "\u{7f}",
+        "é",
+        "日本",
+        "\u{10FFFF}",
+    ] {
         values.push(text.into());
         values.push(Bson::Symbol(text.into()));
         values.push(Bson::JavaScriptCode(text.into()));
-        values.push(Bson::JavaScriptCodeWithScope(bson::JavaScriptCodeWithScope {
-            code: text.into(),
-            scope: doc! { "v": text },
-        }));
+        values.push(Bson::JavaScriptCodeWithScope(
+            bson::JavaScriptCodeWithScope {
+                code: text.into(),
+                scope: doc! { "v": text },
+            },
+        ));
         values.push(bson!({ "v": text, "w": 1 }));
         values.push(bson!([text, 1]));
         let bytes = text.as_bytes().to_vec();
         for subtype in [0, 2, 4, 255_u8] {
-            values.push(Bson::Binary(bson::Binary { subtype: subtype.into(), bytes: bytes.clone() }));
+            values.push(Bson::Binary(bson::Binary {
+                subtype: subtype.into(),
+                bytes: bytes.clone(),
+            }));
         }
         values.push(bson!([text]));
     }
@@ -119,14 +137,40 @@ fn nasty_numbers() -> Vec<Bson> {
         values.push(Bson::Double(-value));
     }
     for text in [
-        "0", "0E+3", "0E-6176", "0.1", "0.10", "0.3", "0.5", "1", "1.0", "1.00", "1E+1", "10",
-        "1E-6176", "9.99E-6170", "1E+400", "1E+6144", "9.999999999999999999999999999999999E+6144",
-        "1.000000000000000000000000000000001", "0.9999999999999999999999999999999999",
-        "0.1000000000000000055511151231257827", "0.1000000000000000055511151231257828",
-        "9007199254740993", "9007199254740993.1", "18446744073709551615", "18446744073709551616",
-        "18446744073709551617", "36893488147419103232", "36893488147419103233",
-        "9999999999999999999999999999999999", "1E-324", "5E-324", "1.797693134862315708E+308",
-        "Infinity", "NaN",
+        "0",
+        "0E+3",
+        "0E-6176",
+        "0.1",
+        "0.10",
+        "0.3",
+        "0.5",
+        "1",
+        "1.0",
+        "1.00",
+        "1E+1",
+        "10",
+        "1E-6176",
+        "9.99E-6170",
+        "1E+400",
+        "1E+6144",
+        "9.999999999999999999999999999999999E+6144",
+        "1.000000000000000000000000000000001",
+        "0.9999999999999999999999999999999999",
+        "0.1000000000000000055511151231257827",
+        "0.1000000000000000055511151231257828",
+        "9007199254740993",
+        "9007199254740993.1",
+        "18446744073709551615",
+        "18446744073709551616",
+        "18446744073709551617",
+        "36893488147419103232",
+        "36893488147419103233",
+        "9999999999999999999999999999999999",
+        "1E-324",
+        "5E-324",
+        "1.797693134862315708E+308",
+        "Infinity",
+        "NaN",
     ] {
         values.push(decimal(text));
         if text != "NaN" {
@@ -139,16 +183,28 @@ fn nasty_numbers() -> Vec<Bson> {
 
 /// Whether `left`, followed by another key, cannot be taken for `right`.
 fn self_delimiting(left: &[u8], right: &[u8]) -> bool {
-    right.strip_prefix(left).is_none_or(|rest| rest.first() == Some(&0xFF))
+    right
+        .strip_prefix(left)
+        .is_none_or(|rest| rest.first() == Some(&0xFF))
 }
 
 fn agree(left: &Bson, right: &Bson) -> Ordering {
-    let (a, b) = (OwnedValue::try_from(left).unwrap(), OwnedValue::try_from(right).unwrap());
+    let (a, b) = (
+        OwnedValue::try_from(left).unwrap(),
+        OwnedValue::try_from(right).unwrap(),
+    );
     let expected = compare(a.as_raw(), b.as_raw());
     let (a, b) = (encode(a.as_raw()).unwrap(), encode(b.as_raw()).unwrap());
-    assert_eq!(a.cmp(&b), expected, "{left:?} {a:02x?} against {right:?} {b:02x?}");
+    assert_eq!(
+        a.cmp(&b),
+        expected,
+        "{left:?} {a:02x?} against {right:?} {b:02x?}"
+    );
     if expected.is_ne() {
-        assert!(self_delimiting(&a, &b) && self_delimiting(&b, &a), "{left:?} and {right:?}");
+        assert!(
+            self_delimiting(&a, &b) && self_delimiting(&b, &a),
+            "{left:?} and {right:?}"
+        );
     }
     expected
 }
@@ -162,8 +218,15 @@ fn all_pairs_of_nasty_values_agree_with_comparison() {
     for (a, left) in &values {
         for (b, right) in &values {
             let expected = compare(a.as_raw(), b.as_raw());
-            assert_eq!(left.cmp(right), expected, "{a:?} {left:02x?} against {b:?} {right:02x?}");
-            assert!(expected.is_eq() || self_delimiting(left, right), "{a:?} begins {b:?}");
+            assert_eq!(
+                left.cmp(right),
+                expected,
+                "{a:?} {left:02x?} against {b:?} {right:02x?}"
+            );
+            assert!(
+                expected.is_eq() || self_delimiting(left, right),
+                "{a:?} begins {b:?}"
+            );
         }
         assert!(left[0] != 0 && left[0] != 0xFF);
     }
@@ -171,7 +234,15 @@ fn all_pairs_of_nasty_values_agree_with_comparison() {
 
 #[test]
 fn common_integers_are_short() {
-    for (value, len) in [(0, 1), (1, 2), (-1, 2), (100, 2), (1000, 2), (1001, 3), (1 << 40, 2)] {
+    for (value, len) in [
+        (0, 1),
+        (1, 2),
+        (-1, 2),
+        (100, 2),
+        (1000, 2),
+        (1001, 3),
+        (1 << 40, 2),
+    ] {
         assert_eq!(key_of(&Bson::Int64(value)).len(), len, "{value}");
     }
     assert_eq!(key_of(&Bson::Int32(i32::MAX)).len(), 6);
@@ -186,7 +257,10 @@ fn a_key_beyond_the_limit_is_refused_and_one_at_it_is_not() {
     let beyond = OwnedValue::try_from(&Bson::String("x".repeat(MAX_KEY_LEN - 1))).unwrap();
     let error = encode(beyond.as_raw()).unwrap_err();
     assert_eq!(error.code(), Some(17280));
-    assert_eq!(error.to_string(), "key too large to index: 65537 bytes, the limit is 65536");
+    assert_eq!(
+        error.to_string(),
+        "key too large to index: 65537 bytes, the limit is 65536"
+    );
 }
 
 #[test]
@@ -219,7 +293,9 @@ fn any_number() -> impl Strategy<Value = Bson> {
         (-100..100_i32, -3..3_i32).prop_map(|(c, e)| decimal(&format!("{c}E{e}"))),
         any::<f64>().prop_filter_map("finite", |value| {
             // The decimals next to a double are the hardest neighbours.
-            value.is_finite().then(|| decimal(&format!("{value:.30e}").replace('e', "E")))
+            value
+                .is_finite()
+                .then(|| decimal(&format!("{value:.30e}").replace('e', "E")))
         }),
     ]
 }

@@ -3,7 +3,17 @@ use crate::error::ErrorKind;
 
 #[test]
 fn ordinary_names_are_allowed() {
-    for name in ["a", "people", "Ünïcode", "a b", "a.b", "systematic", "a$b", "-", "1"] {
+    for name in [
+        "a",
+        "people",
+        "Ünïcode",
+        "a b",
+        "a.b",
+        "systematic",
+        "a$b",
+        "-",
+        "1",
+    ] {
         check_collection(name).unwrap();
     }
     for name in ["main", "Ünïcode", "a-b"] {
@@ -14,17 +24,43 @@ fn ordinary_names_are_allowed() {
 
 #[test]
 fn names_that_could_be_paths_or_operators_are_refused() {
-    for name in
-        ["", "a\0b", "a/b", "a\\b", "..", "a..b", ".a", "a.", "$cmd", "system.users", "system"]
-    {
+    for name in [
+        "",
+        "a\0b",
+        "a/b",
+        "a\\b",
+        "..",
+        "a..b",
+        ".a",
+        "a.",
+        "$cmd",
+        "system.users",
+        "system",
+    ] {
         let error = check_collection(name).unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidNamespace, Some(73)), "{name:?}");
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::InvalidNamespace, Some(73)),
+            "{name:?}"
+        );
     }
     for name in ["", "a.b", "a/b", "a\\b", "a b", "a$b", "a\"b", "\0"] {
-        assert_eq!(check_database(name).unwrap_err().code(), Some(73), "{name:?}");
+        assert_eq!(
+            check_database(name).unwrap_err().code(),
+            Some(73),
+            "{name:?}"
+        );
     }
     let long = "x".repeat(MAX_NAME_LEN + 1);
     let error = check_database(&long).unwrap_err();
-    assert!(error.to_string().contains("has 256 bytes, the limit is 255"), "{error}");
-    assert!(error.to_string().len() < 120, "a message does not repeat what is too long");
+    assert!(
+        error
+            .to_string()
+            .contains("has 256 bytes, the limit is 255"),
+        "{error}"
+    );
+    assert!(
+        error.to_string().len() < 120,
+        "a message does not repeat what is too long"
+    );
 }

@@ -119,7 +119,10 @@ fn top(limbs: &[u32], scale: i32, exact: bool) -> Leading {
     // Four limbs hold the first 64 bits wherever in the uppermost they start.
     let taken = limbs.len().min(4);
     let (rest, first) = limbs.split_at(limbs.len() - taken);
-    let whole = first.iter().rev().fold(0_u128, |whole, limb| (whole << 32) | u128::from(*limb));
+    let whole = first
+        .iter()
+        .rev()
+        .fold(0_u128, |whole, limb| (whole << 32) | u128::from(*limb));
     let rest_len = i32::try_from(rest.len()).unwrap_or(i32::MAX / 64);
     let leading = top_of_u128(whole, scale + 32 * rest_len);
     let exact = exact && leading.exact && rest.iter().all(|limb| *limb == 0);

@@ -64,7 +64,12 @@ fn same_class(class: Class, left: RawValue<'_>, right: RawValue<'_>, depth: usiz
                 return left.bytes.cmp(right.bytes);
             }
             let named = class == Class::Document;
-            elements(Elements::new(left.bytes), Elements::new(right.bytes), named, depth + 1)
+            elements(
+                Elements::new(left.bytes),
+                Elements::new(right.bytes),
+                named,
+                depth + 1,
+            )
         }
         Class::Binary => {
             let key = |value: &RawValue<'_>| (value.bytes.len(), value.bytes.get(4).copied());
@@ -76,16 +81,23 @@ fn same_class(class: Class, left: RawValue<'_>, right: RawValue<'_>, depth: usiz
         Class::DateTime => left.date_ms().cmp(&right.date_ms()),
         Class::Timestamp => left.timestamp().cmp(&right.timestamp()),
         Class::Regex => left.regex().cmp(&right.regex()),
-        Class::DbPointer => {
-            left.bytes.len().cmp(&right.bytes.len()).then_with(|| left.bytes.cmp(right.bytes))
-        }
+        Class::DbPointer => left
+            .bytes
+            .len()
+            .cmp(&right.bytes.len())
+            .then_with(|| left.bytes.cmp(right.bytes)),
         Class::CodeWithScope => match (left.code_with_scope(), right.code_with_scope()) {
             (Some((text, scope)), Some((other_text, other_scope))) => {
                 text.cmp(other_text).then_with(|| {
                     if depth >= MAX_DEPTH {
                         return scope.cmp(other_scope);
                     }
-                    elements(Elements::new(scope), Elements::new(other_scope), true, depth + 1)
+                    elements(
+                        Elements::new(scope),
+                        Elements::new(other_scope),
+                        true,
+                        depth + 1,
+                    )
                 })
             }
             (left, right) => left.is_some().cmp(&right.is_some()),
@@ -115,7 +127,12 @@ fn numbers(left: RawValue<'_>, right: RawValue<'_>) -> Ordering {
     }
 }
 
-fn elements(mut left: Elements<'_>, mut right: Elements<'_>, named: bool, depth: usize) -> Ordering {
+fn elements(
+    mut left: Elements<'_>,
+    mut right: Elements<'_>,
+    named: bool,
+    depth: usize,
+) -> Ordering {
     loop {
         let (a, b) = match (left.next(), right.next()) {
             (None, None) => return Ordering::Equal,
@@ -126,7 +143,13 @@ fn elements(mut left: Elements<'_>, mut right: Elements<'_>, named: bool, depth:
         let class = a.value.kind.class();
         let order = class
             .cmp(&b.value.kind.class())
-            .then_with(|| if named { a.name.cmp(b.name) } else { Ordering::Equal })
+            .then_with(|| {
+                if named {
+                    a.name.cmp(b.name)
+                } else {
+                    Ordering::Equal
+                }
+            })
             .then_with(|| same_class(class, a.value, b.value, depth));
         if order.is_ne() {
             return order;

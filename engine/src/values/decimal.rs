@@ -47,9 +47,17 @@ impl Decimal {
         } else {
             ((bits >> 113) & 0x3FFF, bits & ((1 << 113) - 1))
         };
-        let coefficient = if coefficient < Self::COEFFICIENT_END { coefficient } else { 0 };
+        let coefficient = if coefficient < Self::COEFFICIENT_END {
+            coefficient
+        } else {
+            0
+        };
         let exponent = i32::try_from(exponent_bits).unwrap_or_default() - Self::BIAS;
-        Self::Finite { negative, coefficient, exponent }
+        Self::Finite {
+            negative,
+            coefficient,
+            exponent,
+        }
     }
 
     /// Compares by value: zeroes are equal, NaN is lowest and equal to itself.
@@ -59,13 +67,23 @@ impl Decimal {
             Self::Infinite { negative: true } => 1,
             Self::Finite { coefficient: 0, .. } => 3,
             Self::Finite { negative: true, .. } => 2,
-            Self::Finite { negative: false, .. } => 4,
+            Self::Finite {
+                negative: false, ..
+            } => 4,
             Self::Infinite { negative: false } => 5,
         };
         let order = rank(self).cmp(&rank(other));
         let (
-            Self::Finite { negative, coefficient: a, exponent },
-            Self::Finite { coefficient: b, exponent: other_exponent, .. },
+            Self::Finite {
+                negative,
+                coefficient: a,
+                exponent,
+            },
+            Self::Finite {
+                coefficient: b,
+                exponent: other_exponent,
+                ..
+            },
         ) = (self, other)
         else {
             return order;
@@ -74,7 +92,11 @@ impl Decimal {
             return order;
         }
         let magnitudes = full_precision(a, exponent).cmp(&full_precision(b, other_exponent));
-        if negative { magnitudes.reverse() } else { magnitudes }
+        if negative {
+            magnitudes.reverse()
+        } else {
+            magnitudes
+        }
     }
 
     /// A number on the same side of every int64 and double as this one, and
@@ -83,9 +105,15 @@ impl Decimal {
         // Coefficients have at most 34 digits: with these exponents a number
         // is above 1E+310 or below 1E-330 still.
         match self {
-            Self::Finite { negative, coefficient, exponent } if coefficient != 0 => {
-                Self::Finite { negative, coefficient, exponent: exponent.clamp(-365, 310) }
-            }
+            Self::Finite {
+                negative,
+                coefficient,
+                exponent,
+            } if coefficient != 0 => Self::Finite {
+                negative,
+                coefficient,
+                exponent: exponent.clamp(-365, 310),
+            },
             other => other,
         }
     }

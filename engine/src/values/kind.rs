@@ -55,7 +55,10 @@ pub enum Kind {
 /// and so never change. 0x00 ends a nested key and is never a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-#[allow(missing_docs, reason = "each is named after the one kind in it, but for the commented")]
+#[allow(
+    missing_docs,
+    reason = "each is named after the one kind in it, but for the commented"
+)]
 pub enum Class {
     MinKey = 0x04,
     Undefined = 0x08,

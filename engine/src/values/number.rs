@@ -64,7 +64,10 @@ impl Number {
             return Self::Zero;
         }
         let magnitude = Magnitude::from_bits(absolute, 0);
-        Self::Finite { negative: value < 0, magnitude }
+        Self::Finite {
+            negative: value < 0,
+            magnitude,
+        }
     }
 
     /// Of a double.
@@ -89,7 +92,10 @@ impl Number {
             _ => (fraction | (1 << FRACTION_BITS), biased - 1075),
         };
         let magnitude = Magnitude::from_bits(whole, scale);
-        Self::Finite { negative, magnitude }
+        Self::Finite {
+            negative,
+            magnitude,
+        }
     }
 
     /// Of a decimal128.
@@ -99,7 +105,11 @@ impl Number {
             Decimal::Nan => Self::Nan,
             Decimal::Infinite { negative } => Self::Infinite { negative },
             Decimal::Finite { coefficient: 0, .. } => Self::Zero,
-            Decimal::Finite { negative, coefficient, exponent } => Self::Finite {
+            Decimal::Finite {
+                negative,
+                coefficient,
+                exponent,
+            } => Self::Finite {
                 negative,
                 magnitude: Magnitude::from_decimal(coefficient, exponent),
             },
@@ -111,8 +121,18 @@ impl Number {
     pub fn to_i64(self) -> Option<i64> {
         match self {
             Self::Zero => Some(0),
-            Self::Finite { negative, magnitude: Magnitude { exponent, mantissa, tail: None } } => {
-                let shift = u32::try_from(63 - exponent).ok().filter(|shift| *shift < 64)?;
+            Self::Finite {
+                negative,
+                magnitude:
+                    Magnitude {
+                        exponent,
+                        mantissa,
+                        tail: None,
+                    },
+            } => {
+                let shift = u32::try_from(63 - exponent)
+                    .ok()
+                    .filter(|shift| *shift < 64)?;
                 if mantissa.trailing_zeros() < shift {
                     return None;
                 }
@@ -130,7 +150,9 @@ impl Number {
             Self::Infinite { negative: true } => 1,
             Self::Finite { negative: true, .. } => 2,
             Self::Zero => 3,
-            Self::Finite { negative: false, .. } => 4,
+            Self::Finite {
+                negative: false, ..
+            } => 4,
             Self::Infinite { negative: false } => 5,
         }
     }
@@ -140,8 +162,14 @@ impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (
-                Self::Finite { negative: left, magnitude: a },
-                Self::Finite { negative: right, magnitude: b },
+                Self::Finite {
+                    negative: left,
+                    magnitude: a,
+                },
+                Self::Finite {
+                    negative: right,
+                    magnitude: b,
+                },
             ) if left == right => {
                 if *left {
                     b.cmp(a)
@@ -168,20 +196,31 @@ impl Magnitude {
         let shift = whole.leading_zeros();
         #[allow(clippy::cast_possible_wrap)]
         let exponent = 63 - shift as i32 + scale;
-        Self { exponent, mantissa: whole << shift, tail: None }
+        Self {
+            exponent,
+            mantissa: whole << shift,
+            tail: None,
+        }
     }
 
     fn from_decimal(coefficient: u128, exponent: i32) -> Self {
         let leading = bits::leading_bits(coefficient, exponent);
         let tail = (!leading.exact).then(|| Tail::new(coefficient, exponent));
-        Self { exponent: leading.exponent, mantissa: leading.mantissa, tail }
+        Self {
+            exponent: leading.exponent,
+            mantissa: leading.mantissa,
+            tail,
+        }
     }
 }
 
 impl Tail {
     fn new(coefficient: u128, exponent: i32) -> Self {
         let (exponent, coefficient) = full_precision(coefficient, exponent);
-        Self { exponent, coefficient }
+        Self {
+            exponent,
+            coefficient,
+        }
     }
 }
 

@@ -14,14 +14,20 @@ impl OwnedValue {
     /// Null.
     #[must_use]
     pub fn null() -> Self {
-        Self { kind: Kind::Null, bytes: Box::default() }
+        Self {
+            kind: Kind::Null,
+            bytes: Box::default(),
+        }
     }
 
     /// The value for reading.
     #[inline]
     #[must_use]
     pub fn as_raw(&self) -> RawValue<'_> {
-        RawValue { kind: self.kind, bytes: &self.bytes }
+        RawValue {
+            kind: self.kind,
+            bytes: &self.bytes,
+        }
     }
 
     /// The value as the crate `bson` has it.
@@ -35,7 +41,10 @@ impl OwnedValue {
 
 impl From<RawValue<'_>> for OwnedValue {
     fn from(value: RawValue<'_>) -> Self {
-        Self { kind: value.kind, bytes: value.bytes.into() }
+        Self {
+            kind: value.kind,
+            bytes: value.bytes.into(),
+        }
     }
 }
 
@@ -44,7 +53,10 @@ impl TryFrom<&bson::Bson> for OwnedValue {
 
     fn try_from(value: &bson::Bson) -> Result<Self, Self::Error> {
         let mut document = bson::RawDocumentBuf::new();
-        document.append(bson::raw::cstr!(""), bson::RawBson::try_from(value.clone())?);
+        document.append(
+            bson::raw::cstr!(""),
+            bson::RawBson::try_from(value.clone())?,
+        );
         // What was appended is there: the other arm never runs.
         let element = Elements::new(document.as_bytes()).next();
         Ok(element.map_or_else(Self::null, |element| element.value.into()))

@@ -41,7 +41,9 @@ impl<'a> Elements<'a> {
     #[must_use]
     pub fn new(document: &'a [u8]) -> Self {
         let end = document.len().saturating_sub(1);
-        Self { rest: document.get(4..end).unwrap_or_default() }
+        Self {
+            rest: document.get(4..end).unwrap_or_default(),
+        }
     }
 
     /// The first value of this name.
@@ -61,7 +63,13 @@ impl<'a> Elements<'a> {
         let kind = Kind::from_byte(type_byte)?;
         let (name, rest) = split_cstring(rest)?;
         let (bytes, rest) = rest.split_at_checked(value_len(kind, rest)?)?;
-        Some((Element { name, value: RawValue { kind, bytes } }, rest))
+        Some((
+            Element {
+                name,
+                value: RawValue { kind, bytes },
+            },
+            rest,
+        ))
     }
 }
 
@@ -139,7 +147,11 @@ impl<'a> RawValue<'a> {
     #[inline]
     #[must_use]
     pub fn double(&self) -> Option<f64> {
-        if self.kind == Kind::Double { Some(f64::from_le_bytes(self.array()?)) } else { None }
+        if self.kind == Kind::Double {
+            Some(f64::from_le_bytes(self.array()?))
+        } else {
+            None
+        }
     }
 
     /// The value of a decimal128.
@@ -187,19 +199,31 @@ impl<'a> RawValue<'a> {
     /// The value of a boolean.
     #[must_use]
     pub fn boolean(&self) -> Option<bool> {
-        if self.kind == Kind::Boolean { Some(*self.bytes.first()? != 0) } else { None }
+        if self.kind == Kind::Boolean {
+            Some(*self.bytes.first()? != 0)
+        } else {
+            None
+        }
     }
 
     /// Milliseconds since 1970, of a date.
     #[must_use]
     pub fn date_ms(&self) -> Option<i64> {
-        if self.kind == Kind::DateTime { Some(i64::from_le_bytes(self.array()?)) } else { None }
+        if self.kind == Kind::DateTime {
+            Some(i64::from_le_bytes(self.array()?))
+        } else {
+            None
+        }
     }
 
     /// Seconds and ordinal of a timestamp, the seconds in the upper half.
     #[must_use]
     pub fn timestamp(&self) -> Option<u64> {
-        if self.kind == Kind::Timestamp { Some(u64::from_le_bytes(self.array()?)) } else { None }
+        if self.kind == Kind::Timestamp {
+            Some(u64::from_le_bytes(self.array()?))
+        } else {
+            None
+        }
     }
 
     /// Whether MongoDB takes the value for true: all but `false`, zero, null and undefined.

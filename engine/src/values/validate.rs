@@ -59,7 +59,10 @@ impl fmt::Display for Reason {
             Self::TooLarge => write!(f, "document exceeds {MAX_DOCUMENT_LEN} bytes"),
             Self::TooDeep => write!(f, "nested more than {MAX_DEPTH} levels deep"),
             Self::WrongLength { stated, available } => {
-                write!(f, "length {stated} stated, expected at least 5 and at most {available}")
+                write!(
+                    f,
+                    "length {stated} stated, expected at least 5 and at most {available}"
+                )
             }
             Self::Truncated => write!(f, "value exceeds the document around it"),
             Self::UnknownType(byte) => write!(f, "unknown type 0x{byte:02x}"),
@@ -96,7 +99,12 @@ pub struct InvalidDocument {
 /// # Errors
 /// The first thing that is wrong, with its place.
 pub fn validate_document(bytes: &[u8]) -> Result<(), InvalidDocument> {
-    let mut validator = Validator { bytes, position: 0, levels: Vec::new(), name: 0..0 };
+    let mut validator = Validator {
+        bytes,
+        position: 0,
+        levels: Vec::new(),
+        name: 0..0,
+    };
     validator.run().map_err(|fault| validator.describe(&fault))
 }
 
@@ -158,9 +166,15 @@ impl Validator<'_> {
         }
         let end = start + len - 1;
         if self.bytes[end] != 0 {
-            return Err(Fault { offset: end, reason: Reason::NotNul(self.bytes[end]) });
+            return Err(Fault {
+                offset: end,
+                reason: Reason::NotNul(self.bytes[end]),
+            });
         }
-        self.levels.push(Level { end, name: self.name.clone() });
+        self.levels.push(Level {
+            end,
+            name: self.name.clone(),
+        });
         self.position = start + 4;
         Ok(())
     }
@@ -219,7 +233,10 @@ impl Validator<'_> {
         };
         let stated = i32::from_le_bytes(*prefix);
         usize::try_from(stated).map_err(|_| {
-            self.fault(Reason::WrongLength { stated, available: limit - self.position })
+            self.fault(Reason::WrongLength {
+                stated,
+                available: limit - self.position,
+            })
         })
     }
 
@@ -240,10 +257,16 @@ impl Validator<'_> {
         }
         let end = start + len - 1;
         if std::str::from_utf8(&self.bytes[start..end]).is_err() {
-            return Err(Fault { offset: start, reason: Reason::NotUtf8 });
+            return Err(Fault {
+                offset: start,
+                reason: Reason::NotUtf8,
+            });
         }
         if self.bytes[end] != 0 {
-            return Err(Fault { offset: end, reason: Reason::NotNul(self.bytes[end]) });
+            return Err(Fault {
+                offset: end,
+                reason: Reason::NotNul(self.bytes[end]),
+            });
         }
         self.position = end + 1;
         Ok(())
@@ -265,7 +288,10 @@ impl Validator<'_> {
     }
 
     fn fault(&self, reason: Reason) -> Fault {
-        Fault { offset: self.position, reason }
+        Fault {
+            offset: self.position,
+            reason,
+        }
     }
 
     #[cold]
@@ -276,7 +302,11 @@ impl Validator<'_> {
             .filter(|name| name.start > 0)
             .map(|name| String::from_utf8_lossy(&self.bytes[name]))
             .collect();
-        InvalidDocument { offset: fault.offset, path: steps.join("."), reason: fault.reason }
+        InvalidDocument {
+            offset: fault.offset,
+            path: steps.join("."),
+            reason: fault.reason,
+        }
     }
 }
 

@@ -25,10 +25,14 @@ fn creation_keeps_options_and_happens_once() {
     on_memory_and_file(|database| {
         let logs = database.collection("logs");
         let options = rawdoc! { "note": "kept", "nested": { "a": [1] } };
-        logs.create_with(&OperationContext::new(), &options).unwrap();
+        logs.create_with(&OperationContext::new(), &options)
+            .unwrap();
         assert_eq!(logs.options().unwrap().unwrap(), options);
         let error = logs.create().unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::NamespaceExists, Some(48)));
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::NamespaceExists, Some(48))
+        );
         assert_eq!(logs.count(doc! {}).unwrap(), 0);
     });
 }
@@ -57,7 +61,10 @@ fn renaming_keeps_documents_and_number() {
         let id = database.list_collections().unwrap()[0].id;
         let new = old.rename("new", false).unwrap();
         assert_eq!(new.name(), "new");
-        assert_eq!(new.find_by_id(1).unwrap().unwrap().get_str("from").unwrap(), "old");
+        assert_eq!(
+            new.find_by_id(1).unwrap().unwrap().get_str("from").unwrap(),
+            "old"
+        );
         assert!(old.find_by_id(1).unwrap().is_none());
         assert_eq!(database.list_collections().unwrap()[0].id, id);
         // The old name is free, and what it gets now is not in the new one.
@@ -86,7 +93,10 @@ fn databases_are_apart_and_main_is_the_default() {
     on_memory_and_file(|database| {
         assert_eq!(database.name(), "main");
         let other = database.database("other");
-        database.collection("c").insert_one(doc! { "_id": 1 }).unwrap();
+        database
+            .collection("c")
+            .insert_one(doc! { "_id": 1 })
+            .unwrap();
         other.collection("c").insert_one(doc! { "_id": 2 }).unwrap();
         other.collection("d").insert_one(doc! { "_id": 3 }).unwrap();
         assert_eq!(database.list_databases().unwrap(), ["main", "other"]);
@@ -112,11 +122,19 @@ fn names_that_are_not_allowed_are_errors_of_each_operation() {
                 assert_eq!(error.code(), Some(73), "{name:?}");
             }
         }
-        let error = database.database("a b").collection("c").insert_one(doc! {}).unwrap_err();
+        let error = database
+            .database("a b")
+            .collection("c")
+            .insert_one(doc! {})
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidNamespace);
         database.collection("fine").create().unwrap();
         assert_eq!(
-            database.collection("fine").rename("system.x", false).unwrap_err().code(),
+            database
+                .collection("fine")
+                .rename("system.x", false)
+                .unwrap_err()
+                .code(),
             Some(73)
         );
     });
@@ -125,13 +143,23 @@ fn names_that_are_not_allowed_are_errors_of_each_operation() {
 #[test]
 fn stats_count_collections_documents_and_operations() {
     on_memory_and_file(|database| {
-        database.collection("a").insert_many((0..5).map(|n| doc! { "_id": n })).unwrap();
-        database.database("b").collection("c").insert_one(doc! {}).unwrap();
+        database
+            .collection("a")
+            .insert_many((0..5).map(|n| doc! { "_id": n }))
+            .unwrap();
+        database
+            .database("b")
+            .collection("c")
+            .insert_one(doc! {})
+            .unwrap();
         database.collection("a").count(doc! { "x": 1 }).unwrap();
         let stats = database.stats().unwrap();
         assert_eq!((stats.collections, stats.documents), (2, 6));
         assert_eq!(stats.operations.inserted, 6);
-        assert_eq!((stats.operations.queries, stats.operations.examined), (1, 5));
+        assert_eq!(
+            (stats.operations.queries, stats.operations.examined),
+            (1, 5)
+        );
         assert_eq!(stats.operations.returned, 0);
     });
 }

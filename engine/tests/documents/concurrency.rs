@@ -85,9 +85,16 @@ fn inserts_go_on_while_the_collection_is_dropped_and_renamed() {
             }
             stop.store(true, Ordering::Relaxed);
         });
-        let names: Vec<String> =
-            database.list_collections().unwrap().into_iter().map(|info| info.name).collect();
-        assert!(names.iter().all(|name| name == "c" || name == "d"), "{names:?}");
+        let names: Vec<String> = database
+            .list_collections()
+            .unwrap()
+            .into_iter()
+            .map(|info| info.name)
+            .collect();
+        assert!(
+            names.iter().all(|name| name == "c" || name == "d"),
+            "{names:?}"
+        );
     });
 }
 

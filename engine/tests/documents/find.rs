@@ -30,7 +30,10 @@ fn documents_come_in_order_of_id_across_types() {
             .run()
             .unwrap()
             .map(|document| {
-                bson::Document::try_from(&document.unwrap()).unwrap().remove("_id").unwrap()
+                bson::Document::try_from(&document.unwrap())
+                    .unwrap()
+                    .remove("_id")
+                    .unwrap()
             })
             .collect();
         let order = [6, 3, 4, 1, 2, 0, 7, 5, 8];
@@ -42,7 +45,9 @@ fn documents_come_in_order_of_id_across_types() {
 fn an_id_is_found_whatever_numeric_type_asks_for_it() {
     on_memory_and_file(|database| {
         let numbers = database.collection("numbers");
-        numbers.insert_one(doc! { "_id": 1_i64, "x": "one" }).unwrap();
+        numbers
+            .insert_one(doc! { "_id": 1_i64, "x": "one" })
+            .unwrap();
         assert!(numbers.find_by_id(1).unwrap().is_some());
         assert!(numbers.find_by_id(1.0).unwrap().is_some());
         assert!(numbers.find_by_id(1.5).unwrap().is_none());
@@ -56,14 +61,20 @@ fn an_id_is_found_whatever_numeric_type_asks_for_it() {
 fn equality_ranges_and_sets_of_ids_look_at_no_other_document() {
     on_memory_and_file(|database| {
         let numbers = database.collection("numbers");
-        numbers.insert_many((0..500).map(|n| doc! { "_id": n, "odd": n % 2 == 1 })).unwrap();
+        numbers
+            .insert_many((0..500).map(|n| doc! { "_id": n, "odd": n % 2 == 1 }))
+            .unwrap();
         for (filter, count, examined) in [
             (doc! { "_id": 7 }, 1, 1),
             (doc! { "_id": 1000 }, 0, 0),
             (doc! { "_id": 7, "odd": false }, 0, 1),
             (doc! { "_id": { "$in": [3, 5, 5.0, "x", 1000] } }, 2, 2),
             (doc! { "_id": { "$gte": 10, "$lt": 20 } }, 10, 10),
-            (doc! { "_id": { "$gt": 10, "$lte": 20 }, "odd": true }, 5, 11),
+            (
+                doc! { "_id": { "$gt": 10, "$lte": 20 }, "odd": true },
+                5,
+                11,
+            ),
             (doc! { "_id": { "$gt": 20, "$lt": 10 } }, 0, 0),
             (doc! { "_id": { "$gt": "a" } }, 0, 0),
             (doc! { "odd": true }, 250, 500),
@@ -80,10 +91,19 @@ fn equality_ranges_and_sets_of_ids_look_at_no_other_document() {
 fn skip_and_limit_cut_the_result() {
     on_memory_and_file(|database| {
         let numbers = database.collection("numbers");
-        numbers.insert_many((0..20).map(|n| doc! { "_id": n })).unwrap();
+        numbers
+            .insert_many((0..20).map(|n| doc! { "_id": n }))
+            .unwrap();
         let found = |skip, limit| -> Vec<i32> {
-            let cursor = numbers.find(doc! { "_id": { "$gte": 5 } }).skip(skip).limit(limit).run();
-            cursor.unwrap().map(|d| d.unwrap().get_i32("_id").unwrap()).collect()
+            let cursor = numbers
+                .find(doc! { "_id": { "$gte": 5 } })
+                .skip(skip)
+                .limit(limit)
+                .run();
+            cursor
+                .unwrap()
+                .map(|d| d.unwrap().get_i32("_id").unwrap())
+                .collect()
         };
         assert_eq!(found(0, 2), [5, 6]);
         assert_eq!(found(3, 2), [8, 9]);
@@ -96,9 +116,14 @@ fn skip_and_limit_cut_the_result() {
 fn a_cursor_keeps_the_state_in_which_it_began() {
     on_memory_and_file(|database| {
         let numbers = database.collection("numbers");
-        numbers.insert_many((0..300).map(|n| doc! { "_id": n })).unwrap();
+        numbers
+            .insert_many((0..300).map(|n| doc! { "_id": n }))
+            .unwrap();
         let mut cursor = numbers.find(doc! {}).run().unwrap();
-        assert_eq!(cursor.advance().unwrap().unwrap().get_i32("_id").unwrap(), 0);
+        assert_eq!(
+            cursor.advance().unwrap().unwrap().get_i32("_id").unwrap(),
+            0
+        );
         numbers.delete_many(doc! { "_id": { "$lt": 299 } }).unwrap();
         numbers.insert_one(doc! { "_id": 1000 }).unwrap();
         numbers.drop_collection().unwrap();
@@ -113,11 +138,16 @@ fn a_cursor_may_live_in_another_thread_and_outlive_its_handles() {
     on_memory_and_file(|database| {
         let cursor: Cursor = {
             let numbers = database.collection("numbers");
-            numbers.insert_many((0..10).map(|n| doc! { "_id": n })).unwrap();
+            numbers
+                .insert_many((0..10).map(|n| doc! { "_id": n }))
+                .unwrap();
             numbers.find(doc! {}).run().unwrap()
         };
         assert_send(&cursor);
-        assert_eq!(std::thread::spawn(move || cursor.count()).join().unwrap(), 10);
+        assert_eq!(
+            std::thread::spawn(move || cursor.count()).join().unwrap(),
+            10
+        );
     });
 }
 
@@ -156,14 +186,23 @@ fn golden_filters_over_stored_documents() {
             (doc! { "n": null }, &["d", "e"]),
             (doc! { "n": { "$exists": false } }, &["e"]),
             (doc! { "sub.k": { "$gt": 4, "$lt": 6 } }, &["a", "b"]),
-            (doc! { "sub": { "$elemMatch": { "k": { "$gt": 4, "$lt": 6 } } } }, &[]),
+            (
+                doc! { "sub": { "$elemMatch": { "k": { "$gt": 4, "$lt": 6 } } } },
+                &[],
+            ),
             (doc! { "sub.0.k": 1 }, &["a"]),
             (doc! { "sub.0.0.k": 5 }, &["c"]),
             (doc! { "sub.k": null }, &["d"]),
             (doc! { "n": { "$ne": 1 } }, &["b", "c", "d", "e"]),
             (doc! { "n": { "$type": "number" } }, &["a", "b"]),
-            (doc! { "$or": [{ "n": 1 }, { "_id": { "$gte": "e" } }] }, &["a", "e"]),
-            (doc! { "n": { "$not": { "$gte": 2 } } }, &["a", "c", "d", "e"]),
+            (
+                doc! { "$or": [{ "n": 1 }, { "_id": { "$gte": "e" } }] },
+                &["a", "e"],
+            ),
+            (
+                doc! { "n": { "$not": { "$gte": 2 } } },
+                &["a", "c", "d", "e"],
+            ),
             (doc! { "tags": { "$all": ["x", "y"] } }, &["a"]),
         ] {
             let expected: Vec<String> = expected.iter().map(|id| format!("\"{id}\"")).collect();
@@ -176,15 +215,33 @@ fn golden_filters_over_stored_documents() {
 fn an_operation_ends_when_its_time_is_up_or_it_is_cancelled() {
     on_memory_and_file(|database| {
         let numbers = database.collection("numbers");
-        numbers.insert_many((0..100).map(|n| doc! { "_id": n })).unwrap();
+        numbers
+            .insert_many((0..100).map(|n| doc! { "_id": n }))
+            .unwrap();
         let late = OperationContext::new().timeout(Duration::ZERO);
-        assert_eq!(numbers.count_with(&late, doc! { "a": 1 }).unwrap_err().code(), Some(50));
-        assert_eq!(numbers.insert_one_with(&late, doc! {}).unwrap_err().code(), Some(50));
-        assert_eq!(numbers.delete_many_with(&late, doc! {}).unwrap_err().code(), Some(50));
+        assert_eq!(
+            numbers
+                .count_with(&late, doc! { "a": 1 })
+                .unwrap_err()
+                .code(),
+            Some(50)
+        );
+        assert_eq!(
+            numbers.insert_one_with(&late, doc! {}).unwrap_err().code(),
+            Some(50)
+        );
+        assert_eq!(
+            numbers.delete_many_with(&late, doc! {}).unwrap_err().code(),
+            Some(50)
+        );
 
         let stop = CancelFlag::new();
         let context = OperationContext::new().cancel_flag(stop.clone());
-        let mut cursor = numbers.find(doc! {}).context(context.clone()).run().unwrap();
+        let mut cursor = numbers
+            .find(doc! {})
+            .context(context.clone())
+            .run()
+            .unwrap();
         assert!(cursor.next().unwrap().is_ok());
         stop.cancel();
         assert_eq!(cursor.next().unwrap().unwrap_err().code(), Some(11601));

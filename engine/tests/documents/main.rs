@@ -1,5 +1,7 @@
 //! The document layer over the whole engine, in memory and on files.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, helpers included")]
+
 mod catalog;
 mod concurrency;
 mod find;

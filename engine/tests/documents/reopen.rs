@@ -25,7 +25,8 @@ fn documents_catalog_and_options_are_there_after_reopening() {
         let database = Database::open(&path).unwrap();
         let c = database.collection("c");
         c.drop_collection().unwrap();
-        c.create_with(&OperationContext::new(), doc! { "note": 1 }).unwrap();
+        c.create_with(&OperationContext::new(), doc! { "note": 1 })
+            .unwrap();
         c.insert_many((0..100).map(|n| doc! { "_id": n })).unwrap();
         c.delete_one(doc! { "_id": 50 }).unwrap();
         if closed {
@@ -64,9 +65,15 @@ fn reading_only_sees_the_log_and_changes_no_byte() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let database = Database::open(&path).unwrap();
-    database.collection("c").insert_one(doc! { "_id": 1 }).unwrap();
+    database
+        .collection("c")
+        .insert_one(doc! { "_id": 1 })
+        .unwrap();
     database.checkpoint().unwrap();
-    database.collection("c").insert_one(doc! { "_id": 2 }).unwrap();
+    database
+        .collection("c")
+        .insert_one(doc! { "_id": 2 })
+        .unwrap();
     drop(database);
 
     let before = files(&path);
@@ -95,10 +102,18 @@ fn reading_only_sees_the_log_and_changes_no_byte() {
 fn looking_at_what_is_not_there_makes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("none");
-    assert_eq!(Database::open_read_only(&path).unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(
+        Database::open_read_only(&path).unwrap_err().kind(),
+        ErrorKind::Io
+    );
     assert!(Database::options().create(false).open(&path).is_err());
     assert!(!path.exists());
-    assert_eq!(Database::open_read_only(directory.path()).unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(
+        Database::open_read_only(directory.path())
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Io
+    );
 }
 
 #[test]
@@ -133,14 +148,19 @@ fn a_closed_database_refuses_every_operation() {
 
 #[test]
 fn a_database_without_sync_still_keeps_what_was_closed() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("db");
     for durability in [Durability::Async, Durability::Memory] {
-        let database = Database::options().durability(durability).open(&path).unwrap();
-        let c = database.collection("c");
-        c.insert_one(doc! {}).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let options = Database::options().durability(durability);
+        let database = options.clone().open(&path).unwrap();
+        database.collection("c").insert_one(doc! {}).unwrap();
         database.close().unwrap();
+        drop(database);
+        let database = options.open(&path).unwrap();
+        assert_eq!(
+            database.collection("c").count(doc! {}).unwrap(),
+            1,
+            "{durability:?}"
+        );
     }
-    let database = Database::open(&path).unwrap();
-    assert_eq!(database.collection("c").count(doc! {}).unwrap(), 2);
 }

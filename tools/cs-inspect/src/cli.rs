@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use collection_store::DEFAULT_DATABASE;
+use collection_store::names::DEFAULT_DATABASE;
 
 /// Most documents in one commit of `load`.
 const MOST_BATCH: u64 = 100_000;

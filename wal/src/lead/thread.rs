@@ -9,7 +9,7 @@ use cs_io::{Signal, Task};
 use parking_lot::Mutex;
 
 use super::Lead;
-use crate::group::{Drive, LogOwner};
+use crate::group::{Drive, LogOwner, Patience};
 use crate::log::Log;
 
 /// For the log thread: both ends, kept alive by others.
@@ -103,10 +103,10 @@ impl Log {
     /// while the crowd lasts.
     fn lead_as_thread(&self, owner: &dyn LogOwner) {
         loop {
-            match self.lead_step(owner, false) {
+            match self.lead_step(owner, Patience::None) {
                 Drive::Progress => continue,
                 Drive::Busy => {
-                    self.lead_step(owner, true);
+                    self.lead_step(owner, Patience::Oldest);
                     continue;
                 }
                 Drive::Idle => {}

@@ -9,8 +9,10 @@ use crate::error::ErrorKind;
 fn blank_lines_and_line_ends_of_any_kind_are_skipped() {
     let text = "\n{\"a\":1}\r\n  \n\t{\"a\":2} \n{\"a\":3}";
     let mut lines = LineReader::new(text.as_bytes());
-    let values: Vec<i32> =
-        lines.by_ref().map(|document| document.unwrap().get_i32("a").unwrap()).collect();
+    let values: Vec<i32> = lines
+        .by_ref()
+        .map(|document| document.unwrap().get_i32("a").unwrap())
+        .collect();
     assert_eq!(values, [1, 2, 3]);
     assert_eq!(lines.bytes_read(), text.len() as u64);
 }
@@ -20,18 +22,30 @@ fn a_bad_line_is_named_and_the_next_is_read() {
     let text = "{\"a\":1}\n\n{oops}\n{\"a\":2}\n";
     let results: Vec<_> = LineReader::new(text.as_bytes()).collect();
     assert_eq!(results.len(), 3);
-    assert!(results[1].as_ref().unwrap_err().to_string().starts_with("line 3: "));
+    assert!(
+        results[1]
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .starts_with("line 3: ")
+    );
     assert!(results[2].is_ok());
 }
 
 #[test]
 fn a_line_beyond_the_limit_ends_reading_without_holding_it() {
-    let text = format!("{{\"a\":1}}\n{{\"a\":\"{}\"}}\n{{\"a\":2}}\n", "x".repeat(100));
+    let text = format!(
+        "{{\"a\":1}}\n{{\"a\":\"{}\"}}\n{{\"a\":2}}\n",
+        "x".repeat(100)
+    );
     let mut lines = LineReader::with_limit(BufReader::with_capacity(16, text.as_bytes()), 50);
     assert!(lines.next().unwrap().is_ok());
     let error = lines.next().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    assert_eq!(error.to_string(), "line 2: longer than the limit of 50 bytes");
+    assert_eq!(
+        error.to_string(),
+        "line 2: longer than the limit of 50 bytes"
+    );
     assert!(lines.next().is_none());
 }
 

@@ -30,8 +30,9 @@ fn wrapped_values_have_their_types() {
     assert!(document.get_f64("n").unwrap().is_nan());
     assert_eq!(document.get_datetime("d").unwrap().timestamp_millis(), 1000);
     assert_eq!(document.get_binary("b").unwrap().bytes, [1, 2]);
-    let kinds: Vec<u8> =
-        crate::values::Elements::new(document.as_bytes()).map(|e| e.value.kind() as u8).collect();
+    let kinds: Vec<u8> = crate::values::Elements::new(document.as_bytes())
+        .map(|e| e.value.kind() as u8)
+        .collect();
     assert_eq!(kinds, [7, 0x12, 1, 9, 0x13, 5, 0x0F, 0xFF, 0x11, 6]);
 }
 
@@ -44,8 +45,19 @@ fn operators_of_filters_stay_documents() {
 
 #[test]
 fn malformed_text_is_refused_with_its_place() {
-    for text in ["", "[1]", "{", r#"{"a":}"#, r#"{"a":1e999}"#, "{\"a\":\"\u{1}\"}"] {
-        assert_eq!(parse(text).unwrap_err().kind(), ErrorKind::FailedToParse, "{text}");
+    for text in [
+        "",
+        "[1]",
+        "{",
+        r#"{"a":}"#,
+        r#"{"a":1e999}"#,
+        "{\"a\":\"\u{1}\"}",
+    ] {
+        assert_eq!(
+            parse(text).unwrap_err().kind(),
+            ErrorKind::FailedToParse,
+            "{text}"
+        );
     }
     for text in [
         r#"{"a":{"$oid":"zz"}}"#,
@@ -55,19 +67,40 @@ fn malformed_text_is_refused_with_its_place() {
     ] {
         let error = parse(text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FailedToParse);
-        assert!(error.to_string().starts_with("field \"a\": invalid extended JSON"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("field \"a\": invalid extended JSON"),
+            "{error}"
+        );
     }
-    assert!(parse("{\"a\\u0000b\":1}").unwrap_err().to_string().contains("contains NUL"));
+    assert!(
+        parse("{\"a\\u0000b\":1}")
+            .unwrap_err()
+            .to_string()
+            .contains("contains NUL")
+    );
 }
 
 #[test]
 fn depth_is_limited_and_never_overflows_the_stack() {
-    let nested = |levels: usize| format!("{}{}", r#"{"a":"#.repeat(levels - 1), "{}")
-        + &"}".repeat(levels - 1);
+    let nested = |levels: usize| {
+        format!("{}{}", r#"{"a":"#.repeat(levels - 1), "{}") + &"}".repeat(levels - 1)
+    };
     assert!(parse(&nested(MAX_DEPTH)).is_ok());
-    assert_eq!(parse(&nested(MAX_DEPTH + 1)).unwrap_err().kind(), ErrorKind::TooLarge);
-    assert_eq!(parse(&nested(1_000_000)).unwrap_err().kind(), ErrorKind::FailedToParse);
-    let scopes = format!("{}1{}", r#"{"a":{"$code":"","$scope":"#.repeat(100), "}}".repeat(100));
+    assert_eq!(
+        parse(&nested(MAX_DEPTH + 1)).unwrap_err().kind(),
+        ErrorKind::TooLarge
+    );
+    assert_eq!(
+        parse(&nested(1_000_000)).unwrap_err().kind(),
+        ErrorKind::FailedToParse
+    );
+    let scopes = format!(
+        "{}1{}",
+        r#"{"a":{"$code":"","$scope":"#.repeat(100),
+        "}}".repeat(100)
+    );
     assert!(parse(&scopes).is_err());
 }
 

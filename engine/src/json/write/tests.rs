@@ -43,7 +43,10 @@ fn fields_of_the_same_name_are_all_written() {
     let mut document = RawDocumentBuf::new();
     document.append(bson::raw::cstr!("a"), 1);
     document.append(bson::raw::cstr!("a"), 2);
-    assert_eq!(to_string(&document, Form::Relaxed).unwrap(), r#"{"a":1,"a":2}"#);
+    assert_eq!(
+        to_string(&document, Form::Relaxed).unwrap(),
+        r#"{"a":1,"a":2}"#
+    );
 }
 
 #[test]

@@ -16,12 +16,47 @@ fn bit_len(limbs: &[u32]) -> usize {
 
 #[test]
 fn whole_numbers_are_exact() {
-    assert_eq!(leading_bits(1, 0), Leading { exponent: 0, mantissa: 1 << 63, exact: true });
-    assert_eq!(leading_bits(3, 0), Leading { exponent: 1, mantissa: 3 << 62, exact: true });
-    assert_eq!(leading_bits(3, 2), Leading { exponent: 8, mantissa: 300 << 55, exact: true });
+    assert_eq!(
+        leading_bits(1, 0),
+        Leading {
+            exponent: 0,
+            mantissa: 1 << 63,
+            exact: true
+        }
+    );
+    assert_eq!(
+        leading_bits(3, 0),
+        Leading {
+            exponent: 1,
+            mantissa: 3 << 62,
+            exact: true
+        }
+    );
+    assert_eq!(
+        leading_bits(3, 2),
+        Leading {
+            exponent: 8,
+            mantissa: 300 << 55,
+            exact: true
+        }
+    );
     assert_eq!(leading_bits(300, -2), leading_bits(3, 0));
-    assert_eq!(leading_bits(25, -2), Leading { exponent: -2, mantissa: 1 << 63, exact: true });
-    assert!(leading_bits((1 << 64) + 1, 0) == Leading { exponent: 64, mantissa: 1 << 63, exact: false });
+    assert_eq!(
+        leading_bits(25, -2),
+        Leading {
+            exponent: -2,
+            mantissa: 1 << 63,
+            exact: true
+        }
+    );
+    assert!(
+        leading_bits((1 << 64) + 1, 0)
+            == Leading {
+                exponent: 64,
+                mantissa: 1 << 63,
+                exact: false
+            }
+    );
 }
 
 #[test]
@@ -37,7 +72,11 @@ fn large_powers_agree_with_repeated_multiplication() {
     for exponent in [30, 38, 39, 100, 1000, 6111] {
         let limbs = slow(7, exponent);
         let leading = leading_bits(7, exponent.cast_signed());
-        assert_eq!(leading.exponent as usize, bit_len(&limbs) - 1, "7E{exponent}");
+        assert_eq!(
+            leading.exponent as usize,
+            bit_len(&limbs) - 1,
+            "7E{exponent}"
+        );
         assert!(!leading.exact || exponent < 31);
     }
 }

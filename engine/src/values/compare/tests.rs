@@ -22,13 +22,22 @@ fn classes_follow_one_another_as_in_mongodb() {
         bson!(""),
         bson!({}),
         bson!([]),
-        Bson::Binary(bson::Binary { subtype: 0.into(), bytes: vec![] }),
+        Bson::Binary(bson::Binary {
+            subtype: 0.into(),
+            bytes: vec![],
+        }),
         Bson::ObjectId(bson::oid::ObjectId::from_bytes([0; 12])),
         bson!(false),
         bson!(true),
         Bson::DateTime(bson::DateTime::from_millis(i64::MAX)),
-        Bson::Timestamp(bson::Timestamp { time: 0, increment: 0 }),
-        Bson::RegularExpression(bson::Regex { pattern: "".try_into().unwrap(), options: "".try_into().unwrap() }),
+        Bson::Timestamp(bson::Timestamp {
+            time: 0,
+            increment: 0,
+        }),
+        Bson::RegularExpression(bson::Regex {
+            pattern: "".try_into().unwrap(),
+            options: "".try_into().unwrap(),
+        }),
         Bson::JavaScriptCode(String::new()),
         Bson::JavaScriptCodeWithScope(bson::JavaScriptCodeWithScope {
             code: String::new(),
@@ -45,12 +54,20 @@ fn classes_follow_one_another_as_in_mongodb() {
 
 #[test]
 fn documents_compare_class_before_name_before_value() {
-    let ascending =
-        [bson!({}), bson!({"a": 1}), bson!({"a": 1, "b": 1}), bson!({"b": 0}), bson!({"a": "x"})];
+    let ascending = [
+        bson!({}),
+        bson!({"a": 1}),
+        bson!({"a": 1, "b": 1}),
+        bson!({"b": 0}),
+        bson!({"a": "x"}),
+    ];
     for pair in ascending.windows(2) {
         assert_eq!(order(&pair[0], &pair[1]), Ordering::Less, "{pair:?}");
     }
-    assert_eq!(order(&bson!({"a": 1, "b": 1}), &bson!({"b": 1, "a": 1})), Ordering::Less);
+    assert_eq!(
+        order(&bson!({"a": 1, "b": 1}), &bson!({"b": 1, "a": 1})),
+        Ordering::Less
+    );
 }
 
 #[test]
@@ -67,7 +84,10 @@ fn strings_and_symbols_compare_by_bytes_with_embedded_nul() {
 #[test]
 fn binaries_compare_by_length_then_subtype_then_bytes() {
     let binary = |subtype: u8, bytes: &[u8]| {
-        Bson::Binary(bson::Binary { subtype: subtype.into(), bytes: bytes.to_vec() })
+        Bson::Binary(bson::Binary {
+            subtype: subtype.into(),
+            bytes: bytes.to_vec(),
+        })
     };
     let ascending = [
         binary(0, &[]),
@@ -96,7 +116,10 @@ fn nesting_beyond_the_limit_compares_without_overflow() {
     // Never valid, but a comparison must survive any bytes.
     let mut bytes = vec![5, 0, 0, 0, 0];
     for _ in 0..5 * crate::values::MAX_DEPTH {
-        let mut outer = i32::try_from(bytes.len() + 8).unwrap().to_le_bytes().to_vec();
+        let mut outer = i32::try_from(bytes.len() + 8)
+            .unwrap()
+            .to_le_bytes()
+            .to_vec();
         outer.extend([3, b'a', 0]);
         outer.extend(&bytes);
         outer.push(0);

@@ -8,7 +8,11 @@ fn reason(bytes: &[u8]) -> Reason {
 
 /// `levels` documents in one another, as bytes, without recursion.
 fn nested(levels: usize) -> Vec<u8> {
-    let len = |remaining: usize| i32::try_from(5 + 8 * (remaining - 1)).unwrap().to_le_bytes();
+    let len = |remaining: usize| {
+        i32::try_from(5 + 8 * (remaining - 1))
+            .unwrap()
+            .to_le_bytes()
+    };
     let mut bytes = Vec::new();
     for level in 0..levels {
         bytes.extend(len(levels - level));
@@ -47,7 +51,10 @@ fn every_kind_of_value_passes() {
 fn every_truncation_is_refused() {
     let whole = every_kind();
     for len in 0..whole.len() {
-        assert!(validate_document(&whole[..len]).is_err(), "cut to {len} bytes");
+        assert!(
+            validate_document(&whole[..len]).is_err(),
+            "cut to {len} bytes"
+        );
         // With the length in front made to agree, the inside is at fault.
         if len >= 5 {
             let mut cut = whole[..len].to_vec();
@@ -84,8 +91,14 @@ fn depth_is_limited_exactly_and_without_recursion() {
 fn size_is_limited_exactly() {
     let string = |len: usize| doc! { "a": "x".repeat(len) }.to_vec().unwrap();
     let overhead = string(0).len();
-    assert_eq!(validate_document(&string(MAX_DOCUMENT_LEN - overhead)), Ok(()));
-    assert_eq!(reason(&string(MAX_DOCUMENT_LEN - overhead + 1)), Reason::TooLarge);
+    assert_eq!(
+        validate_document(&string(MAX_DOCUMENT_LEN - overhead)),
+        Ok(())
+    );
+    assert_eq!(
+        reason(&string(MAX_DOCUMENT_LEN - overhead + 1)),
+        Reason::TooLarge
+    );
 }
 
 #[test]
@@ -101,7 +114,10 @@ fn each_fault_names_its_place() {
     let at = bytes.iter().position(|byte| *byte == b'x').unwrap();
     bytes[at] = 0xFF;
     let error = validate_document(&bytes).unwrap_err();
-    assert_eq!((error.offset, error.path.as_str(), error.reason), (at, "a.0", Reason::NotUtf8));
+    assert_eq!(
+        (error.offset, error.path.as_str(), error.reason),
+        (at, "a.0", Reason::NotUtf8)
+    );
 }
 
 #[test]
@@ -109,16 +125,25 @@ fn lengths_that_lie_are_refused() {
     assert_eq!(reason(b""), Reason::TooShort);
     assert_eq!(
         reason(b"\x06\0\0\0\0"),
-        Reason::WrongLength { stated: 6, available: 5 }
+        Reason::WrongLength {
+            stated: 6,
+            available: 5
+        }
     );
     assert_eq!(
         reason(b"\xff\xff\xff\xff\0"),
-        Reason::WrongLength { stated: -1, available: 5 }
+        Reason::WrongLength {
+            stated: -1,
+            available: 5
+        }
     );
     assert_eq!(reason(b"\x05\0\0\0\x01"), Reason::NotNul(1));
     // A string that claims no byte at all, and one that claims too many.
     assert_eq!(reason(b"\x0c\0\0\0\x02a\0\0\0\0\0\0"), Reason::Truncated);
-    assert_eq!(reason(b"\x0d\0\0\0\x02a\0\xff\xff\xff\x7f\0\0"), Reason::Truncated);
+    assert_eq!(
+        reason(b"\x0d\0\0\0\x02a\0\xff\xff\xff\x7f\0\0"),
+        Reason::Truncated
+    );
     // A name without an end.
     assert_eq!(reason(b"\x08\0\0\0\x0aab\0"), Reason::NoTerminator);
 }

@@ -1,0 +1,244 @@
+//! The crash explorer: the key/value store on a simulated disk, crashed at any
+//! event of its life.
+//!
+//! A *run* is one seeded life of a store: four writers, background steps and
+//! the disk take turns in one thread, and some crashes lie in its middle. The
+//! disk keeps a journal; walking it again, the explorer takes *states* evenly
+//! spread over the events, makes a disk as a crash there might have left it,
+//! opens the store on it and compares it with a model.
+//!
+//! ## What is promised of each state
+//! * The store opens, and every commit acknowledged before the crash is there.
+//! * It holds exactly what some commit left, wholly: log order, nothing half.
+//! * Its own check finds nothing.
+//! * A crash inside the recovery, or after it, takes back nothing that was
+//!   acknowledged or that a reader has seen since.
+//! * It goes on: commits made after the recovery survive the next crash.
+//! * With a meta damaged it recovers all the same, or refuses and says why.
+//!
+//! ## Invariants
+//! * A state's number and the seed say all: same number, same crash.
+//! * The model is advanced by what was asked for, never by what was read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use cs_base::mutants::{Mutant, plant};
+use cs_io::sim::{Replay, Rng};
+
+use crate::progress::Progress;
+use crate::{Failure, Outcome, Verdict, panics};
+
+mod changes;
+mod examine;
+mod life;
+mod mutants;
+mod rot;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use mutants::hunt;
+
+/// States taken from one run: enough to make its journal worth having.
+pub const STATES_PER_RUN: u64 = 250;
+/// Failures described in full; the rest is only counted.
+const DESCRIBED: u64 = 10;
+/// A state that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Arguments of `cs-torture crash`.
+#[derive(Clone, Debug, Parser)]
+pub struct Args {
+    /// How many states to look at.
+    #[arg(long, default_value_t = 20_000)]
+    pub states: u64,
+    /// What all random choices come from.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Looks at this one state only.
+    #[arg(long)]
+    pub state: Option<u64>,
+    /// How many threads share the work.
+    #[arg(long, default_value_t = 1)]
+    pub threads: u64,
+    /// Plants this bug; it must be found within the given states.
+    #[arg(long, value_parser = mutants::parse, conflicts_with = "mutants")]
+    pub mutant: Option<Mutant>,
+    /// Plants every known bug in turn; each must be found within the given states.
+    #[arg(long)]
+    pub mutants: bool,
+}
+
+/// `cs-torture crash`.
+#[must_use]
+pub fn run(args: &Args) -> Outcome {
+    eprintln!("seed {}", args.seed);
+    if args.mutants {
+        return mutants::hunt_all(args.seed, args.states);
+    }
+    if let (Some(mutant), None) = (args.mutant, args.state) {
+        let mut outcome = Outcome::default();
+        outcome.count(mutants::report(mutant, args.seed, args.states));
+        return outcome;
+    }
+    if let Some(number) = args.state {
+        plant(args.mutant);
+        let verdict = one_state(args.seed, number);
+        plant(None);
+        if let Err(failure) = &verdict {
+            eprintln!("state {number}: {failure}");
+        }
+        let mut outcome = Outcome::default();
+        outcome.count(verdict.is_ok());
+        return outcome;
+    }
+    let progress = Progress::new("crash", args.states);
+    let outcome = explore_with(args.seed, args.states, args.threads, &progress);
+    progress.finish();
+    eprintln!("{:.1} s, {:.0} states/s", progress.seconds(), progress.done() as f64 / progress.seconds());
+    outcome
+}
+
+/// Looks at the states numbered from 0 to `states`.
+#[must_use]
+pub fn explore(seed: u64, states: u64) -> Outcome {
+    explore_with(seed, states, 1, &Progress::new("crash", states))
+}
+
+fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Outcome {
+    let next_run = AtomicU64::new(0);
+    let failed = AtomicU64::new(0);
+    let work = || {
+        loop {
+            let number = next_run.fetch_add(1, Ordering::Relaxed);
+            let first = number * STATES_PER_RUN;
+            if first >= states {
+                break;
+            }
+            let wanted = first..states.min(first + STATES_PER_RUN);
+            each_state(seed, wanted, &mut |number, verdict| {
+                progress.count(verdict.is_ok());
+                if let Err(failure) = verdict
+                    && failed.fetch_add(1, Ordering::Relaxed) < DESCRIBED
+                {
+                    progress.say(&format!(
+                        "state {number}: {failure}\n  again with: cs-torture crash --seed {seed} --state {number}"
+                    ));
+                }
+                true
+            });
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let failed = failed.into_inner();
+    Outcome { passed: states - failed, failed }
+}
+
+/// Looks at one state.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn one_state(seed: u64, number: u64) -> Verdict {
+    let mut found = Ok(());
+    each_state(seed, number..number + 1, &mut |_, verdict| {
+        found = verdict;
+        true
+    });
+    found
+}
+
+/// Makes a run and shows `tell` the verdict of each wanted state of it, until
+/// `tell` says that it is enough. A run that itself goes wrong is the failure
+/// of its first wanted state, and the others pass for want of a disk.
+fn each_state(
+    seed: u64,
+    wanted: std::ops::Range<u64>,
+    tell: &mut dyn FnMut(u64, Verdict) -> bool,
+) {
+    let run = wanted.start / STATES_PER_RUN;
+    let watch = Watch::start(seed, wanted.start);
+    let life = panics::catch(|| life::live(mix(seed, run)));
+    let phases = match life {
+        Ok(phases) => phases,
+        Err(failure) => {
+            for number in wanted.clone() {
+                let first = number == wanted.start;
+                let verdict =
+                    if first { Err(failure.clone().during(format_args!("run {run}"))) } else { Ok(()) };
+                if !tell(number, verdict) {
+                    break;
+                }
+            }
+            return;
+        }
+    };
+    let places: u64 = phases.iter().map(|phase| phase.journal.len() as u64 + 1).sum();
+    let mut phases = phases.iter();
+    let Some(mut phase) = phases.next() else { return };
+    let mut passed = 0;
+    let mut replay = Replay::from_image(&phase.image, &phase.journal);
+    for number in wanted {
+        let mut rng = Rng::new(mix(mix(seed, number), 0x5EED));
+        // Evenly spread over the run, and anywhere within the even share.
+        let within = number % STATES_PER_RUN;
+        let place = within * places / STATES_PER_RUN + rng.below((places / STATES_PER_RUN).max(1));
+        while place - passed > phase.journal.len() as u64 {
+            passed += phase.journal.len() as u64 + 1;
+            let Some(following) = phases.next() else { return };
+            phase = following;
+            replay = Replay::from_image(&phase.image, &phase.journal);
+        }
+        replay.advance_to((place - passed) as usize);
+        watch.now_at(number);
+        let verdict = panics::catch(|| examine::examine(phase, &replay, &mut rng));
+        let verdict = verdict
+            .map_err(|failure: Failure| failure.during(format_args!("event {} of run {run}", replay.position())));
+        if !tell(number, verdict) {
+            return;
+        }
+    }
+}
+
+/// One number out of two, by the finaliser of the generator itself.
+fn mix(a: u64, b: u64) -> u64 {
+    Rng::new(a ^ b.wrapping_mul(0xD6E8_FEB8_6659_FD93)).draw()
+}
+
+/// Ends the process, saying where, if a state hangs: a thread that loops
+/// cannot be stopped from outside.
+struct Watch {
+    at: std::sync::Arc<AtomicU64>,
+}
+
+impl Watch {
+    fn start(seed: u64, number: u64) -> Self {
+        let at = std::sync::Arc::new(AtomicU64::new(number));
+        let watched = std::sync::Arc::downgrade(&at);
+        std::thread::spawn(move || {
+            let mut last = u64::MAX;
+            loop {
+                std::thread::sleep(PATIENCE);
+                let Some(at) = watched.upgrade() else { return };
+                let now = at.load(Ordering::Relaxed);
+                if now == last {
+                    eprintln!("state {now} hangs; again with: cs-torture crash --seed {seed} --state {now}");
+                    println!("0 passed, 1 failed");
+                    std::process::exit(1);
+                }
+                last = now;
+            }
+        });
+        Self { at }
+    }
+
+    fn now_at(&self, number: u64) {
+        self.at.store(number, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,241 @@
+//! One seeded life of a store: what a run does before anybody crashes it, and
+//! the crashes in its own middle.
+//!
+//! Sizes are small, so that the log is recycled, checkpoints are written and
+//! pages leave the cache within a few hundred commits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cs_io::sim::{CrashKind, Journal, Rng, SimDisk, SimImage, SimOptions};
+use cs_io::SimRuntime;
+use cs_kv::{Snapshot, Store, StoreOptions};
+
+use super::changes::Taste;
+use super::writer::{Done, Writer, last_index};
+use crate::model::{Expected, History, State, check};
+use crate::verdict::ensure;
+use crate::{Failure, Verdict};
+
+/// Writers at once.
+const WRITERS: usize = 4;
+/// Crashes in the middle of a run, and its end.
+const PHASES: usize = 3;
+/// Snapshots held at once, at most.
+const HELD: usize = 4;
+
+/// The part of a run between two crashes.
+#[derive(Debug)]
+pub(super) struct Phase {
+    /// The disk at its beginning.
+    pub(super) image: SimImage,
+    pub(super) journal: Journal,
+    /// Every state that was ever appended; longer than what any crash shows.
+    pub(super) history: History,
+    /// Newest commit acknowledged before it began; later ones are marks in the journal.
+    pub(super) acknowledged: u64,
+    pub(super) options: StoreOptions,
+}
+
+/// How often the scheduler picks whom, out of the sum.
+#[derive(Clone, Copy, Debug)]
+struct Mood {
+    writer: u64,
+    step: u64,
+    disk: u64,
+    reader: u64,
+    rare: u64,
+}
+
+impl Mood {
+    fn draw(rng: &mut Rng) -> Self {
+        let mut pick = |choices: [u64; 3]| choices[rng.below(3) as usize];
+        Self {
+            writer: pick([20, 40, 80]),
+            step: pick([5, 20, 40]),
+            disk: pick([3, 15, 40]),
+            reader: pick([0, 3, 8]),
+            rare: pick([0, 1, 2]),
+        }
+    }
+}
+
+struct Life {
+    rng: Rng,
+    options: StoreOptions,
+    taste: Taste,
+    mood: Mood,
+    disk: Arc<SimDisk>,
+    runtime: Arc<SimRuntime>,
+    store: Store,
+    history: History,
+    acknowledged: u64,
+    writers: [Writer; WRITERS],
+    held: Vec<Snapshot>,
+}
+
+/// Small sizes, so that everything happens often.
+fn options(rng: &mut Rng) -> StoreOptions {
+    let mut pick = |choices: [u64; 3]| choices[rng.below(3) as usize];
+    let mut options = StoreOptions::default();
+    options.page_size = 4096;
+    options.cache_bytes = pick([64, 128, 256]) << 10;
+    options.checkpoint_log_bytes = pick([16, 32, 64]) << 10;
+    options.log.segment_bytes_min = pick([16, 16, 32]) << 10;
+    options.log.segment_bytes_max = pick([16, 32, 64]) << 10;
+    options.log.groups_in_flight = pick([2, 3, 3]) as usize;
+    options.log.group_bytes_max = 16 << 10;
+    options.log.spare_segments = pick([1, 2, 3]) as usize;
+    options
+}
+
+/// Lives a whole life.
+///
+/// # Errors
+/// Something went wrong without a crash, or in the recovery between two phases.
+pub(super) fn live(seed: u64) -> Verdict<Vec<Phase>> {
+    let mut rng = Rng::new(seed);
+    let options = options(&mut rng);
+    let mut image = SimImage::new();
+    let mut history: History = vec![Arc::new(State::default())];
+    let mut acknowledged = 0;
+    let mut phases = Vec::new();
+    for number in 0..PHASES {
+        let finish_percent = [5, 25, 60][rng.below(3) as usize];
+        let sim = SimOptions { finish_percent, ..SimOptions::default() };
+        let disk = SimDisk::from_image(&image, rng.draw(), sim);
+        let runtime = SimRuntime::new(rng.draw());
+        let store = Store::open(disk.clone(), runtime.clone(), options.clone())?;
+        let expected = Expected { history: &history, at_least: acknowledged };
+        let index = expected.verify(&store)?;
+        // What came after is lost, and its numbers are given again.
+        history.truncate(index as usize + 1);
+        let begun_with = std::mem::replace(&mut acknowledged, index);
+        disk.mark(index);
+        let mut life = Life {
+            taste: Taste::draw(&mut rng),
+            mood: Mood::draw(&mut rng),
+            rng: Rng::new(rng.draw()),
+            options: options.clone(),
+            disk,
+            runtime,
+            store,
+            history,
+            acknowledged,
+            writers: Default::default(),
+            held: Vec::new(),
+        };
+        let commits = 15 + life.rng.below(60);
+        life.go_on(commits).map_err(|failure| failure.during(format_args!("phase {number}")))?;
+        let kind = if life.rng.percent(50) { CrashKind::Process } else { CrashKind::Machine };
+        let next_image = life.disk.crash(&mut rng, kind);
+        phases.push(Phase {
+            image: std::mem::replace(&mut image, next_image),
+            journal: life.disk.journal(),
+            history: life.history.clone(),
+            acknowledged: begun_with,
+            options: options.clone(),
+        });
+        (history, acknowledged) = (life.history, life.acknowledged);
+    }
+    Ok(phases)
+}
+
+impl Life {
+    /// Until so many commits were appended.
+    fn go_on(&mut self, commits: u64) -> Verdict {
+        let mut appended = 0;
+        let Mood { writer, step, disk, reader, rare } = self.mood;
+        // Nothing here waits, so progress takes a bounded number of turns.
+        for _ in 0..commits * 2_000 {
+            if appended >= commits {
+                return Ok(());
+            }
+            let mut turn = self.rng.below(writer + step + disk + reader + rare);
+            let mut is = |weight: u64| {
+                let mine = turn < weight;
+                turn = turn.wrapping_sub(weight);
+                mine
+            };
+            if is(writer) {
+                appended += u64::from(self.write()?);
+            } else if is(step) {
+                self.store.step()?;
+            } else if is(disk) {
+                self.disk.end_some();
+            } else if is(reader) {
+                self.read()?;
+            } else {
+                self.rarely()?;
+            }
+        }
+        Err(Failure(format!("no progress after {appended} of {commits} commits")))
+    }
+
+    fn write(&mut self) -> Verdict<bool> {
+        let nth = self.rng.below(WRITERS as u64) as usize;
+        let done =
+            self.writers[nth].step(&mut self.rng, self.taste, &self.store, &mut self.history)?;
+        if let Done::Acknowledged(index) = done {
+            self.acknowledge(index.0);
+        }
+        Ok(done == Done::Appended)
+    }
+
+    fn acknowledge(&mut self, index: u64) {
+        if index > self.acknowledged {
+            self.acknowledged = index;
+            self.disk.mark(index);
+        }
+    }
+
+    /// Takes a snapshot to hold, or lets one go after it was read once more.
+    fn read(&mut self) -> Verdict {
+        if self.held.len() < HELD && self.rng.percent(50) {
+            self.held.push(self.store.snapshot()?);
+        } else if !self.held.is_empty() {
+            let nth = self.rng.below(self.held.len() as u64) as usize;
+            let snapshot = self.held.swap_remove(nth);
+            let state = &self.history[snapshot.index().0 as usize];
+            state.compare(&snapshot).map_err(|failure| failure.during("a held snapshot"))?;
+        }
+        Ok(())
+    }
+
+    fn rarely(&mut self) -> Verdict {
+        match self.rng.below(6) {
+            0 => self.reopen(),
+            1 => Ok(self.store.checkpoint()?),
+            2 => {
+                self.store.flush()?;
+                self.acknowledge(last_index(&self.history));
+                Ok(())
+            }
+            3 => check(&self.store).map_err(|failure| failure.during("amid the run")),
+            _ => {
+                self.runtime.advance(Duration::from_millis(self.rng.below(2_000)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes properly and opens again, on the same disk.
+    fn reopen(&mut self) -> Verdict {
+        self.store.close()?;
+        for writer in &mut self.writers {
+            if let Writer::Waiting { ticket, .. } = writer {
+                ensure(ticket.is_complete(), || format!("commit {} is open after close", ticket.index()))?;
+            }
+            *writer = Writer::Idle;
+        }
+        self.acknowledge(last_index(&self.history));
+        self.held.clear();
+        // The lock of the directory goes with the last handle.
+        let elsewhere = Store::open(SimDisk::new(0, SimOptions::default()), self.runtime.clone(), self.options.clone());
+        self.store = elsewhere?;
+        self.store = Store::open(self.disk.clone(), self.runtime.clone(), self.options.clone())?;
+        let expected = Expected { history: &self.history, at_least: last_index(&self.history) };
+        expected.verify(&self.store)?;
+        Ok(())
+    }
+}

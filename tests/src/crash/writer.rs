@@ -1,0 +1,244 @@
+//! A simulated writer: a state machine that begins a commit, keeps its ticket,
+//! and later finds it complete. It never waits.
+
+use std::sync::Arc;
+
+use cs_base::Index;
+use cs_io::sim::Rng;
+use cs_kv::{Batch, CommitOptions, Durability, Error, Expect, Store, Ticket, Transaction};
+
+use super::changes::{self, Taste};
+use crate::model::{Change, History, State};
+use crate::verdict::ensure;
+use crate::{Failure, Verdict};
+
+/// What a writer is at.
+#[derive(Debug, Default)]
+pub(super) enum Writer {
+    #[default]
+    Idle,
+    /// Has read and changed; `base` is the index of what it read.
+    Open { txn: Box<Transaction>, base: u64, changes: Vec<Change> },
+    Waiting { ticket: Ticket, level: Durability },
+}
+
+/// What a step came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Nothing,
+    Appended,
+    /// A commit is as durable as its writer asked for, and that was on disk.
+    Acknowledged(Index),
+}
+
+impl Writer {
+    /// One step.
+    pub(super) fn step(
+        &mut self,
+        rng: &mut Rng,
+        taste: Taste,
+        store: &Store,
+        history: &mut History,
+    ) -> Verdict<Done> {
+        match std::mem::take(self) {
+            Self::Waiting { ticket, level } if !ticket.is_complete() => {
+                *self = Self::Waiting { ticket, level };
+                Ok(Done::Nothing)
+            }
+            Self::Waiting { ticket, level } => {
+                let seen = store.snapshot()?.index();
+                ensure(seen >= ticket.index(), || {
+                    format!("ticket {} is complete, readers see {seen}", ticket.index())
+                })?;
+                let promised = level == Durability::Sync;
+                Ok(if promised { Done::Acknowledged(ticket.index()) } else { Done::Nothing })
+            }
+            Self::Idle if rng.percent(30) => {
+                *self = begin(rng, taste, store, history)?;
+                Ok(Done::Nothing)
+            }
+            Self::Idle => self.write_batch(rng, taste, store, history),
+            Self::Open { txn, base, changes } => {
+                let level = level(rng);
+                let outcome = txn.commit(&CommitOptions::with_durability(level));
+                self.after_transaction(outcome, level, base, &changes, history)
+            }
+        }
+    }
+
+    fn write_batch(
+        &mut self,
+        rng: &mut Rng,
+        taste: Taste,
+        store: &Store,
+        history: &mut History,
+    ) -> Verdict<Done> {
+        let newest = Arc::clone(newest(history));
+        let mut changes = changes::changes(rng, taste, &newest);
+        if changes::wants_tree(rng, &newest) {
+            let tree = store.new_tree_id();
+            changes.insert(0, Change::Create(tree));
+        }
+        let dropped = changes::tree_to_drop(rng, &newest);
+        changes.extend(dropped.map(Change::Drop));
+        let (batch, broken) = batch_of(rng, &newest, &changes);
+        let level = level(rng);
+        let outcome = store.write(&batch, &CommitOptions::with_durability(level));
+        match (outcome, broken) {
+            (Ok(ticket), None) => self.appended(ticket, level, &changes, history),
+            (Err(Error::Expectation { position, .. }), Some(broken)) if position == broken => {
+                // The answer spoke of everything appended, so that is visible by now.
+                let seen = store.snapshot()?.index().0;
+                ensure(seen == last_index(history), || {
+                    format!("an expectation was judged on commit {}, readers see {seen}", last_index(history))
+                })?;
+                Ok(Done::Nothing)
+            }
+            (Err(error), None) => Err(error.into()),
+            (outcome, broken) => Err(Failure(format!(
+                "expected operation {broken:?} to be refused, found {:?}",
+                outcome.map(|ticket| ticket.index())
+            ))),
+        }
+    }
+
+    fn after_transaction(
+        &mut self,
+        outcome: Result<Ticket, Error>,
+        level: Durability,
+        base: u64,
+        changes: &[Change],
+        history: &mut History,
+    ) -> Verdict<Done> {
+        let read = Arc::clone(&history[base as usize]);
+        let others = changed_meanwhile(&read, newest(history), changes);
+        match outcome {
+            Ok(ticket) => {
+                ensure(!others, || {
+                    format!("commit {} overwrote what another changed since {base}", ticket.index())
+                })?;
+                self.appended(ticket, level, changes, history)
+            }
+            Err(Error::Conflict { .. } | Error::UnknownTree(_)) if last_index(history) > base => {
+                Ok(Done::Nothing)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn appended(
+        &mut self,
+        ticket: Ticket,
+        level: Durability,
+        changes: &[Change],
+        history: &mut History,
+    ) -> Verdict<Done> {
+        let expected = last_index(history) + 1;
+        ensure(ticket.index().0 == expected, || {
+            format!("expected commit {expected}, found {}", ticket.index())
+        })?;
+        let next = newest(history).after(changes);
+        history.push(Arc::new(next));
+        *self = Self::Waiting { ticket, level };
+        Ok(Done::Appended)
+    }
+}
+
+/// Begins a transaction, reads a little, changes what it will.
+fn begin(rng: &mut Rng, taste: Taste, store: &Store, history: &History) -> Verdict<Writer> {
+    let mut txn = store.begin()?;
+    let base = txn.snapshot().index().0;
+    let read = history.get(base as usize);
+    let read = read.ok_or_else(|| Failure(format!("a snapshot of commit {base}, which nobody made")))?;
+    let mut changes = changes::changes(rng, taste, read);
+    if let Some(tree) = read.trees.keys().next() {
+        let key = changes::key(rng);
+        let (found, expected) = (txn.get(*tree, &key)?, read.get(*tree, &key));
+        ensure(found.as_deref() == expected.map(AsRef::as_ref), || {
+            format!("a transaction on commit {base} read another value of tree {tree} than was written")
+        })?;
+    }
+    for change in &changes {
+        match change {
+            Change::Put(tree, key, value) => txn.put(*tree, key.to_vec(), value.to_vec())?,
+            Change::Delete(tree, key) => txn.delete(*tree, key.to_vec())?,
+            Change::Create(_) | Change::Drop(_) => {}
+        }
+    }
+    if changes::wants_tree(rng, read) {
+        let tree = txn.create_tree();
+        let (key, value) = (changes::key(rng), changes::key(rng));
+        txn.put(tree, key.to_vec(), value.to_vec())?;
+        changes.extend([Change::Create(tree), Change::Put(tree, key, value)]);
+    }
+    if txn.is_empty() {
+        return Ok(Writer::Idle);
+    }
+    Ok(Writer::Open { txn: Box::new(txn), base, changes })
+}
+
+/// The batch, and which of its operations demands what does not hold.
+fn batch_of(rng: &mut Rng, state: &State, changes: &[Change]) -> (Batch, Option<usize>) {
+    let mut batch = Batch::new();
+    let mut broken = None;
+    for change in changes {
+        let (tree, key, value) = match change {
+            Change::Create(tree) => {
+                batch.create_tree(*tree);
+                continue;
+            }
+            Change::Drop(tree) => {
+                batch.drop_tree(*tree);
+                continue;
+            }
+            Change::Put(tree, key, value) => (*tree, key, Some(value)),
+            Change::Delete(tree, key) => (*tree, key, None),
+        };
+        let there = state.get(tree, key).is_some();
+        let expect = match rng.below(40) {
+            // Mostly what holds, once in a while what does not.
+            0..4 if there => Expect::Present,
+            0..4 => Expect::Absent,
+            4 => Expect::Present,
+            _ => Expect::Any,
+        };
+        let holds = match expect {
+            Expect::Any => true,
+            Expect::Present => there,
+            Expect::Absent => !there,
+        };
+        if !holds && broken.is_none() {
+            broken = Some(batch.len());
+        }
+        match value {
+            Some(value) => batch.put(tree, key.to_vec(), value.to_vec(), expect),
+            None => batch.delete(tree, key.to_vec(), expect),
+        }
+    }
+    (batch, broken)
+}
+
+/// Whether a key that the changes touch has another value than when it was read.
+fn changed_meanwhile(read: &State, now: &State, changes: &[Change]) -> bool {
+    changes.iter().any(|change| match change {
+        Change::Put(tree, key, _) | Change::Delete(tree, key) => read.get(*tree, key) != now.get(*tree, key),
+        Change::Create(_) | Change::Drop(_) => false,
+    })
+}
+
+/// Mostly on disk; the others lie between and behind.
+fn level(rng: &mut Rng) -> Durability {
+    match rng.below(10) {
+        0 => Durability::Async,
+        1 => Durability::Memory,
+        _ => Durability::Sync,
+    }
+}
+
+pub(super) fn newest(history: &History) -> &Arc<State> {
+    &history[history.len() - 1]
+}
+
+pub(super) fn last_index(history: &History) -> u64 {
+    history.len() as u64 - 1
+}

@@ -1,0 +1,76 @@
+//! Whether documents are what their collection says: valid BSON, each under
+//! the key that its `_id` makes.
+
+use collection_store::key;
+use collection_store::values::{Elements, validate_document};
+use cs_kv::{KeyRange, Snapshot};
+
+use crate::catalog::Entry;
+use crate::finding::Finding;
+use crate::output::hex;
+use crate::progress::Progress;
+
+/// Bytes of a key that are shown.
+const KEY_SHOWN: usize = 32;
+/// Findings listed at most for one collection.
+const MAX_FINDINGS: usize = 100;
+/// Documents between two looks at the clock of the progress bar.
+const STEP: u64 = 256;
+
+/// Reads all documents of a collection; how many there are.
+pub(crate) fn check(
+    snapshot: &Snapshot,
+    entry: &Entry,
+    progress: &Progress,
+    findings: &mut Vec<Finding>,
+) -> u64 {
+    let tree = entry.tree.0;
+    let name = entry.full_name();
+    let mut cursor = match snapshot.cursor(entry.tree, KeyRange::all()) {
+        Ok(cursor) => cursor,
+        Err(error) => {
+            let text = format!("collection {name}: {error}");
+            findings.push(Finding::new("missing-tree", text).in_tree(tree));
+            return 0;
+        }
+    };
+    let (mut documents, mut wrong) = (0, 0);
+    loop {
+        match cursor.next() {
+            Ok(Some((key, document))) => {
+                documents += 1;
+                if documents.is_multiple_of(STEP) {
+                    progress.add(STEP);
+                }
+                if let Some((code, why)) = judge(key, document)
+                    && wrong < MAX_FINDINGS
+                {
+                    wrong += 1;
+                    let key = hex(key, KEY_SHOWN);
+                    let text = format!("collection {name}, document under key {key}: {why}");
+                    findings.push(Finding::new(code, text).in_tree(tree));
+                }
+            }
+            // A page that cannot be read is the structural check's to report.
+            Ok(None) | Err(_) => return documents,
+        }
+    }
+}
+
+/// What is wrong with one document.
+fn judge(key: &[u8], document: &[u8]) -> Option<(&'static str, String)> {
+    if let Err(error) = validate_document(document) {
+        return Some(("invalid-document", error.to_string()));
+    }
+    let Some(id) = Elements::new(document).next().filter(|field| field.name == b"_id") else {
+        return Some(("invalid-document", "its first field is not _id".to_owned()));
+    };
+    match key::encode(id.value) {
+        Ok(expected) if expected == key => None,
+        Ok(expected) => {
+            let expected = hex(&expected, KEY_SHOWN);
+            Some(("wrong-key", format!("its _id belongs under {expected}")))
+        }
+        Err(error) => Some(("wrong-key", error.to_string())),
+    }
+}
