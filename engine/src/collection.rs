@@ -1,11 +1,13 @@
 //! A collection: documents under their `_id`s.
 //!
 //! Reading order: this file (the handle, and what changes the catalog), `find`
-//! (queries and cursors), `insert`, `write` (replace and delete), `transfer`
-//! (lines of JSON in and out).
+//! (queries and cursors, over `matches`), `insert` (over `inserter`), `write`
+//! (replace and delete), `transfer` (lines of JSON in and out).
 
 mod find;
 mod insert;
+mod inserter;
+mod matches;
 mod transfer;
 mod write;
 

@@ -21,7 +21,7 @@ use zerocopy::FromBytes;
 use crate::error::{LogError, Result};
 use crate::format::{
     HardState, MAX_RECORD_PAYLOAD, RECORD_HEADER_BYTES, RawRecordHeader, RecordKind,
-    SEGMENT_HEADER_BYTES, checksum_seed, record_bytes,
+    SEGMENT_HEADER_BYTES, SegmentHeader, checksum_seed, record_bytes,
 };
 use crate::inventory::Inventory;
 use crate::log::Log;
@@ -239,6 +239,18 @@ impl Recovered {
         let incarnation = self.inventory.live[self.last.segment].header.incarnation.0;
         let seed = checksum_seed(self.file_id);
         let mut window = Window::default();
+        // A file gets this name when it is whole and its header durable, so no
+        // torn making is too short for a header, or has a sound one that does
+        // not fit the file: that file was cut or replaced.
+        let block = window.get_of(
+            file.as_ref(),
+            &|| name.clone(),
+            0,
+            SEGMENT_HEADER_BYTES as usize,
+        )?;
+        if size < SEGMENT_HEADER_BYTES || SegmentHeader::decode(name, block).is_ok() {
+            return Err(error.clone());
+        }
         let mut offset = SEGMENT_HEADER_BYTES;
         while offset < size {
             let mut get = |len| {

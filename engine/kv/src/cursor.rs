@@ -88,6 +88,17 @@ impl KeyRange {
     }
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Reads a page once from front to end. Entries lie in it as they came, so a
+/// scan would wait for memory at each of them; in order the processor fetches
+/// ahead, and the whole page costs less than half as much.
+fn warm(page: &[u8]) {
+    let sum = page.iter().step_by(LINE).fold(0_u8, |sum, &byte| sum.wrapping_add(byte));
+    std::hint::black_box(sum);
+}
+
 /// Where a cursor stands in one page.
 #[derive(Debug)]
 struct Step {
@@ -275,6 +286,9 @@ impl Cursor {
                 self.path.truncate(depth + 1);
                 let gap = if way == Way::Next { Gap::First } else { Gap::Last };
                 self.descend(child, (leaf - depth - 1) as u8, gap)?;
+                if let Some(step) = self.path.last() {
+                    warm(step.frame.bytes());
+                }
                 return Ok(true);
             }
         }

@@ -1,17 +1,17 @@
 //! Queries: from a filter to the documents that match.
 
 use std::fmt;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bson::{Bson, RawDocument, RawDocumentBuf};
-use cs_kv::{KeyRange, Snapshot, TreeReader};
+use cs_kv::Snapshot;
 
 use super::Collection;
+use super::matches::{Matches, in_tree};
 use crate::context::{OperationContext, Watch};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Filter, IdBounds};
+use crate::filter::Filter;
 use crate::input::IntoFilter;
 use crate::key;
 use crate::stats::Counters;
@@ -288,117 +288,8 @@ impl fmt::Debug for Cursor {
     }
 }
 
-/// The entries of a tree that match a filter, by key.
-#[derive(Debug)]
-pub(super) struct Matches {
-    source: Source,
-    filter: Filter,
-    /// Documents looked at.
-    pub(super) examined: u64,
-}
-
-#[derive(Debug)]
-enum Source {
-    /// Every entry of a range.
-    Range(cs_kv::Cursor),
-    /// Single keys, ascending.
-    Keys(TreeReader, std::vec::IntoIter<Vec<u8>>),
-    Nothing,
-}
-
-impl Matches {
-    /// Chooses how to look: single keys or a range where the filter bounds
-    /// `_id`, else everything. Only keys above `after` are looked at.
-    pub(super) fn new(tree: &TreeReader, filter: Filter, after: Option<&[u8]>) -> Result<Self> {
-        let is_after = |key: &[u8]| after.is_none_or(|after| key > after);
-        let unbounded = || after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.to_vec()));
-        let source = match filter.id_bounds()? {
-            IdBounds::All => {
-                let (lower, upper) = (unbounded(), Bound::Unbounded);
-                Source::Range(tree.cursor(KeyRange { lower, upper }))
-            }
-            IdBounds::Keys(mut keys) => {
-                keys.retain(|key| is_after(key));
-                Source::Keys(tree.clone(), keys.into_iter())
-            }
-            IdBounds::Range(from, to) if from < to && after.is_none_or(|after| after < &*to) => {
-                let lower = if is_after(&from) {
-                    Bound::Included(from)
-                } else {
-                    unbounded()
-                };
-                Source::Range(tree.cursor(KeyRange {
-                    lower,
-                    upper: Bound::Excluded(to),
-                }))
-            }
-            IdBounds::Range(..) => Source::Nothing,
-        };
-        Ok(Self {
-            source,
-            filter,
-            examined: 0,
-        })
-    }
-
-    fn none() -> Self {
-        Self {
-            source: Source::Nothing,
-            filter: Filter::all(),
-            examined: 0,
-        }
-    }
-
-    /// What `read` makes of the next entry that matches.
-    pub(super) fn next<R>(
-        &mut self,
-        watch: &Watch,
-        read: impl FnOnce(&[u8], &[u8]) -> R,
-    ) -> Result<Option<R>> {
-        match &mut self.source {
-            Source::Nothing => Ok(None),
-            Source::Range(cursor) => loop {
-                watch.check()?;
-                let Some((key, document)) = cursor.next()? else {
-                    return Ok(None);
-                };
-                self.examined += 1;
-                if self.filter.matches_bytes(document) {
-                    return Ok(Some(read(key, document)));
-                }
-            },
-            Source::Keys(tree, keys) => {
-                let mut read = Some(read);
-                for key in keys {
-                    watch.check()?;
-                    let filter = &self.filter;
-                    let found = tree.with_value(&key, |document| {
-                        let read = read.take_if(|_| filter.matches_bytes(document))?;
-                        Some(read(&key, document))
-                    })?;
-                    self.examined += u64::from(found.is_some());
-                    if let Some(result) = found.flatten() {
-                        return Ok(Some(result));
-                    }
-                }
-                Ok(None)
-            }
-        }
-    }
-}
-
-/// A tree that is not in the snapshot is a collection that was not there yet,
-/// or not any more: nothing, and no error.
-pub(super) fn in_tree<T>(result: cs_kv::Result<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(cs_kv::Error::UnknownTree(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// The bytes under a key, as the document they are.
-pub(super) fn stored(bytes: Vec<u8>) -> Result<RawDocumentBuf> {
+fn stored(bytes: Vec<u8>) -> Result<RawDocumentBuf> {
     RawDocumentBuf::from_bytes(bytes).map_err(|error| damaged(&error))
 }
 

@@ -4,15 +4,14 @@
 //! absent, judged where the commit is. The first insert into a collection that
 //! does not exist creates it, in the same commit.
 
-use std::collections::HashSet;
-
 use bson::{Bson, RawDocumentBuf};
 use cs_kv::{Batch, CommitOptions, Expect, Ticket};
 
+use super::inserter::{Inserter, Waiting};
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
 use crate::context::{OperationContext, Watch};
-use crate::error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
+use crate::error::{DuplicateKey, Error, ErrorKind, Result};
 use crate::id::{Identified, identify};
 use crate::input::IntoDocument;
 use crate::stats::Counters;
@@ -111,13 +110,13 @@ impl Collection {
         options: InsertManyOptions,
     ) -> Result<InsertMany> {
         let mut inserter = Inserter::new(self, context, options.ordered);
-        inserter.ids = Some(Vec::new());
+        inserter.keep_ids();
         for (index, document) in (0..).zip(documents) {
             if inserter.is_stopped() {
                 break;
             }
             let pushed = inserter.push(index, document);
-            pushed.map_err(|error| error.with_written(inserter.inserted))?;
+            pushed.map_err(|error| error.with_written(inserter.inserted()))?;
         }
         let outcome = inserter.finish()?;
         if outcome.errors.is_empty() {
@@ -128,7 +127,7 @@ impl Collection {
     }
 
     /// Validates a document and brings it into the form in which it is stored.
-    fn prepare(&self, document: impl IntoDocument) -> Result<Identified> {
+    pub(super) fn prepare(&self, document: impl IntoDocument) -> Result<Identified> {
         let document = document.into_document()?;
         validate_document(document.as_bytes())?;
         identify(document.into_bytes(), || self.environment.object_ids.next())
@@ -136,7 +135,7 @@ impl Collection {
 
     /// Commits the documents together, creating the collection if need be. The
     /// inner error is the position of a document whose key is there already.
-    fn commit_inserts(
+    pub(super) fn commit_inserts(
         &self,
         watch: &Watch,
         options: &CommitOptions,
@@ -175,7 +174,7 @@ impl Collection {
     }
 
     /// MongoDB's words, for drivers take them apart.
-    fn duplicate(&self, document: &Identified) -> Error {
+    pub(super) fn duplicate(&self, document: &Identified) -> Error {
         let value = document.id().map(|id| id.to_document(b"_id"));
         let value = value.and_then(|bytes| RawDocumentBuf::from_bytes(bytes).ok());
         let key_value = value.unwrap_or_default();
@@ -192,211 +191,6 @@ impl Collection {
     }
 }
 
-fn id_of(document: &Identified) -> Result<Bson> {
+pub(super) fn id_of(document: &Identified) -> Result<Bson> {
     document.id().map_or(Ok(Bson::Null), |id| Ok(id.to_bson()?))
-}
-
-/// A document that waits for its batch.
-#[derive(Debug)]
-struct Waiting {
-    index: u64,
-    document: Identified,
-}
-
-/// What an [`Inserter`] came to.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) inserted: u64,
-    pub(super) ids: Vec<Bson>,
-    pub(super) errors: Vec<WriteError>,
-}
-
-/// Collects documents and commits them batch by batch.
-#[derive(Debug)]
-pub(super) struct Inserter<'a> {
-    collection: &'a Collection,
-    watch: Watch,
-    options: CommitOptions,
-    ordered: bool,
-    waiting: Vec<Waiting>,
-    /// Keys of those waiting whose `_id` was given: no two may be in one commit.
-    keys: HashSet<Vec<u8>>,
-    bytes: usize,
-    inserted: u64,
-    /// Collected if wanted.
-    ids: Option<Vec<Bson>>,
-    errors: Vec<WriteError>,
-    /// Of the last commit: waiting for it waits for all before it.
-    last: Option<Ticket>,
-}
-
-impl<'a> Inserter<'a> {
-    pub(super) fn new(
-        collection: &'a Collection,
-        context: &OperationContext,
-        ordered: bool,
-    ) -> Self {
-        Self {
-            collection,
-            watch: context.start(&collection.environment.runtime),
-            options: context.commit_options(),
-            ordered,
-            waiting: Vec::new(),
-            keys: HashSet::new(),
-            bytes: 0,
-            inserted: 0,
-            ids: None,
-            errors: Vec::new(),
-            last: None,
-        }
-    }
-
-    /// Whether a failed document ended the work.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.ordered && !self.errors.is_empty()
-    }
-
-    /// How many documents were committed so far.
-    pub(super) fn inserted(&self) -> u64 {
-        self.inserted
-    }
-
-    /// The failures since this was last asked.
-    pub(super) fn take_errors(&mut self) -> Vec<WriteError> {
-        std::mem::take(&mut self.errors)
-    }
-
-    /// Takes a document, and commits what waits if it has become enough.
-    pub(super) fn push(&mut self, index: u64, document: impl IntoDocument) -> Result<()> {
-        match self.collection.prepare(document) {
-            Ok(document) => self.add(Waiting { index, document }),
-            Err(error) => self.refuse(index, error),
-        }
-    }
-
-    /// Notes that a document cannot be inserted. Those before it are committed first.
-    pub(super) fn refuse(&mut self, index: u64, error: Error) -> Result<()> {
-        if self.ordered {
-            self.flush()?;
-            if self.is_stopped() {
-                return Ok(());
-            }
-        }
-        self.errors.push(WriteError { index, error });
-        Ok(())
-    }
-
-    fn add(&mut self, waiting: Waiting) -> Result<()> {
-        let document = &waiting.document;
-        let is_repeated = !document.generated && !self.keys.insert(document.key.clone());
-        let bytes = document.key.len() + document.document.len();
-        let is_full = self.waiting.len() >= MAX_BATCH_DOCUMENTS
-            || self.bytes.saturating_add(bytes) > MAX_BATCH_BYTES;
-        if is_repeated || (is_full && !self.waiting.is_empty()) {
-            self.flush()?;
-            if self.is_stopped() {
-                return Ok(());
-            }
-            self.keys.insert(waiting.document.key.clone());
-        }
-        self.watch.charge(bytes)?;
-        self.bytes += bytes;
-        self.waiting.push(waiting);
-        Ok(())
-    }
-
-    /// Commits what waits.
-    fn flush(&mut self) -> Result<()> {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        self.watch.release(std::mem::take(&mut self.bytes));
-        self.keys.clear();
-        while !waiting.is_empty() {
-            let collection = self.collection;
-            let refused = match collection.commit_inserts(&self.watch, &self.options, &waiting)? {
-                Ok(ticket) => {
-                    self.last = Some(ticket);
-                    self.inserted += waiting.len() as u64;
-                    if let Some(ids) = &mut self.ids {
-                        for one in &waiting {
-                            ids.push(id_of(&one.document)?);
-                        }
-                    }
-                    return Ok(());
-                }
-                Err(position) => position,
-            };
-            let after = waiting.split_off(refused + 1);
-            let Some(failed) = waiting.pop() else {
-                continue;
-            };
-            let error = collection.duplicate(&failed.document);
-            if self.ordered {
-                // Those before it alone; then the error, and nothing more.
-                self.waiting = waiting;
-                self.flush()?;
-                if !self.is_stopped() {
-                    self.errors.push(WriteError {
-                        index: failed.index,
-                        error,
-                    });
-                }
-                return Ok(());
-            }
-            self.errors.push(WriteError {
-                index: failed.index,
-                error,
-            });
-            waiting.extend(after);
-            waiting = self.without_present(waiting)?;
-        }
-        Ok(())
-    }
-
-    /// Takes out those whose key is there already: looking costs less than
-    /// finding them commit by commit.
-    fn without_present(&mut self, waiting: Vec<Waiting>) -> Result<Vec<Waiting>> {
-        let environment = &self.collection.environment;
-        let (snapshot, entry) = environment.snapshot(&self.collection.namespace)?;
-        let Some(entry) = entry else {
-            return Ok(waiting);
-        };
-        let Some(tree) = super::find::in_tree(snapshot.tree(entry.tree))? else {
-            return Ok(waiting);
-        };
-        let mut absent = Vec::with_capacity(waiting.len());
-        for one in waiting {
-            if tree.with_value(&one.document.key, |_| ())?.is_some() {
-                let error = self.collection.duplicate(&one.document);
-                self.errors.push(WriteError {
-                    index: one.index,
-                    error,
-                });
-            } else {
-                absent.push(one);
-            }
-        }
-        Ok(absent)
-    }
-
-    /// Commits what waits, and waits until all of it is as durable as asked for.
-    pub(super) fn finish(mut self) -> Result<Outcome> {
-        if !self.is_stopped() {
-            self.flush()
-                .map_err(|error| error.with_written(self.inserted))?;
-        }
-        if let Some(last) = self.last {
-            last.wait()?;
-        }
-        Counters::add(
-            &self.collection.environment.counters.inserted,
-            self.inserted,
-        );
-        self.errors.sort_by_key(|error| error.index);
-        let ids = self.ids.unwrap_or_default();
-        Ok(Outcome {
-            inserted: self.inserted,
-            ids,
-            errors: self.errors,
-        })
-    }
 }

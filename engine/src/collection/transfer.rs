@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 
 use super::Collection;
-use super::insert::Inserter;
+use super::inserter::Inserter;
 use crate::context::OperationContext;
 use crate::error::{Error, ErrorKind, Result, WriteError};
 use crate::filter::Filter;

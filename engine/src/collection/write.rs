@@ -7,8 +7,8 @@
 
 use cs_kv::{Batch, CommitOptions, Expect, Ticket, Transaction};
 
-use super::find::{Matches, in_tree};
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
+use super::matches::{Matches, in_tree};
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
 use crate::context::{OperationContext, Watch};

@@ -14,6 +14,7 @@
 use std::fmt;
 
 use super::kind::Kind;
+use super::scan::cstring_len;
 
 /// The largest document, in bytes: 16 MiB, as MongoDB has it.
 pub const MAX_DOCUMENT_LEN: usize = 16 * 1024 * 1024;
@@ -275,7 +276,7 @@ impl Validator<'_> {
     /// Passes text up to its NUL, and returns where the text is.
     fn cstring(&mut self, limit: usize) -> Result<std::ops::Range<usize>, Fault> {
         let rest = &self.bytes[self.position..limit];
-        let Some(len) = rest.iter().position(|byte| *byte == 0) else {
+        let Some(len) = cstring_len(rest) else {
             return Err(self.fault(Reason::NoTerminator));
         };
         let text = &rest[..len];

@@ -195,7 +195,7 @@ fn read_everything(snapshot: &Snapshot, model: &Model) -> Result<(), Look> {
             }
         }
         if let Some((key, _)) = cursor.next().map_err(refused)? {
-            return Err(wrong(format!("has {} behind its end", key.escape_ascii())));
+            return Err(wrong(format!("has {} behind its end", short(key))));
         }
         let mut cursor = reader.cursor(KeyRange::all());
         for expected in entries.iter().rev() {
@@ -207,12 +207,12 @@ fn read_everything(snapshot: &Snapshot, model: &Model) -> Result<(), Look> {
         for (key, value) in entries {
             let same = reader.with_value(key, |found| found == value).map_err(refused)?;
             if same != Some(true) {
-                return Err(wrong(format!("get of {} gives {same:?}", key.escape_ascii())));
+                return Err(wrong(format!("get of {} gives {same:?}", short(key))));
             }
             let mut absent = key.clone();
             absent.push(0);
             if reader.get(&absent).map_err(refused)?.is_some() {
-                return Err(wrong(format!("has {}", absent.escape_ascii())));
+                return Err(wrong(format!("has {}", short(&absent))));
             }
         }
     }
@@ -220,11 +220,20 @@ fn read_everything(snapshot: &Snapshot, model: &Model) -> Result<(), Look> {
 }
 
 fn describe(found: Option<(&[u8], &[u8])>, expected: &[u8]) -> String {
-    let expected = expected.escape_ascii();
+    let expected = short(expected);
     match found {
         None => format!("ends before {expected}"),
         Some((key, value)) => {
-            format!("has {} of {} bytes at the place of {expected}", key.escape_ascii(), value.len())
+            format!("has {} of {} bytes at the place of {expected}", short(key), value.len())
         }
+    }
+}
+
+/// A key, readable, not too long: the end tells them apart.
+fn short(key: &[u8]) -> String {
+    const SHOWN: usize = 24;
+    match key.len().checked_sub(SHOWN) {
+        Some(left_out @ 1..) => format!("({left_out} bytes) {}", key[left_out..].escape_ascii()),
+        _ => key.escape_ascii().to_string(),
     }
 }

@@ -234,6 +234,28 @@ fn a_newest_segment_with_records_and_a_bad_header_is_corruption() {
     assert!(matches!(error, LogError::CorruptSegment { .. }), "{error}");
 }
 
+/// Symptom: a log whose newest file was cut short opened without its last
+/// records, although they had been acknowledged. Cause: a newest segment of
+/// the wrong size was taken for a torn making, which is ignored if no record
+/// is found in it. Cure: the making of a segment leaves no short file under
+/// its name, so one is corruption.
+#[test]
+fn a_newest_segment_that_was_cut_short_is_corruption_whatever_is_left_of_it() {
+    for len in [0, 100, 4095, 4096, 5000, 8192] {
+        let disk = memory();
+        drop(filled(&disk, 30));
+        let newest = disk.list().unwrap().pop().unwrap();
+        assert_ne!(newest, segment_name(1));
+        let file = disk.open(&newest, cs_io::OpenMode::ReadWrite).unwrap();
+        file.set_len(len).unwrap();
+        let error = recover_from(&disk, StartPoint::default()).unwrap_err();
+        assert!(
+            matches!(error, LogError::CorruptSegment { .. }),
+            "{len}: {error}"
+        );
+    }
+}
+
 #[test]
 fn a_bad_header_in_the_middle_is_corruption() {
     let disk = memory();

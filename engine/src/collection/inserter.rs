@@ -1,0 +1,233 @@
+//! Documents on their way in: collected, committed batch by batch, and the
+//! failures told apart.
+//!
+//! ## Invariants
+//! * No two documents in one batch have the same key: whoever repeats a key
+//!   meets the first in a later commit, as if it had come alone.
+//! * Ordered, everything before the first failure is committed and nothing
+//!   after it.
+
+use std::collections::HashSet;
+
+use bson::Bson;
+use cs_kv::{CommitOptions, Ticket};
+
+use super::Collection;
+use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, id_of};
+use super::matches::in_tree;
+use crate::context::{OperationContext, Watch};
+use crate::error::{Error, Result, WriteError};
+use crate::id::Identified;
+use crate::input::IntoDocument;
+use crate::stats::Counters;
+
+/// A document that waits for its batch.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// Its position, for errors.
+    pub(super) index: u64,
+    pub(super) document: Identified,
+}
+
+/// What an [`Inserter`] came to.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) inserted: u64,
+    pub(super) ids: Vec<Bson>,
+    pub(super) errors: Vec<WriteError>,
+}
+
+/// Collects documents and commits them batch by batch.
+#[derive(Debug)]
+pub(super) struct Inserter<'a> {
+    collection: &'a Collection,
+    watch: Watch,
+    options: CommitOptions,
+    ordered: bool,
+    waiting: Vec<Waiting>,
+    /// Keys of those waiting whose `_id` was given: no two may be in one commit.
+    keys: HashSet<Vec<u8>>,
+    bytes: usize,
+    inserted: u64,
+    /// Collected if wanted.
+    ids: Option<Vec<Bson>>,
+    errors: Vec<WriteError>,
+    /// Of the last commit: waiting for it waits for all before it.
+    last: Option<Ticket>,
+}
+
+impl<'a> Inserter<'a> {
+    pub(super) fn new(
+        collection: &'a Collection,
+        context: &OperationContext,
+        ordered: bool,
+    ) -> Self {
+        Self {
+            collection,
+            watch: context.start(&collection.environment.runtime),
+            options: context.commit_options(),
+            ordered,
+            waiting: Vec::new(),
+            keys: HashSet::new(),
+            bytes: 0,
+            inserted: 0,
+            ids: None,
+            errors: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// The outcome will have the `_id`s of what was inserted.
+    pub(super) fn keep_ids(&mut self) {
+        self.ids = Some(Vec::new());
+    }
+
+    /// Whether a failed document ended the work.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.ordered && !self.errors.is_empty()
+    }
+
+    /// How many documents were committed so far.
+    pub(super) fn inserted(&self) -> u64 {
+        self.inserted
+    }
+
+    /// The failures since this was last asked.
+    pub(super) fn take_errors(&mut self) -> Vec<WriteError> {
+        std::mem::take(&mut self.errors)
+    }
+
+    /// Takes a document, and commits what waits if it has become enough.
+    pub(super) fn push(&mut self, index: u64, document: impl IntoDocument) -> Result<()> {
+        match self.collection.prepare(document) {
+            Ok(document) => self.add(Waiting { index, document }),
+            Err(error) => self.refuse(index, error),
+        }
+    }
+
+    /// Notes that a document cannot be inserted. Those before it are committed first.
+    pub(super) fn refuse(&mut self, index: u64, error: Error) -> Result<()> {
+        if self.ordered {
+            self.flush()?;
+            if self.is_stopped() {
+                return Ok(());
+            }
+        }
+        self.errors.push(WriteError { index, error });
+        Ok(())
+    }
+
+    fn add(&mut self, waiting: Waiting) -> Result<()> {
+        let document = &waiting.document;
+        let is_repeated = !document.generated && !self.keys.insert(document.key.clone());
+        let bytes = document.key.len() + document.document.len();
+        let is_full = self.waiting.len() >= MAX_BATCH_DOCUMENTS
+            || self.bytes.saturating_add(bytes) > MAX_BATCH_BYTES;
+        if is_repeated || (is_full && !self.waiting.is_empty()) {
+            self.flush()?;
+            if self.is_stopped() {
+                return Ok(());
+            }
+            self.keys.insert(waiting.document.key.clone());
+        }
+        self.watch.charge(bytes)?;
+        self.bytes += bytes;
+        self.waiting.push(waiting);
+        Ok(())
+    }
+
+    /// Commits what waits.
+    fn flush(&mut self) -> Result<()> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.watch.release(std::mem::take(&mut self.bytes));
+        self.keys.clear();
+        while !waiting.is_empty() {
+            let collection = self.collection;
+            let refused = match collection.commit_inserts(&self.watch, &self.options, &waiting)? {
+                Ok(ticket) => {
+                    self.last = Some(ticket);
+                    self.inserted += waiting.len() as u64;
+                    if let Some(ids) = &mut self.ids {
+                        for one in &waiting {
+                            ids.push(id_of(&one.document)?);
+                        }
+                    }
+                    return Ok(());
+                }
+                Err(position) => position,
+            };
+            let after = waiting.split_off(refused + 1);
+            let Some(failed) = waiting.pop() else {
+                continue;
+            };
+            let error = collection.duplicate(&failed.document);
+            if self.ordered {
+                // Those before it alone; then the error, and nothing more.
+                self.waiting = waiting;
+                self.flush()?;
+                if !self.is_stopped() {
+                    self.errors.push(WriteError {
+                        index: failed.index,
+                        error,
+                    });
+                }
+                return Ok(());
+            }
+            self.errors.push(WriteError {
+                index: failed.index,
+                error,
+            });
+            waiting.extend(after);
+            waiting = self.without_present(waiting)?;
+        }
+        Ok(())
+    }
+
+    /// Takes out those whose key is there already: looking costs less than
+    /// finding them commit by commit.
+    fn without_present(&mut self, waiting: Vec<Waiting>) -> Result<Vec<Waiting>> {
+        let environment = &self.collection.environment;
+        let (snapshot, entry) = environment.snapshot(&self.collection.namespace)?;
+        let Some(entry) = entry else {
+            return Ok(waiting);
+        };
+        let Some(tree) = in_tree(snapshot.tree(entry.tree))? else {
+            return Ok(waiting);
+        };
+        let mut absent = Vec::with_capacity(waiting.len());
+        for one in waiting {
+            if tree.with_value(&one.document.key, |_| ())?.is_some() {
+                let error = self.collection.duplicate(&one.document);
+                self.errors.push(WriteError {
+                    index: one.index,
+                    error,
+                });
+            } else {
+                absent.push(one);
+            }
+        }
+        Ok(absent)
+    }
+
+    /// Commits what waits, and waits until all of it is as durable as asked for.
+    pub(super) fn finish(mut self) -> Result<Outcome> {
+        if !self.is_stopped() {
+            self.flush()
+                .map_err(|error| error.with_written(self.inserted))?;
+        }
+        if let Some(last) = self.last {
+            last.wait()?;
+        }
+        Counters::add(
+            &self.collection.environment.counters.inserted,
+            self.inserted,
+        );
+        self.errors.sort_by_key(|error| error.index);
+        let ids = self.ids.unwrap_or_default();
+        Ok(Outcome {
+            inserted: self.inserted,
+            ids,
+            errors: self.errors,
+        })
+    }
+}

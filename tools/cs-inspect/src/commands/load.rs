@@ -1,0 +1,194 @@
+//! `load`: inserts documents from lines of extended JSON. The only command
+//! that writes.
+//!
+//! Invariants
+//! * Documents go in in the order of their lines, a commit for each batch.
+//! * At the first line that cannot be inserted it ends; all before it are in.
+//! * Whatever happens, the database is closed.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bson::RawDocumentBuf;
+use collection_store::json::LineReader;
+use collection_store::{Collection, Database, ErrorKind};
+use serde_json::{Value, json};
+
+use crate::cli::{Global, LoadArgs};
+use crate::error::{InspectError, Result};
+use crate::output::{self, Report, count};
+use crate::progress::Progress;
+
+/// Time between two attempts at the lock.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of documents after which a batch is full, whatever their number: what
+/// a batch takes in memory, and far below the limit of a transaction.
+const BATCH_BYTES: usize = 16 << 20;
+/// Bytes read at once.
+const BUFFER_BYTES: usize = 1 << 20;
+
+struct Loaded {
+    database: String,
+    collection: String,
+    documents: u64,
+    bytes: u64,
+    seconds: f64,
+}
+
+/// Runs the command.
+pub(crate) fn run(global: &Global, arguments: &LoadArgs) -> Result<u8> {
+    let progress = Progress::new(global.progress);
+    let is_stdin = arguments.file.as_os_str() == "-";
+    let reader: Box<dyn BufRead> = if is_stdin {
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, io::stdin()))
+    } else {
+        let file = File::open(&arguments.file).map_err(InspectError::at("opening", &arguments.file))?;
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        progress.begin("bytes", bytes);
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
+    };
+    let source = if is_stdin { "standard input".to_owned() } else { arguments.file.display().to_string() };
+    let start = Instant::now();
+    let database = open(&arguments.dir, global.timeout)?;
+    let named = database.database(&arguments.database);
+    let mut load = Load {
+        collection: named.collection(&arguments.collection),
+        source,
+        batch: arguments.batch as usize,
+        documents: 0,
+        progress: &progress,
+    };
+    let result = load.run(LineReader::new(reader));
+    let documents = load.documents;
+    let closed = database.close();
+    drop(progress);
+    let bytes = result?;
+    closed.map_err(|error| InspectError::Unreadable(error.to_string()))?;
+    let loaded = Loaded {
+        database: arguments.database.clone(),
+        collection: arguments.collection.clone(),
+        documents,
+        bytes,
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    output::print(&loaded, global.format)
+}
+
+/// Opens the database for writing; waits for whoever has it.
+fn open(path: &Path, timeout: Duration) -> Result<Database> {
+    let start = Instant::now();
+    loop {
+        match Database::open(path) {
+            Ok(database) => return Ok(database),
+            Err(error) if error.kind() == ErrorKind::Locked => {
+                if start.elapsed() >= timeout {
+                    return Err(InspectError::Busy(error.to_string()));
+                }
+                thread::sleep(PAUSE);
+            }
+            Err(error) => return Err(InspectError::Unreadable(error.to_string())),
+        }
+    }
+}
+
+struct Load<'a> {
+    collection: Collection,
+    source: String,
+    batch: usize,
+    documents: u64,
+    progress: &'a Progress,
+}
+
+impl Load<'_> {
+    /// Inserts everything; how many bytes of text there were.
+    fn run(&mut self, mut lines: LineReader<Box<dyn BufRead>>) -> Result<u64> {
+        let (mut batch, mut numbers, mut bytes) = (Vec::new(), Vec::new(), 0);
+        loop {
+            match lines.next() {
+                Some(Ok(document)) => {
+                    bytes += document.as_bytes().len();
+                    batch.push(document);
+                    numbers.push(lines.line_number());
+                    if batch.len() >= self.batch || bytes >= BATCH_BYTES {
+                        self.insert(std::mem::take(&mut batch), &numbers)?;
+                        numbers.clear();
+                        bytes = 0;
+                        self.progress.set(lines.bytes_read());
+                    }
+                }
+                Some(Err(error)) => {
+                    // What stands before the bad line goes in first.
+                    self.insert(batch, &numbers)?;
+                    return Err(self.failed(&error.to_string(), error.kind()));
+                }
+                None => {
+                    self.insert(batch, &numbers)?;
+                    return Ok(lines.bytes_read());
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, batch: Vec<RawDocumentBuf>, numbers: &[u64]) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let len = batch.len() as u64;
+        let Err(error) = self.collection.insert_many(batch) else {
+            self.documents += len;
+            return Ok(());
+        };
+        let Some(first) = error.write_errors().first() else {
+            return Err(self.failed(&error.to_string(), error.kind()));
+        };
+        self.documents += first.index;
+        let line = numbers.get(first.index as usize).copied().unwrap_or_default();
+        let text = format!("line {line}: {}", first.error);
+        Err(self.failed(&text, first.error.kind()))
+    }
+
+    fn failed(&self, text: &str, kind: ErrorKind) -> InspectError {
+        let loaded = count(self.documents, "document");
+        let text = format!("{}, {text}; {loaded} before it were loaded", self.source);
+        match kind {
+            ErrorKind::Io
+            | ErrorKind::NoSpace
+            | ErrorKind::Poisoned
+            | ErrorKind::Corruption
+            | ErrorKind::OutcomeUnknown
+            | ErrorKind::Internal => InspectError::Unreadable(text),
+            ErrorKind::InvalidNamespace => InspectError::Usage(text),
+            _ => InspectError::Input(text),
+        }
+    }
+}
+
+impl Report for Loaded {
+    fn json(&self) -> Value {
+        json!({
+            "database": self.database,
+            "collection": self.collection,
+            "documents": self.documents,
+            "bytes": self.bytes,
+            "seconds": self.seconds,
+        })
+    }
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "{} loaded into {}.{} in {:.2} s",
+            count(self.documents, "document"),
+            self.database,
+            self.collection,
+            self.seconds
+        )
+    }
+
+    fn exit_code(&self) -> u8 {
+        0
+    }
+}
