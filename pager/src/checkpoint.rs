@@ -42,7 +42,9 @@ impl Metas {
     /// Never: there is always at least one.
     #[must_use]
     pub fn newest(&self) -> &Meta {
-        self.slots[self.newest_slot()].as_ref().expect("an open database has a meta")
+        self.slots[self.newest_slot()]
+            .as_ref()
+            .expect("an open database has a meta")
     }
 
     /// The other one, if it is valid.
@@ -146,7 +148,9 @@ impl CheckpointRun {
             Phase::Sync(pending) => {
                 if wait || pending.is_finished() {
                     let pending = std::mem::replace(pending, Pending::Ready(Ok(())));
-                    pending.wait().map_err(PagerError::io("syncing the data file"))?;
+                    pending
+                        .wait()
+                        .map_err(PagerError::io("syncing the data file"))?;
                     self.phase = Phase::Gate;
                 }
             }
@@ -198,7 +202,9 @@ impl CheckpointRun {
     fn claim_adjacent(&mut self, pager: &Pager) -> Vec<Arc<Frame>> {
         let mut batch: Vec<Arc<Frame>> = Vec::new();
         while let Some(&at) = self.pages.get(self.next) {
-            let joins = batch.last().is_none_or(|last| last.at().page.next() == at.page);
+            let joins = batch
+                .last()
+                .is_none_or(|last| last.at().page.next() == at.page);
             if !joins || batch.len() == pager.pages_per_write() {
                 break;
             }

@@ -60,7 +60,12 @@ impl PagerError {
         expected: impl ToString,
         found: impl ToString,
     ) -> Self {
-        Self::Corrupt { page, what, expected: expected.to_string(), found: found.to_string() }
+        Self::Corrupt {
+            page,
+            what,
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
     }
 
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

@@ -105,7 +105,9 @@ mod tests {
         let mut model = BTreeSet::new();
         let mut random = 0x1234_5678_u64;
         for _ in 0..20_000 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             let page = (random >> 33) % 300;
             match random >> 62 {
                 0 | 1 if model.insert(page) => extents.add(PageId(page)),

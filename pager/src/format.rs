@@ -82,7 +82,10 @@ pub struct PageRef {
 
 impl PageRef {
     /// Points nowhere.
-    pub const NONE: Self = Self { page: PageId(0), version: Version(0) };
+    pub const NONE: Self = Self {
+        page: PageId(0),
+        version: Version(0),
+    };
 
     /// Whether it points nowhere.
     #[must_use]
@@ -183,17 +186,36 @@ pub fn verify_page(bytes: &[u8], file: FileId, at: PageRef) -> Result<()> {
     let sum = crc32c::crc32c(&bytes[4..]);
     if sum != header.checksum.get() && !planted(Mutant::IgnoreChecksum) {
         let stored = format!("{:08x}", header.checksum.get());
-        return Err(PagerError::corrupt(page, "checksum", stored, format!("{sum:08x}")));
+        return Err(PagerError::corrupt(
+            page,
+            "checksum",
+            stored,
+            format!("{sum:08x}"),
+        ));
     }
     if header.file.get() != file.0 {
-        return Err(PagerError::corrupt(page, "file id", file, header.file.get()));
+        return Err(PagerError::corrupt(
+            page,
+            "file id",
+            file,
+            header.file.get(),
+        ));
     }
     if header.page.get() != page.0 {
-        return Err(PagerError::corrupt(page, "page number", page, header.page.get()));
+        return Err(PagerError::corrupt(
+            page,
+            "page number",
+            page,
+            header.page.get(),
+        ));
     }
     let found = Version(header.version.get());
     if found > at.version {
-        return Err(PagerError::Overtaken { page, expected: at.version, found });
+        return Err(PagerError::Overtaken {
+            page,
+            expected: at.version,
+            found,
+        });
     }
     if found != at.version {
         return Err(PagerError::corrupt(page, "version", at.version, found));
@@ -202,7 +224,12 @@ pub fn verify_page(bytes: &[u8], file: FileId, at: PageRef) -> Result<()> {
         return Err(PagerError::corrupt(page, "kind", "1 to 5", header.kind));
     }
     if header.flags.get() != 0 || header.reserved != [0; 28] {
-        return Err(PagerError::corrupt(page, "reserved bytes", "zero", "something else"));
+        return Err(PagerError::corrupt(
+            page,
+            "reserved bytes",
+            "zero",
+            "something else",
+        ));
     }
     Ok(())
 }
@@ -427,7 +454,9 @@ impl Meta {
         }
         let page_size = raw.page_size.get();
         if !valid_page_size(page_size) {
-            return Err(format!("page size: expected a power of two from 4096 to 65536, found {page_size}"));
+            return Err(format!(
+                "page size: expected a power of two from 4096 to 65536, found {page_size}"
+            ));
         }
         if raw.reserved_per_page.get() != 0
             || raw.reserved != [0; 3]

@@ -99,7 +99,9 @@ impl Frame {
     }
 
     fn change(&self, from: u8, to: u8) -> bool {
-        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     pub(crate) fn begin_write(&self) -> bool {
@@ -108,7 +110,10 @@ impl Frame {
 
     pub(crate) fn end_write(&self) {
         let was_writing = self.change(WRITING, CLEAN);
-        debug_assert!(was_writing, "only a frame that is being written becomes clean");
+        debug_assert!(
+            was_writing,
+            "only a frame that is being written becomes clean"
+        );
     }
 
     /// The page is free before it was written; false if a write of it goes on.
@@ -150,7 +155,8 @@ impl Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        self.resident.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+        self.resident
+            .fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -205,7 +211,9 @@ fn place(page: PageId) -> Option<(usize, usize)> {
 
 impl PageTable {
     pub(crate) fn new() -> Self {
-        Self { buckets: [const { OnceLock::new() }; BUCKETS] }
+        Self {
+            buckets: [const { OnceLock::new() }; BUCKETS],
+        }
     }
 
     #[inline]
@@ -217,7 +225,9 @@ impl PageTable {
     fn slot_or_grow(&self, page: PageId) -> &AtomicPtr<Frame> {
         let (bucket, offset) = place(page).expect("page numbers are checked against the file size");
         let slots = self.buckets[bucket].get_or_init(|| {
-            (0..FIRST_BUCKET << bucket).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect()
+            (0..FIRST_BUCKET << bucket)
+                .map(|_| AtomicPtr::new(std::ptr::null_mut()))
+                .collect()
         });
         &slots[offset]
     }
@@ -258,8 +268,12 @@ impl PageTable {
         let page = frame.at.page;
         let raw = Arc::into_raw(frame).cast_mut();
         let slot = self.slot_or_grow(page);
-        let done =
-            slot.compare_exchange(std::ptr::null_mut(), raw, Ordering::AcqRel, Ordering::Acquire);
+        let done = slot.compare_exchange(
+            std::ptr::null_mut(),
+            raw,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
         if done.is_ok() {
             return Ok(());
         }
@@ -278,10 +292,14 @@ impl PageTable {
 
     /// Takes the frame out if nobody but the table holds it. False if somebody does.
     pub(crate) fn evict(&self, page: PageId, guard: &ReadGuard) -> bool {
-        let Some(slot) = self.slot(page) else { return true };
+        let Some(slot) = self.slot(page) else {
+            return true;
+        };
         let old = slot.load(Ordering::Acquire);
         // SAFETY: I1 and I2, as in `get`.
-        let Some(frame) = (unsafe { old.as_ref() }) else { return true };
+        let Some(frame) = (unsafe { old.as_ref() }) else {
+            return true;
+        };
         // SAFETY: the pointer is an `Arc`'s (I1); `ManuallyDrop` leaves the count alone.
         let arc = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(old.cast_const()) });
         let holders = Arc::strong_count(&arc);
@@ -307,7 +325,9 @@ impl PageTable {
         // SAFETY: the pointer has left the table, so this is the one place that
         // gives up its count (I2); a frame may be dropped on any thread.
         unsafe {
-            guard.0.defer_unchecked(move || drop(Arc::from_raw(old.cast_const())));
+            guard
+                .0
+                .defer_unchecked(move || drop(Arc::from_raw(old.cast_const())));
         }
     }
 }

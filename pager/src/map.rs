@@ -59,7 +59,11 @@ impl AllocationMap {
     /// # Panics
     /// If it is so already: a page would be free or used twice.
     pub(crate) fn set(&mut self, page: PageId, used: bool) {
-        assert_ne!(self.get(page), used, "page {page} is allocated or freed twice");
+        assert_ne!(
+            self.get(page),
+            used,
+            "page {page} is allocated or freed twice"
+        );
         let word = (page.0 / 64) as usize;
         if word >= self.words.len() {
             self.words.resize(word + 1, 0);
@@ -69,7 +73,10 @@ impl AllocationMap {
     }
 
     pub(crate) fn used_pages(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+        self.words
+            .iter()
+            .map(|word| u64::from(word.count_ones()))
+            .sum()
     }
 
     // ---- writing ----
@@ -98,7 +105,10 @@ impl AllocationMap {
     pub(crate) fn reshape(&mut self, shape: &[usize]) {
         self.levels.resize(shape.len(), Vec::new());
         for (level, &count) in self.levels.iter_mut().zip(shape) {
-            debug_assert!(level.len() <= count, "the file does not shrink under the map");
+            debug_assert!(
+                level.len() <= count,
+                "the file does not shrink under the map"
+            );
             level.resize(count, PageRef::NONE);
         }
     }
@@ -123,7 +133,10 @@ impl AllocationMap {
     /// All page positions of a level that have no page yet.
     pub(crate) fn missing(&self, level: usize) -> Vec<usize> {
         let pages = self.levels[level].iter().enumerate();
-        pages.filter(|(_, at)| at.is_none()).map(|(position, _)| position).collect()
+        pages
+            .filter(|(_, at)| at.is_none())
+            .map(|(position, _)| position)
+            .collect()
     }
 
     /// The pointer to the top page.
@@ -133,7 +146,11 @@ impl AllocationMap {
 
     /// Every page that the map itself takes.
     pub(crate) fn own_pages(&self) -> impl Iterator<Item = PageRef> + '_ {
-        self.levels.iter().flatten().copied().filter(|at| !at.is_none())
+        self.levels
+            .iter()
+            .flatten()
+            .copied()
+            .filter(|at| !at.is_none())
     }
 
     /// Fills in the body of a map page.
@@ -165,7 +182,10 @@ impl AllocationMap {
             .take(self.words_per_piece)
             .map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap_or_default()))
             .collect();
-        let last = words.iter().rposition(|&word| word != 0).map_or(0, |last| last + 1);
+        let last = words
+            .iter()
+            .rposition(|&word| word != 0)
+            .map_or(0, |last| last + 1);
         if self.words.len() < from + last {
             self.words.resize(from + last, 0);
         }
@@ -215,7 +235,9 @@ impl AllocationMap {
         for (position, &word) in self.words.iter().enumerate() {
             let mut bits = word & !other.words.get(position).copied().unwrap_or(0);
             while bits != 0 {
-                pages.push(PageId(position as u64 * 64 + u64::from(bits.trailing_zeros())));
+                pages.push(PageId(
+                    position as u64 * 64 + u64::from(bits.trailing_zeros()),
+                ));
                 bits &= bits - 1;
             }
         }
@@ -263,7 +285,14 @@ mod tests {
         for level in 0..3 {
             for position in map.missing(level) {
                 let page = PageId((level * 1000 + position + 10) as u64);
-                map.set_at(level, position, PageRef { page, version: Version(3) });
+                map.set_at(
+                    level,
+                    position,
+                    PageRef {
+                        page,
+                        version: Version(3),
+                    },
+                );
             }
         }
         let mut body = vec![0; 4096 - PAGE_HEADER];

@@ -54,7 +54,9 @@ pub struct Opened {
 /// # Errors
 /// It could not be listed.
 pub fn exists(disk: &dyn Disk) -> Result<bool> {
-    let names = disk.list().map_err(PagerError::io("listing the directory"))?;
+    let names = disk
+        .list()
+        .map_err(PagerError::io("listing the directory"))?;
     Ok(names.iter().any(|name| name == DATA_FILE))
 }
 
@@ -76,9 +78,14 @@ pub fn create(
     }
     build(disk, file_id, page_size, log_incarnation).map_err(|source| {
         if is_no_space(&source) {
-            PagerError::NoSpace { pages: INITIAL_BYTES / u64::from(page_size) }
+            PagerError::NoSpace {
+                pages: INITIAL_BYTES / u64::from(page_size),
+            }
         } else {
-            PagerError::Io { doing: "making the file".into(), source }
+            PagerError::Io {
+                doing: "making the file".into(),
+                source,
+            }
         }
     })
 }
@@ -99,7 +106,13 @@ fn build(
     root.log_incarnation = log_incarnation;
     for (sequence, offset) in (1..).zip(META_OFFSETS) {
         let membership = Membership::default();
-        let meta = Meta { file: file_id, page_size, sequence, membership, root };
+        let meta = Meta {
+            file: file_id,
+            page_size,
+            sequence,
+            membership,
+            root,
+        };
         file.write_at(&meta.encode(), offset)?;
     }
     file.sync()?;
@@ -115,7 +128,9 @@ pub fn read_metas(file: &dyn File) -> Result<[Result<Meta, String>; 2]> {
     let mut metas = [Err(String::new()), Err(String::new())];
     for (meta, offset) in metas.iter_mut().zip(META_OFFSETS) {
         let mut block = [0; BLOCK_SIZE];
-        let read = file.read_at(&mut block, offset).map_err(PagerError::io("reading a meta"))?;
+        let read = file
+            .read_at(&mut block, offset)
+            .map_err(PagerError::io("reading a meta"))?;
         *meta = if read < BLOCK_SIZE {
             Err(format!("the file ends inside the meta at byte {offset}"))
         } else {
@@ -131,10 +146,19 @@ pub fn read_metas(file: &dyn File) -> Result<[Result<Meta, String>; 2]> {
 /// [`PagerError::Unusable`] if no meta is valid or they contradict each other
 /// or the file; [`PagerError::Corrupt`] if the allocation map is damaged.
 pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Opened> {
-    let file = disk.open(DATA_FILE, mode).map_err(PagerError::io("opening it"))?;
+    let file = disk
+        .open(DATA_FILE, mode)
+        .map_err(PagerError::io("opening it"))?;
     let (slots, page_size) = choose_metas(read_metas(&*file)?)?;
     let metas = Metas::new(slots);
     let newest = *metas.newest();
+    if mode == OpenMode::ReadWrite {
+        // After a crash of the process the newest meta may be in the page cache
+        // alone: a crash of the machine would bring back the one before it,
+        // whose pages are about to be handed out.
+        file.sync()
+            .map_err(PagerError::io("making the metas durable"))?;
+    }
     let bytes = file.len().map_err(PagerError::io("asking for its size"))?;
     let capacity = bytes / u64::from(page_size);
     let root = &newest.root;
@@ -144,20 +168,27 @@ pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Op
             root.page_count
         )));
     }
-    let budget = options.cache_bytes.max(PagerOptions::MIN_FRAMES * u64::from(page_size));
+    let budget = options
+        .cache_bytes
+        .max(PagerOptions::MIN_FRAMES * u64::from(page_size));
     let pager = Pager::new(file, newest.file, page_size, budget, options.verify);
     let map = load_map(&pager, root)?;
     // If the older state cannot be read, nobody could go back to it either.
-    let older = metas.older().map(|meta| &meta.root).and_then(|root| {
-        load_map(&pager, root).ok().map(|map| (root.version, map))
-    });
+    let older = metas
+        .older()
+        .map(|meta| &meta.root)
+        .and_then(|root| load_map(&pager, root).ok().map(|map| (root.version, map)));
     pager.pin_version(root.version);
     if let Some(older) = metas.older() {
         pager.pin_version(older.root.version);
     }
     pager.set_visible(root.version);
     let shadow = Shadow::new(root, map, older, page_size, capacity);
-    Ok(Opened { pager, shadow, metas })
+    Ok(Opened {
+        pager,
+        shadow,
+        metas,
+    })
 }
 
 fn choose_metas(found: [Result<Meta, String>; 2]) -> Result<([Option<Meta>; 2], u32)> {
@@ -170,9 +201,9 @@ fn choose_metas(found: [Result<Meta, String>; 2]) -> Result<([Option<Meta>; 2], 
         )));
     }
     match found {
-        [Err(a), Err(b)] => {
-            Err(PagerError::Unusable(format!("neither meta is valid: first, {a}; second, {b}")))
-        }
+        [Err(a), Err(b)] => Err(PagerError::Unusable(format!(
+            "neither meta is valid: first, {a}; second, {b}"
+        ))),
         [a, b] => {
             let slots = [a.ok(), b.ok()];
             let page_size = slots.iter().flatten().map(|meta| meta.page_size).next();
@@ -194,7 +225,12 @@ pub(crate) fn load_map(pager: &Pager, root: &RootRecord) -> Result<AllocationMap
     let top = root.allocation.page;
     if usize::from(root.allocation_levels) != shape.len() {
         let found = root.allocation_levels;
-        return Err(PagerError::corrupt(top, "levels of the allocation map", shape.len(), found));
+        return Err(PagerError::corrupt(
+            top,
+            "levels of the allocation map",
+            shape.len(),
+            found,
+        ));
     }
     map.reshape(&shape);
     map.set_at(shape.len() - 1, 0, root.allocation);
@@ -219,7 +255,12 @@ pub(crate) fn load_map(pager: &Pager, root: &RootRecord) -> Result<AllocationMap
     }
     if map.reaches_beyond(root.page_count) {
         let found = "a bit beyond it";
-        return Err(PagerError::corrupt(top, "pages in the map", root.page_count, found));
+        return Err(PagerError::corrupt(
+            top,
+            "pages in the map",
+            root.page_count,
+            found,
+        ));
     }
     Ok(map)
 }
@@ -232,10 +273,19 @@ fn read_map_page(
 ) -> Result<cs_io::AlignedBuf> {
     check_inside(root, at.page, at.version)?;
     let bytes = pager.read_page(at)?;
-    let kind = if level == 0 { PageKind::AllocationMap } else { PageKind::AllocationIndex };
+    let kind = if level == 0 {
+        PageKind::AllocationMap
+    } else {
+        PageKind::AllocationIndex
+    };
     let header = PageHeader::of(&bytes);
     if header.kind != kind as u8 || usize::from(header.level) != level {
-        return Err(PagerError::corrupt(at.page, "kind", format!("{kind:?}"), header.kind));
+        return Err(PagerError::corrupt(
+            at.page,
+            "kind",
+            format!("{kind:?}"),
+            header.kind,
+        ));
     }
     Ok(bytes)
 }
@@ -244,7 +294,12 @@ fn check_inside(root: &RootRecord, page: PageId, version: Version) -> Result<()>
     if page.0 == 0 || page.0 >= root.page_count || version > root.version {
         let found = format!("page {page} of version {version}");
         let expected = format!("one below {} and {}", root.page_count, root.version);
-        return Err(PagerError::corrupt(page, "pointer of the allocation map", expected, found));
+        return Err(PagerError::corrupt(
+            page,
+            "pointer of the allocation map",
+            expected,
+            found,
+        ));
     }
     Ok(())
 }
@@ -254,5 +309,6 @@ fn check_inside(root: &RootRecord, page: PageId, version: Version) -> Result<()>
 /// # Errors
 /// It could not be opened.
 pub fn open_file(disk: &dyn Disk) -> Result<Arc<dyn File>> {
-    disk.open(DATA_FILE, OpenMode::ReadOnly).map_err(PagerError::io("opening it"))
+    disk.open(DATA_FILE, OpenMode::ReadOnly)
+        .map_err(PagerError::io("opening it"))
 }

@@ -151,7 +151,9 @@ impl Pager {
 
     /// The page, if it is in memory.
     pub(crate) fn resident<'g>(&self, guard: &'g ReadGuard, at: PageRef) -> Option<&'g Frame> {
-        self.table.get(at.page, guard).filter(|frame| frame.version() == at.version)
+        self.table
+            .get(at.page, guard)
+            .filter(|frame| frame.version() == at.version)
     }
 
     #[cold]
@@ -180,7 +182,12 @@ impl Pager {
     pub fn read_page(&self, at: PageRef) -> Result<AlignedBuf> {
         let mut bytes = AlignedBuf::zeroed(self.page_size);
         let Some(offset) = at.page.0.checked_mul(self.page_size as u64) else {
-            return Err(PagerError::corrupt(at.page, "page number", "one inside the file", at.page));
+            return Err(PagerError::corrupt(
+                at.page,
+                "page number",
+                "one inside the file",
+                at.page,
+            ));
         };
         let read = self
             .file
@@ -188,7 +195,12 @@ impl Pager {
             .map_err(PagerError::io(format!("reading page {}", at.page)))?;
         self.counters.read.fetch_add(1, Ordering::Relaxed);
         if read < self.page_size {
-            return Err(PagerError::corrupt(at.page, "bytes in the file", self.page_size, read));
+            return Err(PagerError::corrupt(
+                at.page,
+                "bytes in the file",
+                self.page_size,
+                read,
+            ));
         }
         verify_page(&bytes, self.file_id, at)?;
         let kind = PageKind::from_u8(PageHeader::of(&bytes).kind);
@@ -211,8 +223,12 @@ impl Pager {
             if self.resident.load(Ordering::Relaxed) + needed <= self.budget {
                 return;
             }
-            let Some(page) = self.queue.lock().pop_front() else { return };
-            let Some(frame) = self.table.get_untouched(page, guard) else { continue };
+            let Some(page) = self.queue.lock().pop_front() else {
+                return;
+            };
+            let Some(frame) = self.table.get_untouched(page, guard) else {
+                continue;
+            };
             if !frame.is_clean() {
                 // Freed and used again: it comes back when it is written.
                 continue;
@@ -262,7 +278,11 @@ impl Pager {
         let dirty = self.dirty.lock();
         let choose = |freed: bool| -> Vec<Arc<Frame>> {
             let frames = dirty.values().filter(|frame| frame.is_freed() == freed);
-            frames.filter(|frame| frame.begin_write()).take(pages).map(Arc::clone).collect()
+            frames
+                .filter(|frame| frame.begin_write())
+                .take(pages)
+                .map(Arc::clone)
+                .collect()
         };
         let live = choose(false);
         if live.is_empty() { choose(true) } else { live }
@@ -303,15 +323,22 @@ impl Pager {
             seal_checksum(page);
         }
         let offset = frames[0].at().page.0 * self.page_size as u64;
-        let pending = self.file.start_write(Arc::new(bytes), offset, WriteMode::Plain);
+        let pending = self
+            .file
+            .start_write(Arc::new(bytes), offset, WriteMode::Plain);
         WriteBatch { frames, pending }
     }
 
     /// Waits for a write; its frames are clean then.
     pub(crate) fn finish_batch(&self, batch: WriteBatch) -> Result<()> {
         let first = batch.frames[0].at().page;
-        batch.pending.wait().map_err(PagerError::io(format!("writing pages from {first}")))?;
-        self.counters.written.fetch_add(batch.frames.len() as u64, Ordering::Relaxed);
+        batch
+            .pending
+            .wait()
+            .map_err(PagerError::io(format!("writing pages from {first}")))?;
+        self.counters
+            .written
+            .fetch_add(batch.frames.len() as u64, Ordering::Relaxed);
         self.now_clean(batch.frames);
         Ok(())
     }
@@ -324,7 +351,10 @@ impl Pager {
                 frame.end_write();
                 let page = frame.at().page;
                 // Under the planted bug the number may belong to another frame by now.
-                if dirty.get(&page).is_some_and(|other| Arc::ptr_eq(other, frame)) {
+                if dirty
+                    .get(&page)
+                    .is_some_and(|other| Arc::ptr_eq(other, frame))
+                {
                     dirty.remove(&page);
                 }
                 queue.push_back(page);
@@ -342,7 +372,10 @@ impl Pager {
         let frame = Frame::new(at, bytes, false, &self.resident);
         self.dirty.lock().insert(at.page, Arc::clone(&frame));
         if self.table.insert(frame, guard).is_err() {
-            unreachable!("page {} was forgotten before its number was handed out", at.page);
+            unreachable!(
+                "page {} was forgotten before its number was handed out",
+                at.page
+            );
         }
     }
 
@@ -370,9 +403,9 @@ impl Pager {
     /// All pages that a checkpoint of `version` has to write, by number.
     pub(crate) fn dirty_of(&self, version: Version) -> Vec<PageRef> {
         let dirty = self.dirty.lock();
-        let mine = dirty.values().filter(|frame| {
-            frame.version() <= version && !frame.freed_before_end_of(version)
-        });
+        let mine = dirty
+            .values()
+            .filter(|frame| frame.version() <= version && !frame.freed_before_end_of(version));
         let mut pages: Vec<_> = mine.map(|frame| frame.at()).collect();
         pages.sort_unstable_by_key(|at| at.page);
         pages
@@ -436,7 +469,11 @@ impl Pager {
 #[cold]
 fn mismatch(at: PageRef, found: Version) -> PagerError {
     if found > at.version {
-        PagerError::Overtaken { page: at.page, expected: at.version, found }
+        PagerError::Overtaken {
+            page: at.page,
+            expected: at.version,
+            found,
+        }
     } else {
         PagerError::corrupt(at.page, "version", at.version, found)
     }

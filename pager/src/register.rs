@@ -74,8 +74,16 @@ mod tests {
         register.pin(Version(5));
         assert_eq!(register.keeper(Version(3), Version(6)), Some(Version(5)));
         assert_eq!(register.keeper(Version(5), Version(6)), Some(Version(5)));
-        assert_eq!(register.keeper(Version(6), Version(9)), None, "born after the pin");
-        assert_eq!(register.keeper(Version(2), Version(5)), None, "freed by the pinned version");
+        assert_eq!(
+            register.keeper(Version(6), Version(9)),
+            None,
+            "born after the pin"
+        );
+        assert_eq!(
+            register.keeper(Version(2), Version(5)),
+            None,
+            "freed by the pinned version"
+        );
     }
 
     #[test]

@@ -99,7 +99,11 @@ impl Shadow {
             let only_there = older.used_only_here(&map).into_iter();
             let keep = only_there
                 .filter(|page| page.0 < root.page_count)
-                .map(|page| Freed { page, born: Version(0), freed: version });
+                .map(|page| Freed {
+                    page,
+                    born: Version(0),
+                    freed: version,
+                });
             blocked.insert(meta, keep.collect());
             needed.unite(&older);
         }
@@ -196,7 +200,9 @@ impl Shadow {
     #[must_use]
     pub fn page_mut(&mut self, at: PageRef) -> &mut [u8] {
         debug_assert_eq!(at.version, self.version);
-        self.open.get_mut(&at.page).expect("only pages of the open version are changed")
+        self.open
+            .get_mut(&at.page)
+            .expect("only pages of the open version are changed")
     }
 
     /// Two pages of the open version at once, for merging and splitting.
@@ -205,7 +211,8 @@ impl Shadow {
     /// As [`page_mut`](Self::page_mut), and if they are the same page.
     #[must_use]
     pub fn two_pages_mut(&mut self, left: PageRef, right: PageRef) -> (&mut [u8], &mut [u8]) {
-        let [Some(left), Some(right)] = self.open.get_disjoint_mut([&left.page, &right.page]) else {
+        let [Some(left), Some(right)] = self.open.get_disjoint_mut([&left.page, &right.page])
+        else {
             panic!("only pages of the open version are changed")
         };
         (left, right)
@@ -222,7 +229,10 @@ impl Shadow {
         let guard = ReadGuard::enter();
         let mut copy = AlignedBuf::copy_of(self.view(pager, &guard, at)?);
         let page = self.take_number();
-        let new = PageRef { page, version: self.version };
+        let new = PageRef {
+            page,
+            version: self.version,
+        };
         crate::format::readdress(&mut copy, new);
         self.open.insert(page, copy);
         self.free(pager, at);
@@ -232,7 +242,10 @@ impl Shadow {
     /// A new page, empty but for its header.
     pub fn allocate(&mut self, pager: &Pager, identity: PageIdentity) -> PageRef {
         let page = self.take_number();
-        let at = PageRef { page, version: self.version };
+        let at = PageRef {
+            page,
+            version: self.version,
+        };
         self.open_page(pager, at, identity);
         at
     }
@@ -245,10 +258,20 @@ impl Shadow {
             self.page_count += pages;
             first
         });
-        let at = PageRef { page: first, version: self.version };
+        let at = PageRef {
+            page: first,
+            version: self.version,
+        };
         for number in first.0..first.0 + pages {
             self.map.set(PageId(number), true);
-            self.open_page(pager, PageRef { page: PageId(number), ..at }, identity);
+            self.open_page(
+                pager,
+                PageRef {
+                    page: PageId(number),
+                    ..at
+                },
+                identity,
+            );
         }
         at
     }
@@ -279,13 +302,23 @@ impl Shadow {
             return;
         }
         pager.mark_freed(at.page, self.version, &ReadGuard::enter());
-        self.freed.push(Freed { page: at.page, born: at.version, freed: self.version });
+        self.freed.push(Freed {
+            page: at.page,
+            born: at.version,
+            freed: self.version,
+        });
     }
 
     /// Like [`free`](Self::free), for adjacent pages of one version.
     pub fn free_run(&mut self, pager: &Pager, first: PageRef, pages: u32) {
         for number in first.page.0..first.page.0 + u64::from(pages) {
-            self.free(pager, PageRef { page: PageId(number), ..first });
+            self.free(
+                pager,
+                PageRef {
+                    page: PageId(number),
+                    ..first
+                },
+            );
         }
     }
 
@@ -304,11 +337,21 @@ impl Shadow {
     ///
     /// # Errors
     /// [`PagerError::NoSpace`], with nothing changed; or the file could not be grown.
-    pub fn reserve(&mut self, pager: &Pager, pages: u64, run: u64, use_reserve: bool) -> Result<()> {
+    pub fn reserve(
+        &mut self,
+        pager: &Pager,
+        pages: u64,
+        run: u64,
+        use_reserve: bool,
+    ) -> Result<()> {
         let keep = if use_reserve { 0 } else { RESERVE_PAGES };
         let tail = self.capacity.saturating_sub(self.page_count);
         let scattered = self.extents.pages() + self.recent.len() as u64;
-        let run_at_end = if run <= 1 || self.extents.has_run(run) { 0 } else { run };
+        let run_at_end = if run <= 1 || self.extents.has_run(run) {
+            0
+        } else {
+            run
+        };
         let missing = (pages + keep)
             .saturating_sub(scattered + tail)
             .max(run_at_end.saturating_sub(tail));
@@ -316,7 +359,8 @@ impl Shadow {
             return Ok(());
         }
         let page_size = pager.page_size() as u64;
-        let step = (self.capacity / 8 * page_size).clamp(*GROWTH.start(), *GROWTH.end()) / page_size;
+        let step =
+            (self.capacity / 8 * page_size).clamp(*GROWTH.start(), *GROWTH.end()) / page_size;
         // On a nearly full disk the generous step may fail where the needed one fits.
         for growth in [missing.max(step), missing] {
             let (at, len) = (self.capacity * page_size, growth * page_size);
@@ -341,7 +385,11 @@ impl Shadow {
         for version in register.take_unpinned() {
             ready.extend(self.blocked.remove(&version).unwrap_or_default());
         }
-        while self.queue.front().is_some_and(|list| list[0].freed <= visible) {
+        while self
+            .queue
+            .front()
+            .is_some_and(|list| list[0].freed <= visible)
+        {
             ready.extend(self.queue.pop_front().unwrap_or_default());
         }
         for item in ready {
@@ -358,7 +406,14 @@ impl Shadow {
         let guard = ReadGuard::enter();
         let sealed = self.version;
         for (page, bytes) in self.open.drain() {
-            pager.adopt(PageRef { page, version: sealed }, bytes, &guard);
+            pager.adopt(
+                PageRef {
+                    page,
+                    version: sealed,
+                },
+                bytes,
+                &guard,
+            );
         }
         if !self.freed.is_empty() {
             self.queue.push_back(std::mem::take(&mut self.freed));
@@ -398,7 +453,8 @@ impl Shadow {
                     let at = self.map.at(level, position);
                     let page = self.open.get_mut(&at.page);
                     let page = page.expect("each touched page of the map was shadowed above");
-                    self.map.write_body(level, position, &mut page[PAGE_HEADER..]);
+                    self.map
+                        .write_body(level, position, &mut page[PAGE_HEADER..]);
                 }
                 self.map.forget_changes();
                 return Ok(());
@@ -415,14 +471,28 @@ impl Shadow {
             here.sort_unstable();
             here.dedup();
             touched.extend(here.iter().map(|&position| (level, position)));
-            below = here.iter().map(|&position| self.map.parent(position)).collect();
+            below = here
+                .iter()
+                .map(|&position| self.map.parent(position))
+                .collect();
         }
         touched
     }
 
     fn allocate_map_page(&mut self, pager: &Pager, level: usize) -> PageRef {
-        let kind = if level == 0 { PageKind::AllocationMap } else { PageKind::AllocationIndex };
-        self.allocate(pager, PageIdentity { kind, level: level as u8, tree: TreeId(0) })
+        let kind = if level == 0 {
+            PageKind::AllocationMap
+        } else {
+            PageKind::AllocationIndex
+        };
+        self.allocate(
+            pager,
+            PageIdentity {
+                kind,
+                level: level as u8,
+                tree: TreeId(0),
+            },
+        )
     }
 
     /// Puts the state of space into a root record.

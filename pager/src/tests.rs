@@ -9,10 +9,17 @@ use cs_io::{Disk, OpenMode};
 use crate::*;
 
 const PAGE_SIZE: u32 = 4096;
-const LEAF: PageIdentity = PageIdentity { kind: PageKind::Leaf, level: 0, tree: TreeId(16) };
+const LEAF: PageIdentity = PageIdentity {
+    kind: PageKind::Leaf,
+    level: 0,
+    tree: TreeId(16),
+};
 
 fn options(pages: u64) -> PagerOptions {
-    PagerOptions { cache_bytes: pages * u64::from(PAGE_SIZE), verify: |_, _| Ok(()) }
+    PagerOptions {
+        cache_bytes: pages * u64::from(PAGE_SIZE),
+        verify: |_, _| Ok(()),
+    }
 }
 
 fn make(pages: u64) -> (Arc<MemoryDisk>, Opened) {
@@ -28,13 +35,20 @@ fn reopen(disk: &Arc<MemoryDisk>, pages: u64) -> Opened {
 
 /// Seals, and writes a checkpoint to its end.
 fn checkpoint(opened: &mut Opened) {
-    let Opened { pager, shadow, metas } = opened;
+    let Opened {
+        pager,
+        shadow,
+        metas,
+    } = opened;
     shadow.write_map(pager).unwrap();
     let mut root = metas.newest().root;
     shadow.describe(&mut root);
     let version = shadow.seal(pager);
     pager.set_visible(version);
-    let meta = Meta { root, ..*metas.newest() };
+    let meta = Meta {
+        root,
+        ..*metas.newest()
+    };
     let mut run = CheckpointRun::begin(pager, metas, meta);
     while !run.step(pager, metas, true, &mut || true).unwrap() {}
     shadow.reclaim(pager);
@@ -61,7 +75,11 @@ fn pages_come_back_after_a_checkpoint_and_reopening() {
     for (byte, &at) in (0..).zip(&pages) {
         assert!(opened.shadow.is_used(at.page));
         let frame = opened.pager.get(&guard, at).unwrap();
-        assert!(frame.bytes()[PAGE_HEADER..].iter().all(|&found| found == byte));
+        assert!(
+            frame.bytes()[PAGE_HEADER..]
+                .iter()
+                .all(|&found| found == byte)
+        );
     }
 }
 
@@ -74,12 +92,20 @@ fn a_freed_page_is_reused_only_when_neither_meta_reaches_it() {
     assert_ne!(new.page, old.page);
     for round in 0..2 {
         let pending = opened.shadow.space().pending;
-        assert!(pending > 0, "round {round}: a meta still reaches page {}", old.page);
+        assert!(
+            pending > 0,
+            "round {round}: a meta still reaches page {}",
+            old.page
+        );
         checkpoint(&mut opened);
     }
-    let taken: Vec<_> =
-        (0..8).map(|_| opened.shadow.allocate(&opened.pager, LEAF).page).collect();
-    assert!(taken.contains(&old.page), "both metas are newer now: {taken:?}");
+    let taken: Vec<_> = (0..8)
+        .map(|_| opened.shadow.allocate(&opened.pager, LEAF).page)
+        .collect();
+    assert!(
+        taken.contains(&old.page),
+        "both metas are newer now: {taken:?}"
+    );
 }
 
 #[test]
@@ -97,20 +123,25 @@ fn a_pinned_version_keeps_its_pages() {
         checkpoint(&mut opened);
     }
     let guard = ReadGuard::enter();
-    assert_eq!(opened.pager.get(&guard, at).unwrap().bytes()[PAGE_HEADER], 7);
+    assert_eq!(
+        opened.pager.get(&guard, at).unwrap().bytes()[PAGE_HEADER],
+        7
+    );
     drop(guard);
     opened.pager.unpin(pinned);
     checkpoint(&mut opened);
-    let taken: Vec<_> =
-        (0..16).map(|_| opened.shadow.allocate(&opened.pager, LEAF).page).collect();
+    let taken: Vec<_> = (0..16)
+        .map(|_| opened.shadow.allocate(&opened.pager, LEAF).page)
+        .collect();
     assert!(taken.contains(&at.page));
 }
 
 #[test]
 fn the_pool_stays_within_its_budget() {
     let (_disk, mut opened) = make(32);
-    let pages: Vec<_> =
-        (0..500).map(|_| opened.shadow.allocate(&opened.pager, LEAF)).collect();
+    let pages: Vec<_> = (0..500)
+        .map(|_| opened.shadow.allocate(&opened.pager, LEAF))
+        .collect();
     checkpoint(&mut opened);
     for round in 0..3 {
         for &at in &pages {
@@ -143,7 +174,11 @@ fn a_page_that_changed_on_disk_is_an_error_that_names_it() {
     file.write_at(&[1], offset).unwrap();
     let opened = reopen(&disk, 64);
     let error = opened.pager.get(&ReadGuard::enter(), at).unwrap_err();
-    assert!(error.to_string().starts_with(&format!("page {} is damaged: checksum", at.page)));
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("page {} is damaged: checksum", at.page))
+    );
     assert!(error.is_corruption());
 }
 
@@ -154,7 +189,10 @@ fn a_stale_image_of_a_page_is_found_by_its_version() {
     checkpoint(&mut opened);
     drop(opened);
     let opened = reopen(&disk, 64);
-    let later = PageRef { version: Version(at.version.0 + 5), ..at };
+    let later = PageRef {
+        version: Version(at.version.0 + 5),
+        ..at
+    };
     let error = opened.pager.get(&ReadGuard::enter(), later).unwrap_err();
     assert!(error.to_string().contains("version, expected"), "{error}");
 }
@@ -176,7 +214,10 @@ fn the_newest_meta_may_be_lost() {
     opened.pager.get(&ReadGuard::enter(), first).unwrap();
     file.write_at(&[0; 8192], 0).unwrap();
     let error = open(&*disk, options(64), OpenMode::ReadWrite).unwrap_err();
-    assert!(error.to_string().contains("neither meta is valid"), "{error}");
+    assert!(
+        error.to_string().contains("neither meta is valid"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -186,7 +227,10 @@ fn a_full_disk_refuses_space_and_changes_nothing() {
     let mut opened = reopen(&disk, 64);
     let before = opened.shadow.space();
     let refused = opened.shadow.reserve(&opened.pager, 1_000, 0, false);
-    assert!(matches!(refused, Err(PagerError::NoSpace { pages: 1_000 })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(PagerError::NoSpace { pages: 1_000 })),
+        "{refused:?}"
+    );
     assert_eq!(opened.shadow.space(), before);
     opened.shadow.reserve(&opened.pager, 8, 0, true).unwrap();
 }
@@ -221,9 +265,48 @@ fn many_readers_see_one_frame_while_others_are_evicted() {
 #[test]
 fn page_zero_and_pages_beyond_the_file_are_refused() {
     let (_disk, opened) = make(16);
-    let at = |page| PageRef { page: PageId(page), version: Version(1) };
+    let at = |page| PageRef {
+        page: PageId(page),
+        version: Version(1),
+    };
     for page in [0, 1, 1 << 20, u64::MAX / 2, u64::MAX] {
         let error = opened.pager.get(&ReadGuard::enter(), at(page)).unwrap_err();
         assert!(error.is_corruption(), "{error}");
+    }
+}
+
+/// Symptom: the crash explorer (seed 3, state 189103) found an older meta whose
+/// pages had been reused, so that damage of the newest one was fatal. Cause:
+/// the process had crashed while its meta was in the page cache alone; open
+/// took it for durable and freed what only the meta below it reached; then the
+/// machine crashed and brought that one back. Cure: open syncs the data file.
+#[test]
+fn a_meta_that_open_has_read_survives_a_later_crash_of_the_machine() {
+    use cs_io::sim::{CrashKind, Rng, SimDisk, SimOptions};
+
+    let sequences = |disk: &SimDisk| {
+        let file = disk.open(format::DATA_FILE, OpenMode::ReadOnly).unwrap();
+        read_metas(&*file)
+            .unwrap()
+            .map(|meta| meta.map(|meta| meta.sequence))
+    };
+    let disk = SimDisk::new(1, SimOptions::default());
+    create(&*disk, FileId(1), PAGE_SIZE, Incarnation(0)).unwrap();
+    let file = disk.open(format::DATA_FILE, OpenMode::ReadWrite).unwrap();
+    let [first, _] = read_metas(&*file).unwrap();
+    let newer = Meta {
+        sequence: 3,
+        ..first.unwrap()
+    };
+    file.write_at(&newer.encode(), format::META_OFFSETS[0])
+        .unwrap();
+    for seed in 0..20 {
+        let mut rng = Rng::new(seed);
+        let image = disk.crash(&mut rng, CrashKind::Process);
+        let after = SimDisk::from_image(&image, seed, SimOptions::default());
+        open(&*after, options(16), OpenMode::ReadWrite).unwrap();
+        let image = after.crash(&mut rng, CrashKind::Machine);
+        let later = SimDisk::from_image(&image, seed, SimOptions::default());
+        assert_eq!(sequences(&later), [Ok(3), Ok(2)]);
     }
 }

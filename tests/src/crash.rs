@@ -97,7 +97,11 @@ pub fn run(args: &Args) -> Outcome {
     let progress = Progress::new("crash", args.states);
     let outcome = explore_with(args.seed, args.states, args.threads, &progress);
     progress.finish();
-    eprintln!("{:.1} s, {:.0} states/s", progress.seconds(), progress.done() as f64 / progress.seconds());
+    eprintln!(
+        "{:.1} s, {:.0} states/s",
+        progress.seconds(),
+        progress.done() as f64 / progress.seconds()
+    );
     outcome
 }
 
@@ -138,7 +142,10 @@ fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Ou
         work();
     });
     let failed = failed.into_inner();
-    Outcome { passed: states - failed, failed }
+    Outcome {
+        passed: states - failed,
+        failed,
+    }
 }
 
 /// Looks at one state.
@@ -157,11 +164,7 @@ pub fn one_state(seed: u64, number: u64) -> Verdict {
 /// Makes a run and shows `tell` the verdict of each wanted state of it, until
 /// `tell` says that it is enough. A run that itself goes wrong is the failure
 /// of its first wanted state, and the others pass for want of a disk.
-fn each_state(
-    seed: u64,
-    wanted: std::ops::Range<u64>,
-    tell: &mut dyn FnMut(u64, Verdict) -> bool,
-) {
+fn each_state(seed: u64, wanted: std::ops::Range<u64>, tell: &mut dyn FnMut(u64, Verdict) -> bool) {
     let run = wanted.start / STATES_PER_RUN;
     let watch = Watch::start(seed, wanted.start);
     let life = panics::catch(|| life::live(mix(seed, run)));
@@ -170,8 +173,11 @@ fn each_state(
         Err(failure) => {
             for number in wanted.clone() {
                 let first = number == wanted.start;
-                let verdict =
-                    if first { Err(failure.clone().during(format_args!("run {run}"))) } else { Ok(()) };
+                let verdict = if first {
+                    Err(failure.clone().during(format_args!("run {run}")))
+                } else {
+                    Ok(())
+                };
                 if !tell(number, verdict) {
                     break;
                 }
@@ -179,9 +185,14 @@ fn each_state(
             return;
         }
     };
-    let places: u64 = phases.iter().map(|phase| phase.journal.len() as u64 + 1).sum();
+    let places: u64 = phases
+        .iter()
+        .map(|phase| phase.journal.len() as u64 + 1)
+        .sum();
     let mut phases = phases.iter();
-    let Some(mut phase) = phases.next() else { return };
+    let Some(mut phase) = phases.next() else {
+        return;
+    };
     let mut passed = 0;
     let mut replay = Replay::from_image(&phase.image, &phase.journal);
     for number in wanted {
@@ -191,15 +202,18 @@ fn each_state(
         let place = within * places / STATES_PER_RUN + rng.below((places / STATES_PER_RUN).max(1));
         while place - passed > phase.journal.len() as u64 {
             passed += phase.journal.len() as u64 + 1;
-            let Some(following) = phases.next() else { return };
+            let Some(following) = phases.next() else {
+                return;
+            };
             phase = following;
             replay = Replay::from_image(&phase.image, &phase.journal);
         }
         replay.advance_to((place - passed) as usize);
         watch.now_at(number);
         let verdict = panics::catch(|| examine::examine(phase, &replay, &mut rng));
-        let verdict = verdict
-            .map_err(|failure: Failure| failure.during(format_args!("event {} of run {run}", replay.position())));
+        let verdict = verdict.map_err(|failure: Failure| {
+            failure.during(format_args!("event {} of run {run}", replay.position()))
+        });
         if !tell(number, verdict) {
             return;
         }
@@ -228,7 +242,9 @@ impl Watch {
                 let Some(at) = watched.upgrade() else { return };
                 let now = at.load(Ordering::Relaxed);
                 if now == last {
-                    eprintln!("state {now} hangs; again with: cs-torture crash --seed {seed} --state {now}");
+                    eprintln!(
+                        "state {now} hangs; again with: cs-torture crash --seed {seed} --state {now}"
+                    );
                     println!("0 passed, 1 failed");
                     std::process::exit(1);
                 }

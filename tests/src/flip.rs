@@ -69,16 +69,27 @@ impl Args {
     /// So many samples from a seed, on this thread's worth of processor.
     #[must_use]
     pub fn sampled(samples: u64, seed: u64) -> Self {
-        Self { samples, all: false, seed, case: None, threads: 1, mutant: None, keep: None }
+        Self {
+            samples,
+            all: false,
+            seed,
+            case: None,
+            threads: 1,
+            mutant: None,
+            keep: None,
+        }
     }
 }
 
 fn parse_mutant(name: &str) -> Result<Mutant, String> {
     let known = Mutant::ALL.into_iter();
-    known.clone().find(|mutant| format!("{mutant:?}").eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let names: Vec<String> = known.map(|mutant| format!("{mutant:?}")).collect();
-        format!("expected one of {}", names.join(", "))
-    })
+    known
+        .clone()
+        .find(|mutant| format!("{mutant:?}").eq_ignore_ascii_case(name))
+        .ok_or_else(|| {
+            let names: Vec<String> = known.map(|mutant| format!("{mutant:?}")).collect();
+            format!("expected one of {}", names.join(", "))
+        })
 }
 
 /// Runs the harness; the table goes to standard error.
@@ -92,7 +103,10 @@ pub fn run(args: &Args) -> Outcome {
         }
         Err(error) => {
             eprintln!("flip: the samples could not be made: {error}");
-            Outcome { passed: 0, failed: 1 }
+            Outcome {
+                passed: 0,
+                failed: 1,
+            }
         }
     }
 }

@@ -35,6 +35,10 @@ pub struct Outcome {
 impl Outcome {
     /// Counts one case.
     pub fn count(&mut self, is_good: bool) {
-        *(if is_good { &mut self.passed } else { &mut self.failed }) += 1;
+        *(if is_good {
+            &mut self.passed
+        } else {
+            &mut self.failed
+        }) += 1;
     }
 }

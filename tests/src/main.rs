@@ -35,5 +35,9 @@ fn main() -> ExitCode {
         Harness::Flip(args) => flip::run(&args),
     };
     println!("{} passed, {} failed", outcome.passed, outcome.failed);
-    if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if outcome.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -98,13 +98,21 @@ impl State {
     /// key and value.
     pub(crate) fn compare(&self, snapshot: &Snapshot) -> Verdict {
         let found = snapshot.trees()?;
-        let expected: Vec<_> = self.trees.iter().map(|(tree, model)| (*tree, model.stats)).collect();
+        let expected: Vec<_> = self
+            .trees
+            .iter()
+            .map(|(tree, model)| (*tree, model.stats))
+            .collect();
         ensure(found == expected, || {
-            format!("at index {}: expected trees {expected:?}, found {found:?}", snapshot.index())
+            format!(
+                "at index {}: expected trees {expected:?}, found {found:?}",
+                snapshot.index()
+            )
         })?;
         for (&tree, model) in &self.trees {
-            compare_entries(snapshot, tree, model)
-                .map_err(|failure| failure.during(format_args!("tree {tree} at index {}", snapshot.index())))?;
+            compare_entries(snapshot, tree, model).map_err(|failure| {
+                failure.during(format_args!("tree {tree} at index {}", snapshot.index()))
+            })?;
         }
         Ok(())
     }
@@ -122,13 +130,20 @@ fn compare_entries(snapshot: &Snapshot, tree: TreeId, model: &TreeModel) -> Verd
                     format!("expected key {}, found {}", show(model_key), show(key))
                 })?;
                 ensure(value == model_value.as_ref(), || {
-                    format!("key {}: expected {}, found {}", show(key), show(model_value), show(value))
+                    format!(
+                        "key {}: expected {}, found {}",
+                        show(key),
+                        show(model_value),
+                        show(value)
+                    )
                 })?;
             }
             (found, expected) => {
                 let found = found.map(|(key, _)| show(key));
                 let expected = expected.map(|(key, _)| show(key));
-                return Err(Failure(format!("expected key {expected:?}, found {found:?}")));
+                return Err(Failure(format!(
+                    "expected key {expected:?}, found {found:?}"
+                )));
             }
         }
     }
@@ -149,11 +164,19 @@ impl Expected<'_> {
         let snapshot = store.snapshot()?;
         let index = snapshot.index().0;
         ensure(index >= self.at_least, || {
-            format!("commit {} was acknowledged, the store ends with {index}", self.at_least)
+            format!(
+                "commit {} was acknowledged, the store ends with {index}",
+                self.at_least
+            )
         })?;
-        let state = usize::try_from(index).ok().and_then(|index| self.history.get(index));
+        let state = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.history.get(index));
         let state = state.ok_or_else(|| {
-            Failure(format!("the store ends with commit {index}, only {} were made", self.history.len() - 1))
+            Failure(format!(
+                "the store ends with commit {index}, only {} were made",
+                self.history.len() - 1
+            ))
         })?;
         state.compare(&snapshot)?;
         Ok(index)
@@ -163,10 +186,16 @@ impl Expected<'_> {
 /// Whether the store's own check finds nothing.
 pub(crate) fn check(store: &Store) -> Verdict {
     let report = store.check()?;
-    ensure(report.is_sound(), || format!("check found {:?}", report.findings))
+    ensure(report.is_sound(), || {
+        format!("check found {:?}", report.findings)
+    })
 }
 
 fn show(bytes: &[u8]) -> String {
-    let head: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
+    let head: String = bytes
+        .iter()
+        .take(24)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{head} ({} bytes)", bytes.len())
 }

@@ -27,7 +27,11 @@ impl Progress {
     #[must_use]
     pub fn new(what: &str, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::new_spinner() };
+            let bar = if total > 0 {
+                ProgressBar::new(total)
+            } else {
+                ProgressBar::new_spinner()
+            };
             let shape = "{prefix} {wide_bar} {pos}/{len} {per_sec} {msg}";
             if let Ok(style) = ProgressStyle::with_template(shape) {
                 bar.set_style(style);
@@ -49,7 +53,10 @@ impl Progress {
     /// One more case is done.
     pub fn count(&self, is_good: bool) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        let failed = self.failed.fetch_add(u64::from(!is_good), Ordering::Relaxed) + u64::from(!is_good);
+        let failed = self
+            .failed
+            .fetch_add(u64::from(!is_good), Ordering::Relaxed)
+            + u64::from(!is_good);
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             if !is_good {
@@ -60,7 +67,11 @@ impl Progress {
         {
             *last = Instant::now();
             let rate = done as f64 / self.start.elapsed().as_secs_f64();
-            let of = if self.total > 0 { format!(" of {}", self.total) } else { String::new() };
+            let of = if self.total > 0 {
+                format!(" of {}", self.total)
+            } else {
+                String::new()
+            };
             eprintln!("{}: {done}{of}, {failed} failed, {rate:.0}/s", self.what);
         }
     }

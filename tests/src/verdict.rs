@@ -36,5 +36,9 @@ impl From<cs_kv::Error> for Failure {
 /// # Errors
 /// The sentence, if it does not hold.
 pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(Failure(otherwise())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Failure(otherwise()))
+    }
 }

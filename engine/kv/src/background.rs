@@ -94,7 +94,10 @@ impl Core {
 
     /// Makes everything appended durable.
     pub(crate) fn flush(&self) -> Result<()> {
-        let lsn = self.log.as_ref().map_or(Lsn::ZERO, |log| log.appended_lsn());
+        let lsn = self
+            .log
+            .as_ref()
+            .map_or(Lsn::ZERO, |log| log.appended_lsn());
         self.wait_durable(lsn)
     }
 

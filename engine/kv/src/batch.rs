@@ -41,12 +41,22 @@ impl Batch {
 
     /// Gives a key a value.
     pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>, expect: Expect) {
-        self.operations.push(Operation { tree, key, value: Some(value), expect });
+        self.operations.push(Operation {
+            tree,
+            key,
+            value: Some(value),
+            expect,
+        });
     }
 
     /// Removes a key.
     pub fn delete(&mut self, tree: TreeId, key: Vec<u8>, expect: Expect) {
-        self.operations.push(Operation { tree, key, value: None, expect });
+        self.operations.push(Operation {
+            tree,
+            key,
+            value: None,
+            expect,
+        });
     }
 
     /// Makes a tree, under an id from [`Store::new_tree_id`](crate::Store::new_tree_id).

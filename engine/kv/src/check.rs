@@ -82,16 +82,17 @@ struct Check<'a> {
 
 /// See the module's text. The allocation is compared only while nobody writes:
 /// the writer's lock is held for that moment.
-pub(crate) fn check(
-    core: &Arc<Core>,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<CheckReport> {
+pub(crate) fn check(core: &Arc<Core>, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport> {
     // The newest state, and the allocation that belongs to it, in one go.
     let (snapshot, used, page_count) = {
         core.flush()?;
         let mut writer = core.lock_writer();
         core.seal(&mut writer)?;
-        core.advance(core.log.as_ref().map_or(cs_base::Lsn::ZERO, |log| log.durable_lsn()));
+        core.advance(
+            core.log
+                .as_ref()
+                .map_or(cs_base::Lsn::ZERO, |log| log.durable_lsn()),
+        );
         // The lock is held, so nothing can be appended between.
         let snapshot = Snapshot::visible(core)?;
         let space = writer.shadow.space();
@@ -117,13 +118,27 @@ pub(crate) fn check(
 
 fn used_pages(shadow: &Shadow, page_count: u64, page_size: usize) -> Vec<PageId> {
     let first = first_page(page_size as u32).0;
-    (first..page_count).map(PageId).filter(|&page| shadow.is_used(page)).collect()
+    (first..page_count)
+        .map(PageId)
+        .filter(|&page| shadow.is_used(page))
+        .collect()
 }
 
 impl Check<'_> {
-    fn find(&mut self, code: &'static str, tree: Option<TreeId>, page: Option<PageId>, text: String) {
+    fn find(
+        &mut self,
+        code: &'static str,
+        tree: Option<TreeId>,
+        page: Option<PageId>,
+        text: String,
+    ) {
         if self.report.findings.len() < MAX_FINDINGS {
-            self.report.findings.push(Finding { code, tree, page, text });
+            self.report.findings.push(Finding {
+                code,
+                tree,
+                page,
+                text,
+            });
         }
     }
 
@@ -157,7 +172,11 @@ impl Check<'_> {
     fn tree(&mut self, holder: TreeId, tree: TreeId, root: &TreeRoot) {
         let snapshot = self.snapshot.clone();
         let source = snapshot.source();
-        let mut shape = TreeShape { height: root.height, stats: root.stats, ..TreeShape::default() };
+        let mut shape = TreeShape {
+            height: root.height,
+            stats: root.stats,
+            ..TreeShape::default()
+        };
         let mut fill = 0.0;
         let mut walker = Walker::new(&source, tree, root);
         let mut pages: Vec<Visited> = Vec::new();
@@ -234,19 +253,34 @@ impl Check<'_> {
 
     fn allocation(&mut self, used: &[PageId]) {
         let used: std::collections::HashSet<PageId> = used.iter().copied().collect();
-        let mut wrong: Vec<_> = self.reached.iter().filter(|(page, _)| !used.contains(page)).collect();
+        let mut wrong: Vec<_> = self
+            .reached
+            .iter()
+            .filter(|(page, _)| !used.contains(page))
+            .collect();
         wrong.sort_unstable();
-        let wrong: Vec<_> = wrong.into_iter().map(|(&page, &tree)| (page, tree)).collect();
+        let wrong: Vec<_> = wrong
+            .into_iter()
+            .map(|(&page, &tree)| (page, tree))
+            .collect();
         for (page, tree) in wrong {
             let text = "a tree reaches it, the allocation map has it as free".into();
             self.find("reached-but-free", Some(tree), Some(page), text);
         }
         // Pages below one that cannot be read look leaked, so say nothing then.
-        if self.report.findings.iter().any(|finding| finding.code == "unreadable") {
+        if self
+            .report
+            .findings
+            .iter()
+            .any(|finding| finding.code == "unreadable")
+        {
             return;
         }
-        let mut leaked: Vec<_> =
-            used.iter().filter(|page| !self.reached.contains_key(page)).copied().collect();
+        let mut leaked: Vec<_> = used
+            .iter()
+            .filter(|page| !self.reached.contains_key(page))
+            .copied()
+            .collect();
         leaked.sort_unstable();
         for page in leaked {
             let text = "the allocation map has it as used, nothing reaches it".into();
@@ -262,7 +296,10 @@ fn roots_in(snapshot: &Snapshot, holder: TreeId) -> Result<Vec<(TreeId, TreeRoot
     while let Some((key, value)) = cursor.next()? {
         let mut raw = [0; 4];
         if key.len() != raw.len() {
-            return Err(crate::Error::Damaged(format!("key of tree {holder}: {}", hex(key))));
+            return Err(crate::Error::Damaged(format!(
+                "key of tree {holder}: {}",
+                hex(key)
+            )));
         }
         raw.copy_from_slice(key);
         let tree = TreeId(u32::from_be_bytes(raw));
@@ -274,5 +311,9 @@ fn roots_in(snapshot: &Snapshot, holder: TreeId) -> Result<Vec<(TreeId, TreeRoot
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .take(32)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -19,7 +19,9 @@ impl Core {
     /// Bytes of log that a recovery would read.
     pub(crate) fn log_bytes(&self) -> u64 {
         let checkpoint = self.checkpoint_lsn.load(Ordering::Acquire);
-        self.log.as_ref().map_or(0, |log| log.appended_lsn().0.saturating_sub(checkpoint))
+        self.log
+            .as_ref()
+            .map_or(0, |log| log.appended_lsn().0.saturating_sub(checkpoint))
     }
 
     /// Whether the log has grown enough since the last checkpoint.
@@ -69,7 +71,10 @@ impl Core {
         let run = CheckpointRun::begin(
             &self.pager,
             &maintenance.metas,
-            Meta { root: root.record, ..newest },
+            Meta {
+                root: root.record,
+                ..newest
+            },
         );
         writer.shadow.reclaim(&self.pager);
         drop(writer);
@@ -88,7 +93,11 @@ impl Core {
         maintenance: &mut MutexGuard<'_, Maintenance>,
         wait: bool,
     ) -> Result<bool> {
-        let Maintenance { metas, run, checkpoints } = &mut **maintenance;
+        let Maintenance {
+            metas,
+            run,
+            checkpoints,
+        } = &mut **maintenance;
         let Some(running) = run else { return Ok(true) };
         let lsn = running.meta().root.lsn;
         let log = self.log.as_ref();
@@ -103,7 +112,8 @@ impl Core {
             *checkpoints += 1;
             // The log is kept from the older meta on: open may have to go back to it.
             let keep_from = metas.older().map_or(Lsn::ZERO, |meta| meta.root.lsn);
-            self.checkpoint_lsn.store(metas.newest().root.lsn.0, Ordering::Release);
+            self.checkpoint_lsn
+                .store(metas.newest().root.lsn.0, Ordering::Release);
             self.recycle_log(keep_from)?;
         }
         Ok(done)
@@ -153,7 +163,9 @@ impl Core {
             }
             found
         };
-        let Some((tree, root)) = found else { return Ok(false) };
+        let Some((tree, root)) = found else {
+            return Ok(false);
+        };
         let mut pages = Vec::new();
         let source = SealedSource(&self.pager);
         let mut walker = Walker::new(&source, tree, &root);

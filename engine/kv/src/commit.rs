@@ -109,12 +109,7 @@ impl Core {
 
     // ---- the plan ----
 
-    fn plan(
-        &self,
-        writer: &mut Writer,
-        commit: &Commit<'_>,
-        payload: &[u8],
-    ) -> Result<Planned> {
+    fn plan(&self, writer: &mut Writer, commit: &Commit<'_>, payload: &[u8]) -> Result<Planned> {
         let pager = &self.pager;
         // A commit that waited for the lock may find the database failed.
         self.check_writable()?;
@@ -146,7 +141,9 @@ impl Core {
     }
 
     fn plan_session(&self, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
-        let Some(statement) = &commit.options.session else { return Ok(()) };
+        let Some(statement) = &commit.options.session else {
+            return Ok(());
+        };
         writer.plan_key(&self.pager, system::SESSIONS, &statement.session)?;
         let stored = writer.get(&self.pager, system::SESSIONS, &statement.session)?;
         let Some((head, results)) = stored.as_deref().and_then(<[u8]>::split_first_chunk) else {
@@ -154,7 +151,10 @@ impl Core {
         };
         let number = u64::from_le_bytes(*head);
         if number >= statement.number {
-            return Err(Error::AlreadyApplied { number, results: results.to_vec() });
+            return Err(Error::AlreadyApplied {
+                number,
+                results: results.to_vec(),
+            });
         }
         Ok(())
     }
@@ -193,12 +193,7 @@ impl Core {
     }
 
     /// Appends the record, or its parts and it, and moves the appended position.
-    fn append(
-        &self,
-        writer: &mut Writer,
-        payload: &[u8],
-        reservation: Option<Reservation>,
-    ) -> Lsn {
+    fn append(&self, writer: &mut Writer, payload: &[u8], reservation: Option<Reservation>) -> Lsn {
         let time = writer.position.time.tick(self.runtime.unix_ms());
         let mut position = writer.position;
         let mut parts = payload.chunks(MAX_PART).peekable();
@@ -207,10 +202,18 @@ impl Core {
         while let Some(part) = parts.next() {
             let is_last = parts.peek().is_none();
             position.index = position.index.next();
-            position.time = if is_last { time.max(position.time.tick(0)) } else { position.time.tick(0) };
+            position.time = if is_last {
+                time.max(position.time.tick(0))
+            } else {
+                position.time.tick(0)
+            };
             position.term = OWN_TERM;
             if let (Some(log), Some(space)) = (&self.log, &mut reservation) {
-                let kind = if is_last { RecordKind::Transaction } else { RecordKind::Part };
+                let kind = if is_last {
+                    RecordKind::Transaction
+                } else {
+                    RecordKind::Part
+                };
                 let flags = if is_last && has_parts { HAS_PARTS } else { 0 };
                 let head = RecordHead {
                     kind,
@@ -275,15 +278,25 @@ fn encode(commit: &Commit<'_>) -> Vec<u8> {
         let mut value = statement.number.to_le_bytes().to_vec();
         value.extend_from_slice(&statement.results);
         let key = &statement.session;
-        writer.push(Effect::Put { tree: system::SESSIONS, key, value: &value });
+        writer.push(Effect::Put {
+            tree: system::SESSIONS,
+            key,
+            value: &value,
+        });
     }
     writer.finish()
 }
 
 fn check_expectation(operation: &Operation, position: usize, there: bool) -> Result<()> {
     match operation.expect {
-        Expect::Absent if there => Err(Error::Expectation { position, expected: "absent" }),
-        Expect::Present if !there => Err(Error::Expectation { position, expected: "present" }),
+        Expect::Absent if there => Err(Error::Expectation {
+            position,
+            expected: "absent",
+        }),
+        Expect::Present if !there => Err(Error::Expectation {
+            position,
+            expected: "present",
+        }),
         _ => Ok(()),
     }
 }
@@ -299,7 +312,9 @@ fn check_conflict(
     operation: &Operation,
 ) -> Result<()> {
     let (tree, key) = (operation.tree, operation.key.as_slice());
-    let Some(root) = writer.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+    let Some(root) = writer.tree(pager, tree)? else {
+        return Err(Error::UnknownTree(tree));
+    };
     let unchanged = {
         let source = writer.source(pager);
         let guard = ReadGuard::enter();
@@ -315,5 +330,11 @@ fn check_conflict(
     }
     let before = get_sealed(pager, snapshot, tree, key)?;
     let now = writer.get(pager, tree, key)?;
-    if before == now { Ok(()) } else { Err(Error::Conflict { lost_to: writer.position.index }) }
+    if before == now {
+        Ok(())
+    } else {
+        Err(Error::Conflict {
+            lost_to: writer.position.index,
+        })
+    }
 }

@@ -110,7 +110,11 @@ impl Core {
             visibility: Mutex::new(Visibility::new(index)),
             published: Mutex::new(parts.root),
             target: AtomicU64::new(index.0),
-            maintenance: Mutex::new(Maintenance { metas: parts.metas, run: None, checkpoints: 0 }),
+            maintenance: Mutex::new(Maintenance {
+                metas: parts.metas,
+                run: None,
+                checkpoints: 0,
+            }),
             checkpoint_lsn,
             next_tree,
             poisoned: OnceLock::new(),
@@ -141,7 +145,9 @@ impl Core {
             return Err(Error::Refused("the database is closed"));
         }
         if std::process::id() != self.process {
-            return Err(Error::Refused("the database was opened before this process was forked off"));
+            return Err(Error::Refused(
+                "the database was opened before this process was forked off",
+            ));
         }
         Ok(())
     }
@@ -218,11 +224,14 @@ impl Core {
     /// Waits until the log is durable up to `lsn` (zero: not at all), and so
     /// everything appended up to there is visible.
     pub(crate) fn wait_durable(&self, lsn: Lsn) -> Result<()> {
-        let Some(log) = self.log.as_ref().filter(|_| lsn > Lsn::ZERO) else { return Ok(()) };
+        let Some(log) = self.log.as_ref().filter(|_| lsn > Lsn::ZERO) else {
+            return Ok(());
+        };
         if log.durable_lsn() >= lsn {
             return Ok(());
         }
-        log.wait_durable(self, lsn).map_err(|error| Error::OutcomeUnknown(error.to_string()))
+        log.wait_durable(self, lsn)
+            .map_err(|error| Error::OutcomeUnknown(error.to_string()))
     }
 
     /// A tree id that was never given before.

@@ -34,7 +34,10 @@ impl KeyRange {
     /// All keys.
     #[must_use]
     pub fn all() -> Self {
-        Self { lower: Bound::Unbounded, upper: Bound::Unbounded }
+        Self {
+            lower: Bound::Unbounded,
+            upper: Bound::Unbounded,
+        }
     }
 
     /// All keys that begin with `prefix`.
@@ -57,7 +60,10 @@ impl KeyRange {
             }
             None => Bound::Unbounded,
         };
-        Self { lower: Bound::Included(prefix.to_vec()), upper }
+        Self {
+            lower: Bound::Included(prefix.to_vec()),
+            upper,
+        }
     }
 
     /// Whether a key is in it.
@@ -95,7 +101,10 @@ const LINE: usize = 64;
 /// scan would wait for memory at each of them; in order the processor fetches
 /// ahead, and the whole page costs less than half as much.
 fn warm(page: &[u8]) {
-    let sum = page.iter().step_by(LINE).fold(0_u8, |sum, &byte| sum.wrapping_add(byte));
+    let sum = page
+        .iter()
+        .step_by(LINE)
+        .fold(0_u8, |sum, &byte| sum.wrapping_add(byte));
     std::hint::black_box(sum);
 }
 
@@ -153,7 +162,10 @@ impl Cursor {
     ///
     /// # Errors
     /// A page could not be read; the cursor is at its end then.
-    #[expect(clippy::should_implement_trait, reason = "it lends, which `Iterator` cannot")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it lends, which `Iterator` cannot"
+    )]
     pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         self.step(Way::Next)
     }
@@ -184,7 +196,9 @@ impl Cursor {
 
     /// The whole entry at `slot` of the leaf it stands in, whose key is loaded.
     fn entry(&mut self, slot: usize) -> Result<Option<(&[u8], &[u8])>> {
-        let Some(step) = self.path.last() else { return Ok(None) };
+        let Some(step) = self.path.last() else {
+            return Ok(None);
+        };
         let overflow = match Leaf::new(step.frame.bytes()).value(slot) {
             ValueRef::Inline(_) => None,
             ValueRef::Overflow(run) => Some(run),
@@ -199,7 +213,9 @@ impl Cursor {
             }
             return Ok(Some((&self.key, &self.value)));
         }
-        let Some(step) = self.path.last() else { return Ok(None) };
+        let Some(step) = self.path.last() else {
+            return Ok(None);
+        };
         match Leaf::new(step.frame.bytes()).value(slot) {
             ValueRef::Inline(value) => Ok(Some((&self.key, value))),
             ValueRef::Overflow(_) => Ok(None),
@@ -217,7 +233,9 @@ impl Cursor {
             State::Standing => {}
         }
         loop {
-            let Some(leaf) = self.path.last_mut() else { return Ok(None) };
+            let Some(leaf) = self.path.last_mut() else {
+                return Ok(None);
+            };
             let node = Leaf::new(leaf.frame.bytes());
             let slot = match way {
                 Way::Next if leaf.slot < node.len() => leaf.slot,
@@ -229,7 +247,13 @@ impl Cursor {
                     return Ok(None);
                 }
             };
-            load_key(&self.snapshot.source(), self.tree, node, slot, &mut self.key)?;
+            load_key(
+                &self.snapshot.source(),
+                self.tree,
+                node,
+                slot,
+                &mut self.key,
+            )?;
             let outside = match way {
                 Way::Next => self.range.is_above(&self.key),
                 Way::Prev => self.range.is_below(&self.key),
@@ -284,7 +308,11 @@ impl Cursor {
                 step.slot = slot;
                 let child = branch.child(slot).into();
                 self.path.truncate(depth + 1);
-                let gap = if way == Way::Next { Gap::First } else { Gap::Last };
+                let gap = if way == Way::Next {
+                    Gap::First
+                } else {
+                    Gap::Last
+                };
                 self.descend(child, (leaf - depth - 1) as u8, gap)?;
                 if let Some(step) = self.path.last() {
                     warm(step.frame.bytes());
@@ -311,9 +339,9 @@ impl Cursor {
                     Gap::First => 0,
                     Gap::Last => leaf.len(),
                     Gap::Before(key) => leaf.search_with(key, load)?.unwrap_or_else(|slot| slot),
-                    Gap::Behind(key) => {
-                        leaf.search_with(key, load)?.map_or_else(|slot| slot, |slot| slot + 1)
-                    }
+                    Gap::Behind(key) => leaf
+                        .search_with(key, load)?
+                        .map_or_else(|slot| slot, |slot| slot + 1),
                 }
             } else {
                 let branch = Branch::new(frame.bytes());

@@ -74,7 +74,10 @@ impl EffectWriter {
         let mut buffer = Vec::with_capacity(HEAD + bytes);
         buffer.push(VERSION);
         buffer.extend_from_slice(&[0; 4]);
-        Self { bytes: buffer, count: 0 }
+        Self {
+            bytes: buffer,
+            count: 0,
+        }
     }
 
     pub(crate) fn push(&mut self, effect: Effect<'_>) {
@@ -88,13 +91,16 @@ impl EffectWriter {
         self.bytes.extend_from_slice(&tree.0.to_le_bytes());
         match effect {
             Effect::Put { key, value, .. } => {
-                self.bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
-                self.bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+                self.bytes
+                    .extend_from_slice(&(key.len() as u32).to_le_bytes());
+                self.bytes
+                    .extend_from_slice(&(value.len() as u32).to_le_bytes());
                 self.bytes.extend_from_slice(key);
                 self.bytes.extend_from_slice(value);
             }
             Effect::Delete { key, .. } => {
-                self.bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+                self.bytes
+                    .extend_from_slice(&(key.len() as u32).to_le_bytes());
                 self.bytes.extend_from_slice(key);
             }
             Effect::CreateTree { .. } | Effect::DropTree { .. } => {}
@@ -125,11 +131,17 @@ impl<'a> Effects<'a> {
             return Err(damaged("it is shorter than its head"));
         };
         if head[0] != VERSION {
-            return Err(damaged(&format!("expected version {VERSION}, found {}", head[0])));
+            return Err(damaged(&format!(
+                "expected version {VERSION}, found {}",
+                head[0]
+            )));
         }
         let mut count = [0; 4];
         count.copy_from_slice(&head[1..]);
-        Ok(Self { rest, left: u32::from_le_bytes(count) })
+        Ok(Self {
+            rest,
+            left: u32::from_le_bytes(count),
+        })
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8]> {
@@ -153,11 +165,18 @@ impl<'a> Effects<'a> {
             1 => {
                 let (key_len, value_len) = (self.number()?, self.number()?);
                 let key = self.take(key_len as usize)?;
-                Effect::Put { tree, key, value: self.take(value_len as usize)? }
+                Effect::Put {
+                    tree,
+                    key,
+                    value: self.take(value_len as usize)?,
+                }
             }
             2 => {
                 let key_len = self.number()?;
-                Effect::Delete { tree, key: self.take(key_len as usize)? }
+                Effect::Delete {
+                    tree,
+                    key: self.take(key_len as usize)?,
+                }
             }
             3 => Effect::CreateTree { tree },
             4 => Effect::DropTree { tree },
@@ -194,8 +213,15 @@ mod tests {
     fn sample() -> Vec<u8> {
         let mut writer = EffectWriter::with_capacity(0);
         writer.push(Effect::CreateTree { tree: TreeId(16) });
-        writer.push(Effect::Put { tree: TreeId(16), key: b"k", value: b"value" });
-        writer.push(Effect::Delete { tree: TreeId(16), key: b"gone" });
+        writer.push(Effect::Put {
+            tree: TreeId(16),
+            key: b"k",
+            value: b"value",
+        });
+        writer.push(Effect::Delete {
+            tree: TreeId(16),
+            key: b"gone",
+        });
         writer.push(Effect::DropTree { tree: TreeId(17) });
         writer.finish()
     }
@@ -205,7 +231,14 @@ mod tests {
         let payload = sample();
         let effects: Vec<_> = Effects::of(&payload).unwrap().map(Result::unwrap).collect();
         assert_eq!(effects.len(), 4);
-        assert_eq!(effects[1], Effect::Put { tree: TreeId(16), key: b"k", value: b"value" });
+        assert_eq!(
+            effects[1],
+            Effect::Put {
+                tree: TreeId(16),
+                key: b"k",
+                value: b"value"
+            }
+        );
         assert_eq!(effects[3], Effect::DropTree { tree: TreeId(17) });
     }
 
@@ -218,6 +251,11 @@ mod tests {
         }
         let mut padded = payload;
         padded.push(0);
-        assert!(Effects::of(&padded).unwrap().collect::<Result<Vec<_>>>().is_err());
+        assert!(
+            Effects::of(&padded)
+                .unwrap()
+                .collect::<Result<Vec<_>>>()
+                .is_err()
+        );
     }
 }

@@ -85,7 +85,10 @@ impl CommitOptions {
     /// With this durability.
     #[must_use]
     pub fn with_durability(durability: Durability) -> Self {
-        Self { durability: Some(durability), session: None }
+        Self {
+            durability: Some(durability),
+            session: None,
+        }
     }
 }
 

@@ -62,13 +62,18 @@ pub(crate) fn open(
     let mut report = RecoveryReport::default();
     if !cs_pager::exists(&*disk)? {
         if options.read_only {
-            return Err(Error::InvalidOption("there is no database in this directory".into()));
+            return Err(Error::InvalidOption(
+                "there is no database in this directory".into(),
+            ));
         }
         create(&disk, &runtime, &options)?;
         report.created = true;
     }
     // 2.
-    let pager_options = PagerOptions { cache_bytes: options.cache_bytes, verify: verify_node };
+    let pager_options = PagerOptions {
+        cache_bytes: options.cache_bytes,
+        verify: verify_node,
+    };
     let opened = cs_pager::open(&*disk, pager_options, OpenMode::ReadWrite)?;
     let newest = *opened.metas.newest();
     report.used_older_meta = opened.metas.older().is_none();
@@ -80,7 +85,11 @@ pub(crate) fn open(
     }
     let has_log = newest.root.log_incarnation > Incarnation(0);
     if options.read_only {
-        options.durability = if has_log { Durability::Sync } else { Durability::Memory };
+        options.durability = if has_log {
+            Durability::Sync
+        } else {
+            Durability::Memory
+        };
     }
     if has_log != (options.durability != Durability::Memory) {
         return Err(Error::InvalidOption(format!(
@@ -89,8 +98,11 @@ pub(crate) fn open(
         )));
     }
     let root = Arc::new(Root::decode(&newest.root)?);
-    let mut recovery =
-        Recovery { pager: &opened.pager, writer: Writer::new(opened.shadow, &root), options: &options };
+    let mut recovery = Recovery {
+        pager: &opened.pager,
+        writer: Writer::new(opened.shadow, &root),
+        options: &options,
+    };
     // 3. to 5.
     let log = if options.durability == Durability::Memory {
         None
@@ -121,8 +133,12 @@ fn create(disk: &Arc<dyn Disk>, runtime: &Arc<dyn Runtime>, options: &StoreOptio
     let file = FileId(runtime.random().max(1));
     let mut incarnation = Incarnation(0);
     if options.durability != Durability::Memory {
-        let log =
-            Log::create(Arc::clone(disk), Arc::clone(runtime), file, options.log.clone())?;
+        let log = Log::create(
+            Arc::clone(disk),
+            Arc::clone(runtime),
+            file,
+            options.log.clone(),
+        )?;
         incarnation = log.incarnation();
     }
     cs_pager::create(&**disk, file, options.page_size, incarnation)?;
@@ -201,7 +217,8 @@ impl Recovery<'_> {
         let log = recovered.finish()?;
         let end = log.last_appended();
         let position = &mut self.writer.position;
-        (position.lsn, position.chain, position.incarnation) = (end.lsn, end.chain, end.incarnation);
+        (position.lsn, position.chain, position.incarnation) =
+            (end.lsn, end.chain, end.incarnation);
         Ok(Arc::new(log))
     }
 
@@ -221,4 +238,3 @@ impl Recovery<'_> {
         Ok(())
     }
 }
-

@@ -63,7 +63,11 @@ impl Root {
         let payload = &record.payload;
         if record.payload == [0; ROOT_PAYLOAD] {
             let next_tree = system::FIRST_USER;
-            return Ok(Self { record: *record, directory: TreeRoot::default(), next_tree });
+            return Ok(Self {
+                record: *record,
+                directory: TreeRoot::default(),
+                next_tree,
+            });
         }
         let directory = TreeRoot::decode(system::DIRECTORY, &payload[..TREE_ROOT])?;
         let mut raw = [0; 4];
@@ -72,7 +76,11 @@ impl Root {
         if next_tree < system::FIRST_USER || payload[USED..].iter().any(|&byte| byte != 0) {
             return Err(Error::Damaged("payload of the root record".into()));
         }
-        Ok(Self { record: *record, directory, next_tree })
+        Ok(Self {
+            record: *record,
+            directory,
+            next_tree,
+        })
     }
 
     /// The state for a root record whose other fields are filled in.
@@ -80,7 +88,11 @@ impl Root {
         record.payload = [0; ROOT_PAYLOAD];
         record.payload[..TREE_ROOT].copy_from_slice(&directory.encode());
         record.payload[TREE_ROOT..USED].copy_from_slice(&next_tree.to_le_bytes());
-        Arc::new(Self { record, directory, next_tree })
+        Arc::new(Self {
+            record,
+            directory,
+            next_tree,
+        })
     }
 }
 

@@ -33,7 +33,10 @@ impl Drop for Pinned {
 impl Snapshot {
     pub(crate) fn visible(core: &Arc<Core>) -> Result<Self> {
         let root = core.pin_visible()?;
-        Ok(Self(Arc::new(Pinned { core: Arc::clone(core), root })))
+        Ok(Self(Arc::new(Pinned {
+            core: Arc::clone(core),
+            root,
+        })))
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -72,7 +75,11 @@ impl Snapshot {
     /// [`Error::UnknownTree`], or the directory could not be read.
     pub fn tree(&self, tree: TreeId) -> Result<TreeReader> {
         let root = self.tree_root(tree)?.ok_or(Error::UnknownTree(tree))?;
-        Ok(TreeReader { snapshot: self.clone(), tree, root })
+        Ok(TreeReader {
+            snapshot: self.clone(),
+            tree,
+            root,
+        })
     }
 
     pub(crate) fn tree_root(&self, tree: TreeId) -> Result<Option<TreeRoot>> {
@@ -184,8 +191,12 @@ fn with_value<R>(
     read: impl FnOnce(&[u8]) -> R,
 ) -> Result<Option<R>> {
     let guard = ReadGuard::enter();
-    let Some(position) = find(source, &guard, tree, root, key, |_| {})? else { return Ok(None) };
-    let Ok(slot) = position.slot else { return Ok(None) };
+    let Some(position) = find(source, &guard, tree, root, key, |_| {})? else {
+        return Ok(None);
+    };
+    let Ok(slot) = position.slot else {
+        return Ok(None);
+    };
     let value = load_value(source, tree, position.leaf.value(slot))?;
     Ok(Some(read(&value)))
 }

@@ -144,7 +144,11 @@ impl Store {
     /// [`Error::Expectation`](crate::Error::Expectation), or why it could not
     /// be done. Nothing has changed then.
     pub fn write(&self, batch: &Batch, options: &CommitOptions) -> Result<Ticket> {
-        self.core().commit(&Commit { batch, options, snapshot: None })
+        self.core().commit(&Commit {
+            batch,
+            options,
+            snapshot: None,
+        })
     }
 
     /// An id for a tree to be made by a [`Batch`]; never given twice.

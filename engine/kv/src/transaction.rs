@@ -81,18 +81,33 @@ impl Transaction {
         let none = Changes::new();
         let changes = self.changes.get(&tree).unwrap_or(&none);
         let bounds = (range.lower.as_ref(), range.upper.as_ref());
-        let mine = if is_empty_range(range) { none.range::<Vec<u8>, _>(..) } else { changes.range::<Vec<u8>, _>(bounds) };
-        let mut mine: Box<dyn Iterator<Item = _>> =
-            if reverse { Box::new(mine.rev()) } else { Box::new(mine) };
+        let mine = if is_empty_range(range) {
+            none.range::<Vec<u8>, _>(..)
+        } else {
+            changes.range::<Vec<u8>, _>(bounds)
+        };
+        let mut mine: Box<dyn Iterator<Item = _>> = if reverse {
+            Box::new(mine.rev())
+        } else {
+            Box::new(mine)
+        };
         let mut own = mine.next();
         if !self.created.contains(&tree) {
             let mut cursor = self.snapshot.cursor(tree, range.clone())?;
             loop {
-                let stored = if reverse { cursor.prev()? } else { cursor.next()? };
+                let stored = if reverse {
+                    cursor.prev()?
+                } else {
+                    cursor.next()?
+                };
                 let Some((key, value)) = stored else { break };
                 // Own writes that come before the stored entry.
                 while let Some((own_key, change)) = own
-                    && (if reverse { own_key.as_slice() > key } else { own_key.as_slice() < key })
+                    && (if reverse {
+                        own_key.as_slice() > key
+                    } else {
+                        own_key.as_slice() < key
+                    })
                 {
                     if let Some(value) = change
                         && visit(own_key, value)? == Scan::Stop
@@ -104,7 +119,9 @@ impl Transaction {
                 let answer = match own {
                     Some((own_key, change)) if own_key == key => {
                         own = mine.next();
-                        change.as_ref().map_or(Ok(Scan::Continue), |value| visit(key, value))?
+                        change
+                            .as_ref()
+                            .map_or(Ok(Scan::Continue), |value| visit(key, value))?
                     }
                     _ => visit(key, value)?,
                 };
@@ -130,7 +147,10 @@ impl Transaction {
     /// [`Error::UnknownTree`].
     pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.check_tree(tree)?;
-        self.changes.entry(tree).or_default().insert(key, Some(value));
+        self.changes
+            .entry(tree)
+            .or_default()
+            .insert(key, Some(value));
         Ok(())
     }
 
@@ -194,7 +214,11 @@ impl Transaction {
             }
         }
         let snapshot = Some(self.snapshot.root().as_ref());
-        core.commit(&Commit { batch: &batch, options, snapshot })
+        core.commit(&Commit {
+            batch: &batch,
+            options,
+            snapshot,
+        })
     }
 
     fn core(&self) -> &std::sync::Arc<Core> {
@@ -204,8 +228,13 @@ impl Transaction {
     fn check_tree(&self, tree: TreeId) -> Result<()> {
         let gone = self.dropped.contains(&tree);
         let known = self.created.contains(&tree)
-            || (!gone && (self.changes.contains_key(&tree) || self.snapshot.tree_root(tree)?.is_some()));
-        if known { Ok(()) } else { Err(Error::UnknownTree(tree)) }
+            || (!gone
+                && (self.changes.contains_key(&tree) || self.snapshot.tree_root(tree)?.is_some()));
+        if known {
+            Ok(())
+        } else {
+            Err(Error::UnknownTree(tree))
+        }
     }
 }
 
@@ -214,8 +243,9 @@ fn is_empty_range(range: &KeyRange) -> bool {
     match (&range.lower, &range.upper) {
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
         (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
-        (Bound::Included(lower) | Bound::Excluded(lower), Bound::Included(upper) | Bound::Excluded(upper)) => {
-            lower >= upper
-        }
+        (
+            Bound::Included(lower) | Bound::Excluded(lower),
+            Bound::Included(upper) | Bound::Excluded(upper),
+        ) => lower >= upper,
     }
 }

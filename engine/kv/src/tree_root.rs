@@ -83,8 +83,7 @@ impl TreeRoot {
 
     pub(crate) fn decode(tree: TreeId, bytes: &[u8]) -> Result<Self> {
         let damaged = |what: &str| Error::Damaged(format!("root of tree {tree}: {what}"));
-        let bytes: &[u8; TREE_ROOT] =
-            bytes.try_into().map_err(|_| damaged("expected 64 bytes"))?;
+        let bytes: &[u8; TREE_ROOT] = bytes.try_into().map_err(|_| damaged("expected 64 bytes"))?;
         let number = |at: usize| {
             let mut raw = [0; 8];
             raw.copy_from_slice(&bytes[at..at + 8]);
@@ -93,14 +92,25 @@ impl TreeRoot {
         if bytes[49..].iter().any(|&byte| byte != 0) {
             return Err(damaged("reserved bytes are not zero"));
         }
-        let page = PageRef { page: PageId(number(0)), version: Version(number(8)) };
+        let page = PageRef {
+            page: PageId(number(0)),
+            version: Version(number(8)),
+        };
         let height = bytes[48];
         if page.is_none() != (height == 0) || height > MAX_HEIGHT {
             return Err(damaged("its height does not fit its page"));
         }
         let hash = u128::from(number(32)) | u128::from(number(40)) << 64;
-        let stats = TreeStats { count: number(16), bytes: number(24), hash };
-        Ok(Self { page, height, stats })
+        let stats = TreeStats {
+            count: number(16),
+            bytes: number(24),
+            hash,
+        };
+        Ok(Self {
+            page,
+            height,
+            stats,
+        })
     }
 }
 

@@ -33,7 +33,11 @@ pub(crate) struct Visibility {
 
 impl Visibility {
     pub(crate) fn new(index: Index) -> Self {
-        Self { waiting: VecDeque::new(), sealed: VecDeque::new(), target: index }
+        Self {
+            waiting: VecDeque::new(),
+            sealed: VecDeque::new(),
+            target: index,
+        }
     }
 
     /// A record was appended. Returns up to where the log must be durable
@@ -50,12 +54,21 @@ impl Visibility {
 
     /// Up to where the log must be durable for everything appended to be visible.
     pub(crate) fn needs(&self) -> Lsn {
-        self.waiting.iter().rev().map(|waiting| waiting.needs).find(|&lsn| lsn > Lsn::ZERO).unwrap_or_default()
+        self.waiting
+            .iter()
+            .rev()
+            .map(|waiting| waiting.needs)
+            .find(|&lsn| lsn > Lsn::ZERO)
+            .unwrap_or_default()
     }
 
     /// A state was sealed.
     pub(crate) fn sealed(&mut self, root: Arc<Root>) {
-        if self.sealed.back().is_none_or(|last| !Arc::ptr_eq(last, &root)) {
+        if self
+            .sealed
+            .back()
+            .is_none_or(|last| !Arc::ptr_eq(last, &root))
+        {
             self.sealed.push_back(root);
         }
     }
@@ -68,7 +81,11 @@ impl Visibility {
             self.waiting.pop_front();
         }
         let mut newest = None;
-        while self.sealed.front().is_some_and(|root| root.record.index <= self.target) {
+        while self
+            .sealed
+            .front()
+            .is_some_and(|root| root.record.index <= self.target)
+        {
             newest = self.sealed.pop_front();
         }
         newest
@@ -87,9 +104,17 @@ mod tests {
     #[test]
     fn an_unsynced_record_waits_for_the_synced_one_before_it() {
         let mut visibility = Visibility::new(Index(0));
-        assert_eq!(visibility.appended(Index(1), Lsn::ZERO), Lsn::ZERO, "nothing to wait for");
+        assert_eq!(
+            visibility.appended(Index(1), Lsn::ZERO),
+            Lsn::ZERO,
+            "nothing to wait for"
+        );
         assert_eq!(visibility.appended(Index(2), Lsn(100)), Lsn(100));
-        assert_eq!(visibility.appended(Index(3), Lsn::ZERO), Lsn(100), "behind a synced one");
+        assert_eq!(
+            visibility.appended(Index(3), Lsn::ZERO),
+            Lsn(100),
+            "behind a synced one"
+        );
         assert_eq!(visibility.target(), Index(1));
         visibility.advance(Lsn(99));
         assert_eq!(visibility.target(), Index(1));

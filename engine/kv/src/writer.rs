@@ -58,7 +58,10 @@ impl Writer {
     }
 
     pub(crate) fn source<'a>(&'a self, pager: &'a Pager) -> OpenSource<'a> {
-        OpenSource { pager, shadow: &self.shadow }
+        OpenSource {
+            pager,
+            shadow: &self.shadow,
+        }
     }
 
     /// The newest root of a tree, or `None` if there is no such tree.
@@ -70,7 +73,10 @@ impl Writer {
             let source = self.source(pager);
             lookup_tree(&source, &self.directory, tree)?
         };
-        let open = found.map(|root| OpenTree { root, changed: false });
+        let open = found.map(|root| OpenTree {
+            root,
+            changed: false,
+        });
         self.trees.insert(tree, open);
         Ok(found)
     }
@@ -82,7 +88,9 @@ impl Writer {
         tree: TreeId,
         key: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        let Some(root) = self.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+        let Some(root) = self.tree(pager, tree)? else {
+            return Err(Error::UnknownTree(tree));
+        };
         get_value(&self.source(pager), tree, &root, key)
     }
 
@@ -91,7 +99,9 @@ impl Writer {
     /// Reads what changing `key` will touch and keeps it at hand. Says whether
     /// the key is there.
     pub(crate) fn plan_key(&mut self, pager: &Pager, tree: TreeId, key: &[u8]) -> Result<bool> {
-        let Some(root) = self.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+        let Some(root) = self.tree(pager, tree)? else {
+            return Err(Error::UnknownTree(tree));
+        };
         let mut path: Vec<PageRef> = Vec::with_capacity(usize::from(root.height));
         let mut runs: Vec<PageRef> = Vec::new();
         let mut found = false;
@@ -105,7 +115,10 @@ impl Writer {
                 found = true;
                 // The first page of a run holds the digest that goes with it.
                 if let ValueRef::Overflow(run) = position.leaf.value(slot) {
-                    runs.push(PageRef { page: run.first, version: run.version });
+                    runs.push(PageRef {
+                        page: run.first,
+                        version: run.version,
+                    });
                 }
             }
         }
@@ -177,10 +190,23 @@ impl Writer {
         tree: TreeId,
         change: impl FnOnce(&mut TreeEdit<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Some(mut root) = self.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+        let Some(mut root) = self.tree(pager, tree)? else {
+            return Err(Error::UnknownTree(tree));
+        };
         let shadow = &mut self.shadow;
-        let result = change(&mut TreeEdit { pager, shadow, tree, root: &mut root });
-        self.trees.insert(tree, Some(OpenTree { root, changed: true }));
+        let result = change(&mut TreeEdit {
+            pager,
+            shadow,
+            tree,
+            root: &mut root,
+        });
+        self.trees.insert(
+            tree,
+            Some(OpenTree {
+                root,
+                changed: true,
+            }),
+        );
         result
     }
 
@@ -188,7 +214,13 @@ impl Writer {
         if is_system(tree) || self.tree(pager, tree)?.is_some() {
             return Err(Error::Damaged(format!("tree {tree} is created twice")));
         }
-        self.trees.insert(tree, Some(OpenTree { root: TreeRoot::default(), changed: true }));
+        self.trees.insert(
+            tree,
+            Some(OpenTree {
+                root: TreeRoot::default(),
+                changed: true,
+            }),
+        );
         self.next_tree = self.next_tree.max(tree.0 + 1);
         Ok(())
     }
@@ -196,10 +228,14 @@ impl Writer {
     /// The tree leaves the directory at once; its pages are freed later, by
     /// [`reclaim_dropped`](Self::reclaim_dropped), so that the work here is bounded.
     fn drop_tree(&mut self, pager: &Pager, tree: TreeId) -> Result<()> {
-        let Some(root) = self.tree(pager, tree)? else { return Err(Error::UnknownTree(tree)) };
+        let Some(root) = self.tree(pager, tree)? else {
+            return Err(Error::UnknownTree(tree));
+        };
         let key = directory_key(tree);
         if root.height > 0 {
-            self.edit(pager, system::DROPPED, |edit| edit.put(&key, &root.encode()))?;
+            self.edit(pager, system::DROPPED, |edit| {
+                edit.put(&key, &root.encode())
+            })?;
         }
         self.edit_directory(pager, |edit| edit.delete(&key).map(drop))?;
         self.trees.insert(tree, None);
@@ -213,12 +249,19 @@ impl Writer {
     ) -> Result<()> {
         let shadow = &mut self.shadow;
         let root = &mut self.directory;
-        change(&mut TreeEdit { pager, shadow, tree: system::DIRECTORY, root })
+        change(&mut TreeEdit {
+            pager,
+            shadow,
+            tree: system::DIRECTORY,
+            root,
+        })
     }
 
     /// The trees that were dropped and still have pages.
     pub(crate) fn dropped(&mut self, pager: &Pager) -> Result<Option<(TreeId, TreeRoot)>> {
-        let Some(root) = self.tree(pager, system::DROPPED)? else { return Ok(None) };
+        let Some(root) = self.tree(pager, system::DROPPED)? else {
+            return Ok(None);
+        };
         let source = self.source(pager);
         let guard = ReadGuard::enter();
         let Some(first) = find(&source, &guard, system::DROPPED, &root, &[], |_| {})? else {
@@ -248,7 +291,9 @@ impl Writer {
         for &at in pages {
             self.shadow.free(pager, at);
         }
-        self.edit(pager, system::DROPPED, |edit| edit.delete(&directory_key(tree)).map(drop))
+        self.edit(pager, system::DROPPED, |edit| {
+            edit.delete(&directory_key(tree)).map(drop)
+        })
     }
 
     // ---- sealing ----
@@ -318,7 +363,8 @@ impl Writer {
         /// Enough for the working set of any one burst; about 100 bytes each.
         const KEPT: usize = 4096;
         if self.trees.len() > KEPT {
-            self.trees.retain(|_, open| open.is_some_and(|open| open.changed));
+            self.trees
+                .retain(|_, open| open.is_some_and(|open| open.changed));
         }
     }
 
@@ -358,9 +404,15 @@ pub(crate) fn get_value(
     key: &[u8],
 ) -> Result<Option<Vec<u8>>> {
     let guard = ReadGuard::enter();
-    let Some(position) = find(source, &guard, tree, root, key, |_| {})? else { return Ok(None) };
-    let Ok(slot) = position.slot else { return Ok(None) };
-    Ok(Some(load_value(source, tree, position.leaf.value(slot))?.into_owned()))
+    let Some(position) = find(source, &guard, tree, root, key, |_| {})? else {
+        return Ok(None);
+    };
+    let Ok(slot) = position.slot else {
+        return Ok(None);
+    };
+    Ok(Some(
+        load_value(source, tree, position.leaf.value(slot))?.into_owned(),
+    ))
 }
 
 /// The same in a sealed state.

@@ -20,9 +20,7 @@
 pub mod mutants;
 mod numbers;
 
-pub use numbers::{
-    FileId, HybridTime, Incarnation, Index, Lsn, PageId, Term, TreeId, Version,
-};
+pub use numbers::{FileId, HybridTime, Incarnation, Index, Lsn, PageId, Term, TreeId, Version};
 
 /// The unit in which the log and the data file are written: groups of the log
 /// and pages of the file start on a multiple of it, in bytes.

@@ -112,7 +112,11 @@ impl HybridTime {
     #[must_use]
     pub const fn tick(self, unix_ms: u64) -> Self {
         let wall = unix_ms << 16;
-        if wall > self.0 { Self(wall) } else { Self(self.0 + 1) }
+        if wall > self.0 {
+            Self(wall)
+        } else {
+            Self(self.0 + 1)
+        }
     }
 
     /// The wall-clock part, in milliseconds since 1970.

@@ -6,8 +6,13 @@ const TEXT: &str = include_str!("../../FORMAT.md");
 
 /// Rows `| offset | size | field | …` under a heading of FORMAT.md.
 fn rows(heading: &str) -> Vec<(usize, usize, String)> {
-    let section = TEXT.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
-    let cells = section.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    let section = TEXT
+        .split("\n## ")
+        .find(|section| section.starts_with(heading))
+        .unwrap();
+    let cells = section
+        .lines()
+        .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
     let rows = cells.filter_map(|cells| {
         let (offset, size) = (cells.get(1)?.parse().ok()?, cells.get(2)?.parse().ok()?);
         Some((offset, size, cells.get(3)?.trim_matches('`').to_owned()))
@@ -33,7 +38,8 @@ fn the_tables_of_the_format_say_what_the_structs_are() {
         node_incarnation, version, lsn, log_incarnation, term, index, time, page_count,
         allocation_page, allocation_version, chain, allocation_levels, reserved, payload);
     assert_eq!(rows("Meta"), meta);
-    let page = fields!(PageHeader: checksum, kind, level, flags, page, version, file, tree, reserved);
+    let page =
+        fields!(PageHeader: checksum, kind, level, flags, page, version, file, tree, reserved);
     let table = rows("Page header");
     assert_eq!(table[..page.len()], page);
 }
@@ -44,7 +50,13 @@ fn sample() -> Meta {
     root.page_count = 100;
     root.payload[3] = 9;
     let membership = Membership::default();
-    Meta { file: FileId(5), page_size: 8192, sequence: 3, membership, root }
+    Meta {
+        file: FileId(5),
+        page_size: 8192,
+        sequence: 3,
+        membership,
+        root,
+    }
 }
 
 #[test]
@@ -82,17 +94,61 @@ fn an_unknown_format_or_feature_is_refused_by_name() {
 
 #[test]
 fn a_page_is_refused_for_each_thing_it_may_lie_about() {
-    let at = PageRef { page: PageId(9), version: Version(4) };
+    let at = PageRef {
+        page: PageId(9),
+        version: Version(4),
+    };
     let file = FileId(77);
     let mut page = vec![0; 4096];
-    write_header(&mut page, file, at, PageIdentity { kind: PageKind::Leaf, level: 0, tree: TreeId(16) });
+    write_header(
+        &mut page,
+        file,
+        at,
+        PageIdentity {
+            kind: PageKind::Leaf,
+            level: 0,
+            tree: TreeId(16),
+        },
+    );
     seal_checksum(&mut page);
     verify_page(&page, file, at).unwrap();
     let said = |file, at| verify_page(&page, file, at).unwrap_err().to_string();
     assert!(said(FileId(78), at).contains("file id"));
-    assert!(said(file, PageRef { page: PageId(8), ..at }).contains("page number"));
-    assert!(said(file, PageRef { version: Version(5), ..at }).contains("version"));
-    assert!(said(file, PageRef { version: Version(3), ..at }).contains("newer"));
+    assert!(
+        said(
+            file,
+            PageRef {
+                page: PageId(8),
+                ..at
+            }
+        )
+        .contains("page number")
+    );
+    assert!(
+        said(
+            file,
+            PageRef {
+                version: Version(5),
+                ..at
+            }
+        )
+        .contains("version")
+    );
+    assert!(
+        said(
+            file,
+            PageRef {
+                version: Version(3),
+                ..at
+            }
+        )
+        .contains("newer")
+    );
     page[4000] ^= 1;
-    assert!(verify_page(&page, file, at).unwrap_err().to_string().contains("checksum"));
+    assert!(
+        verify_page(&page, file, at)
+            .unwrap_err()
+            .to_string()
+            .contains("checksum")
+    );
 }

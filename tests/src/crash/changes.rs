@@ -40,8 +40,9 @@ pub(super) fn changes(rng: &mut Rng, taste: Taste, state: &State) -> Vec<Change>
         return Vec::new();
     }
     let several = 1 + rng.below(3);
-    let chosen: Vec<TreeId> =
-        (0..several).map(|_| trees[rng.below(trees.len() as u64) as usize]).collect();
+    let chosen: Vec<TreeId> = (0..several)
+        .map(|_| trees[rng.below(trees.len() as u64) as usize])
+        .collect();
     let count = 1 + rng.below(taste.most_operations);
     (0..count)
         .map(|_| {

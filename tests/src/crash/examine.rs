@@ -30,9 +30,16 @@ struct Booted {
 /// Crashes at the place where `replay` stands.
 pub(super) fn examine(phase: &Phase, replay: &Replay<'_>, rng: &mut Rng) -> Verdict {
     let acknowledged = replay.last_mark().unwrap_or(phase.acknowledged);
-    let expected = Expected { history: &phase.history, at_least: acknowledged };
+    let expected = Expected {
+        history: &phase.history,
+        at_least: acknowledged,
+    };
     let manner = rng.below(16);
-    let kind = if manner < 5 { CrashKind::Process } else { CrashKind::Machine };
+    let kind = if manner < 5 {
+        CrashKind::Process
+    } else {
+        CrashKind::Machine
+    };
     let mut image = replay.crash(rng, kind);
     if manner == 15 {
         return rot::examine(phase, &mut image, expected, rng);
@@ -49,7 +56,11 @@ pub(super) fn examine(phase: &Phase, replay: &Replay<'_>, rng: &mut Rng) -> Verd
     Ok(())
 }
 
-pub(super) fn open(phase: &Phase, image: &SimImage, rng: &mut Rng) -> Result<(Arc<SimDisk>, Store), cs_kv::Error> {
+pub(super) fn open(
+    phase: &Phase,
+    image: &SimImage,
+    rng: &mut Rng,
+) -> Result<(Arc<SimDisk>, Store), cs_kv::Error> {
     let disk = SimDisk::from_image(image, rng.draw(), SimOptions::default());
     let runtime = SimRuntime::new(rng.draw());
     let store = Store::open(disk.clone(), runtime, phase.options.clone())?;
@@ -57,12 +68,17 @@ pub(super) fn open(phase: &Phase, image: &SimImage, rng: &mut Rng) -> Result<(Ar
 }
 
 fn boot(phase: &Phase, image: &SimImage, expected: Expected<'_>, rng: &mut Rng) -> Verdict<Booted> {
-    let (disk, store) =
-        open(phase, image, rng).map_err(|error| Failure(format!("the store does not open: {error}")))?;
+    let (disk, store) = open(phase, image, rng)
+        .map_err(|error| Failure(format!("the store does not open: {error}")))?;
     let index = expected.verify(&store)?;
     let opened_at = disk.event_count();
     check(&store)?;
-    Ok(Booted { disk, store, index, opened_at })
+    Ok(Booted {
+        disk,
+        store,
+        index,
+        opened_at,
+    })
 }
 
 /// Crashes inside the recovery, or right after somebody saw what it recovered.
@@ -76,21 +92,47 @@ fn crash_again(
     let journal = booted.disk.journal();
     let mut replay = Replay::from_image(image, &journal);
     let half = rng.percent(50);
-    let event = if half { journal.len() } else { rng.below(journal.len() as u64 + 1) as usize };
+    let event = if half {
+        journal.len()
+    } else {
+        rng.below(journal.len() as u64 + 1) as usize
+    };
     replay.advance_to(event);
-    let kind = if rng.percent(25) { CrashKind::Process } else { CrashKind::Machine };
+    let kind = if rng.percent(25) {
+        CrashKind::Process
+    } else {
+        CrashKind::Machine
+    };
     let image = replay.crash(rng, kind);
     let seen = event >= booted.opened_at;
-    let at_least = if seen { booted.index } else { expected.at_least };
-    boot(phase, &image, Expected { at_least, ..expected }, rng).map(drop).map_err(|failure| {
+    let at_least = if seen {
+        booted.index
+    } else {
+        expected.at_least
+    };
+    boot(
+        phase,
+        &image,
+        Expected {
+            at_least,
+            ..expected
+        },
+        rng,
+    )
+    .map(drop)
+    .map_err(|failure| {
         let place = if seen { "after" } else { "in" };
-        failure.during(format_args!("{kind:?} crash {place} the recovery, at its event {event}"))
+        failure.during(format_args!(
+            "{kind:?} crash {place} the recovery, at its event {event}"
+        ))
     })
 }
 
 /// Commits some more, each waited for, crashes the machine, and finds them.
 fn go_on(phase: &Phase, image: &SimImage, booted: Booted, rng: &mut Rng) -> Verdict {
-    let Booted { disk, store, index, .. } = booted;
+    let Booted {
+        disk, store, index, ..
+    } = booted;
     let mut history: History = phase.history[..=index as usize].to_vec();
     let taste = Taste::draw(rng);
     for _ in 0..=rng.below(3) {
@@ -103,7 +145,9 @@ fn go_on(phase: &Phase, image: &SimImage, booted: Booted, rng: &mut Rng) -> Verd
         ticket.wait()?;
         history.push(Arc::new(newest.after(&changes)));
         let last = history.len() as u64 - 1;
-        ensure(ticket.index().0 == last, || format!("expected commit {last}, found {}", ticket.index()))?;
+        ensure(ticket.index().0 == last, || {
+            format!("expected commit {last}, found {}", ticket.index())
+        })?;
         if rng.percent(20) {
             store.checkpoint()?;
         }
@@ -113,10 +157,18 @@ fn go_on(phase: &Phase, image: &SimImage, booted: Booted, rng: &mut Rng) -> Verd
     let mut replay = Replay::from_image(image, &journal);
     replay.advance_to(journal.len());
     let image = replay.crash(rng, CrashKind::Machine);
-    let expected = Expected { history: &history, at_least };
-    boot(phase, &image, expected, rng).map(drop).map_err(|failure| {
-        failure.during(format_args!("machine crash after commits {} to {at_least} of a recovered store", index + 1))
-    })
+    let expected = Expected {
+        history: &history,
+        at_least,
+    };
+    boot(phase, &image, expected, rng)
+        .map(drop)
+        .map_err(|failure| {
+            failure.during(format_args!(
+                "machine crash after commits {} to {at_least} of a recovered store",
+                index + 1
+            ))
+        })
 }
 
 fn batch_of(changes: &[Change]) -> Batch {
@@ -124,7 +176,9 @@ fn batch_of(changes: &[Change]) -> Batch {
     for change in changes {
         match change {
             Change::Create(tree) => batch.create_tree(*tree),
-            Change::Put(tree, key, value) => batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any),
+            Change::Put(tree, key, value) => {
+                batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any)
+            }
             Change::Delete(tree, key) => batch.delete(*tree, key.to_vec(), Expect::Any),
             Change::Drop(tree) => batch.drop_tree(*tree),
         }

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cs_io::sim::{CrashKind, Journal, Rng, SimDisk, SimImage, SimOptions};
 use cs_io::SimRuntime;
+use cs_io::sim::{CrashKind, Journal, Rng, SimDisk, SimImage, SimOptions};
 use cs_kv::{Snapshot, Store, StoreOptions};
 
 use super::changes::Taste;
@@ -102,11 +102,17 @@ pub(super) fn live(seed: u64) -> Verdict<Vec<Phase>> {
     let mut phases = Vec::new();
     for number in 0..PHASES {
         let finish_percent = [5, 25, 60][rng.below(3) as usize];
-        let sim = SimOptions { finish_percent, ..SimOptions::default() };
+        let sim = SimOptions {
+            finish_percent,
+            ..SimOptions::default()
+        };
         let disk = SimDisk::from_image(&image, rng.draw(), sim);
         let runtime = SimRuntime::new(rng.draw());
         let store = Store::open(disk.clone(), runtime.clone(), options.clone())?;
-        let expected = Expected { history: &history, at_least: acknowledged };
+        let expected = Expected {
+            history: &history,
+            at_least: acknowledged,
+        };
         let index = expected.verify(&store)?;
         // What came after is lost, and its numbers are given again.
         history.truncate(index as usize + 1);
@@ -126,8 +132,13 @@ pub(super) fn live(seed: u64) -> Verdict<Vec<Phase>> {
             held: Vec::new(),
         };
         let commits = 15 + life.rng.below(60);
-        life.go_on(commits).map_err(|failure| failure.during(format_args!("phase {number}")))?;
-        let kind = if life.rng.percent(50) { CrashKind::Process } else { CrashKind::Machine };
+        life.go_on(commits)
+            .map_err(|failure| failure.during(format_args!("phase {number}")))?;
+        let kind = if life.rng.percent(50) {
+            CrashKind::Process
+        } else {
+            CrashKind::Machine
+        };
         let next_image = life.disk.crash(&mut rng, kind);
         phases.push(Phase {
             image: std::mem::replace(&mut image, next_image),
@@ -145,7 +156,13 @@ impl Life {
     /// Until so many commits were appended.
     fn go_on(&mut self, commits: u64) -> Verdict {
         let mut appended = 0;
-        let Mood { writer, step, disk, reader, rare } = self.mood;
+        let Mood {
+            writer,
+            step,
+            disk,
+            reader,
+            rare,
+        } = self.mood;
         // Nothing here waits, so progress takes a bounded number of turns.
         for _ in 0..commits * 2_000 {
             if appended >= commits {
@@ -169,7 +186,9 @@ impl Life {
                 self.rarely()?;
             }
         }
-        Err(Failure(format!("no progress after {appended} of {commits} commits")))
+        Err(Failure(format!(
+            "no progress after {appended} of {commits} commits"
+        )))
     }
 
     fn write(&mut self) -> Verdict<bool> {
@@ -197,7 +216,9 @@ impl Life {
             let nth = self.rng.below(self.held.len() as u64) as usize;
             let snapshot = self.held.swap_remove(nth);
             let state = &self.history[snapshot.index().0 as usize];
-            state.compare(&snapshot).map_err(|failure| failure.during("a held snapshot"))?;
+            state
+                .compare(&snapshot)
+                .map_err(|failure| failure.during("a held snapshot"))?;
         }
         Ok(())
     }
@@ -213,7 +234,8 @@ impl Life {
             }
             3 => check(&self.store).map_err(|failure| failure.during("amid the run")),
             _ => {
-                self.runtime.advance(Duration::from_millis(self.rng.below(2_000)));
+                self.runtime
+                    .advance(Duration::from_millis(self.rng.below(2_000)));
                 Ok(())
             }
         }
@@ -224,17 +246,30 @@ impl Life {
         self.store.close()?;
         for writer in &mut self.writers {
             if let Writer::Waiting { ticket, .. } = writer {
-                ensure(ticket.is_complete(), || format!("commit {} is open after close", ticket.index()))?;
+                ensure(ticket.is_complete(), || {
+                    format!("commit {} is open after close", ticket.index())
+                })?;
             }
             *writer = Writer::Idle;
         }
         self.acknowledge(last_index(&self.history));
         self.held.clear();
         // The lock of the directory goes with the last handle.
-        let elsewhere = Store::open(SimDisk::new(0, SimOptions::default()), self.runtime.clone(), self.options.clone());
+        let elsewhere = Store::open(
+            SimDisk::new(0, SimOptions::default()),
+            self.runtime.clone(),
+            self.options.clone(),
+        );
         self.store = elsewhere?;
-        self.store = Store::open(self.disk.clone(), self.runtime.clone(), self.options.clone())?;
-        let expected = Expected { history: &self.history, at_least: last_index(&self.history) };
+        self.store = Store::open(
+            self.disk.clone(),
+            self.runtime.clone(),
+            self.options.clone(),
+        )?;
+        let expected = Expected {
+            history: &self.history,
+            at_least: last_index(&self.history),
+        };
         expected.verify(&self.store)?;
         Ok(())
     }

@@ -22,10 +22,17 @@ pub fn hunt(mutant: Mutant, seed: u64, states: u64) -> Option<Caught> {
     let mut caught = None;
     let mut first = 0;
     while first < states && caught.is_none() {
-        each_state(seed, first..states.min(first + STATES_PER_RUN), &mut |number, verdict| {
-            caught = verdict.err().map(|failure| Caught { states: number + 1, failure });
-            caught.is_none()
-        });
+        each_state(
+            seed,
+            first..states.min(first + STATES_PER_RUN),
+            &mut |number, verdict| {
+                caught = verdict.err().map(|failure| Caught {
+                    states: number + 1,
+                    failure,
+                });
+                caught.is_none()
+            },
+        );
         first += STATES_PER_RUN;
     }
     plant(None);
@@ -55,9 +62,14 @@ pub(super) fn hunt_all(seed: u64, states: u64) -> Outcome {
 
 /// A planted bug by its name.
 pub(super) fn parse(name: &str) -> Result<Mutant, String> {
-    let found = Mutant::ALL.into_iter().find(|mutant| format!("{mutant:?}").eq_ignore_ascii_case(name));
+    let found = Mutant::ALL
+        .into_iter()
+        .find(|mutant| format!("{mutant:?}").eq_ignore_ascii_case(name));
     found.ok_or_else(|| {
-        let names: Vec<_> = Mutant::ALL.iter().map(|mutant| format!("{mutant:?}")).collect();
+        let names: Vec<_> = Mutant::ALL
+            .iter()
+            .map(|mutant| format!("{mutant:?}"))
+            .collect();
         format!("expected one of {}", names.join(", "))
     })
 }

@@ -18,8 +18,15 @@ pub(super) enum Writer {
     #[default]
     Idle,
     /// Has read and changed; `base` is the index of what it read.
-    Open { txn: Box<Transaction>, base: u64, changes: Vec<Change> },
-    Waiting { ticket: Ticket, level: Durability },
+    Open {
+        txn: Box<Transaction>,
+        base: u64,
+        changes: Vec<Change>,
+    },
+    Waiting {
+        ticket: Ticket,
+        level: Durability,
+    },
 }
 
 /// What a step came to.
@@ -51,7 +58,11 @@ impl Writer {
                     format!("ticket {} is complete, readers see {seen}", ticket.index())
                 })?;
                 let promised = level == Durability::Sync;
-                Ok(if promised { Done::Acknowledged(ticket.index()) } else { Done::Nothing })
+                Ok(if promised {
+                    Done::Acknowledged(ticket.index())
+                } else {
+                    Done::Nothing
+                })
             }
             Self::Idle if rng.percent(30) => {
                 *self = begin(rng, taste, store, history)?;
@@ -90,7 +101,10 @@ impl Writer {
                 // The answer spoke of everything appended, so that is visible by now.
                 let seen = store.snapshot()?.index().0;
                 ensure(seen == last_index(history), || {
-                    format!("an expectation was judged on commit {}, readers see {seen}", last_index(history))
+                    format!(
+                        "an expectation was judged on commit {}, readers see {seen}",
+                        last_index(history)
+                    )
                 })?;
                 Ok(Done::Nothing)
             }
@@ -115,7 +129,10 @@ impl Writer {
         match outcome {
             Ok(ticket) => {
                 ensure(!others, || {
-                    format!("commit {} overwrote what another changed since {base}", ticket.index())
+                    format!(
+                        "commit {} overwrote what another changed since {base}",
+                        ticket.index()
+                    )
                 })?;
                 self.appended(ticket, level, changes, history)
             }
@@ -149,13 +166,16 @@ fn begin(rng: &mut Rng, taste: Taste, store: &Store, history: &History) -> Verdi
     let mut txn = store.begin()?;
     let base = txn.snapshot().index().0;
     let read = history.get(base as usize);
-    let read = read.ok_or_else(|| Failure(format!("a snapshot of commit {base}, which nobody made")))?;
+    let read =
+        read.ok_or_else(|| Failure(format!("a snapshot of commit {base}, which nobody made")))?;
     let mut changes = changes::changes(rng, taste, read);
     if let Some(tree) = read.trees.keys().next() {
         let key = changes::key(rng);
         let (found, expected) = (txn.get(*tree, &key)?, read.get(*tree, &key));
         ensure(found.as_deref() == expected.map(AsRef::as_ref), || {
-            format!("a transaction on commit {base} read another value of tree {tree} than was written")
+            format!(
+                "a transaction on commit {base} read another value of tree {tree} than was written"
+            )
         })?;
     }
     for change in &changes {
@@ -174,7 +194,11 @@ fn begin(rng: &mut Rng, taste: Taste, store: &Store, history: &History) -> Verdi
     if txn.is_empty() {
         return Ok(Writer::Idle);
     }
-    Ok(Writer::Open { txn: Box::new(txn), base, changes })
+    Ok(Writer::Open {
+        txn: Box::new(txn),
+        base,
+        changes,
+    })
 }
 
 /// The batch, and which of its operations demands what does not hold.
@@ -221,7 +245,9 @@ fn batch_of(rng: &mut Rng, state: &State, changes: &[Change]) -> (Batch, Option<
 /// Whether a key that the changes touch has another value than when it was read.
 fn changed_meanwhile(read: &State, now: &State, changes: &[Change]) -> bool {
     changes.iter().any(|change| match change {
-        Change::Put(tree, key, _) | Change::Delete(tree, key) => read.get(*tree, key) != now.get(*tree, key),
+        Change::Put(tree, key, _) | Change::Delete(tree, key) => {
+            read.get(*tree, key) != now.get(*tree, key)
+        }
         Change::Create(_) | Change::Drop(_) => false,
     })
 }

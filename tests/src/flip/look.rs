@@ -88,7 +88,10 @@ pub(super) fn judge(case: &Case) -> Judged {
     };
     let peak = allocations::peak();
     if peak > MAX_ALLOCATED.min(FIXED_ALLOCATED + 8 * case.sample.bytes()) {
-        return (Verdict::Memory, format!("{peak} bytes at once; {}", judged.1));
+        return (
+            Verdict::Memory,
+            format!("{peak} bytes at once; {}", judged.1),
+        );
     }
     judged
 }
@@ -97,7 +100,10 @@ fn damage_and_look(case: &Case) -> Judged {
     let sample = &*case.sample;
     let disk = OverlayDisk::new(Arc::clone(&sample.disk) as Arc<dyn Disk>);
     if let Err(error) = case.mutation.apply(&*disk, sample) {
-        return (Verdict::Wrong, format!("the damage could not be done: {error}"));
+        return (
+            Verdict::Wrong,
+            format!("the damage could not be done: {error}"),
+        );
     }
     let goes_on = case.number.is_multiple_of(GO_ON_EVERY);
     match look(&disk, &sample.states, goes_on.then_some(sample)) {
@@ -107,25 +113,39 @@ fn damage_and_look(case: &Case) -> Judged {
         Look::Earlier(index) => {
             let what = format!("ends at commit {index}, expected {}", sample.newest().0);
             let in_log = matches!(case.mutation.region, Region::LogHeader | Region::LogRecords);
-            (if in_log { Verdict::Ambiguous } else { Verdict::Wrong }, what)
+            (
+                if in_log {
+                    Verdict::Ambiguous
+                } else {
+                    Verdict::Wrong
+                },
+                what,
+            )
         }
     }
 }
 
 /// One look; with `go_on`, also a commit and a second look.
 fn look(disk: &Arc<OverlayDisk>, states: &BTreeMap<u64, Model>, go_on: Option<&Sample>) -> Look {
-    let opened = Store::open(Arc::clone(disk) as Arc<dyn Disk>, SimRuntime::new(1), options());
+    let opened = Store::open(
+        Arc::clone(disk) as Arc<dyn Disk>,
+        SimRuntime::new(1),
+        options(),
+    );
     let store = match opened {
         Ok(store) => store,
         Err(error) => return Look::Refused(format!("open: {error}")),
     };
     let first = look_at(&store, states);
-    let (Look::Whole, Some(sample)) = (&first, go_on) else { return first };
+    let (Look::Whole, Some(sample)) = (&first, go_on) else {
+        return first;
+    };
     let (key, value) = (b"key-0200-and-on".to_vec(), vec![7; 5_000]);
     let mut batch = Batch::new();
     batch.put(sample.tree, key.clone(), value.clone(), Expect::Absent);
-    let committed =
-        store.write(&batch, &CommitOptions::default()).and_then(|ticket| {
+    let committed = store
+        .write(&batch, &CommitOptions::default())
+        .and_then(|ticket| {
             ticket.wait()?;
             store.checkpoint()?;
             Ok(ticket.index())
@@ -167,22 +187,35 @@ fn look_at(store: &Store, states: &BTreeMap<u64, Model>) -> Look {
             let first = &report.findings[0];
             Look::Refused(format!("check: {} {}", first.code, first.text))
         }
-        Ok(_) if states.last_key_value().is_some_and(|(&newest, _)| newest == index) => Look::Whole,
+        Ok(_)
+            if states
+                .last_key_value()
+                .is_some_and(|(&newest, _)| newest == index) =>
+        {
+            Look::Whole
+        }
         Ok(_) => Look::Earlier(index),
     }
 }
 
 fn read_everything(snapshot: &Snapshot, model: &Model) -> Result<(), Look> {
     let refused = |error: cs_kv::Error| Look::Refused(format!("read: {error}"));
-    let trees: Vec<TreeId> =
-        snapshot.trees().map_err(refused)?.into_iter().map(|(tree, _)| tree).collect();
+    let trees: Vec<TreeId> = snapshot
+        .trees()
+        .map_err(refused)?
+        .into_iter()
+        .map(|(tree, _)| tree)
+        .collect();
     if !trees.iter().eq(model.keys()) {
         return Err(Look::Wrong(format!("has trees {trees:?}")));
     }
     for (&tree, entries) in model {
         let reader = snapshot.tree(tree).map_err(refused)?;
         let wrong = |what: String| Look::Wrong(format!("tree {tree}: {what}"));
-        let bytes: u64 = entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
+        let bytes: u64 = entries
+            .iter()
+            .map(|(key, value)| (key.len() + value.len()) as u64)
+            .sum();
         let stats = reader.stats();
         if (stats.count, stats.bytes) != (entries.len() as u64, bytes) {
             return Err(wrong(format!("totals {} and {}", stats.count, stats.bytes)));
@@ -205,7 +238,9 @@ fn read_everything(snapshot: &Snapshot, model: &Model) -> Result<(), Look> {
             }
         }
         for (key, value) in entries {
-            let same = reader.with_value(key, |found| found == value).map_err(refused)?;
+            let same = reader
+                .with_value(key, |found| found == value)
+                .map_err(refused)?;
             if same != Some(true) {
                 return Err(wrong(format!("get of {} gives {same:?}", short(key))));
             }
@@ -224,7 +259,11 @@ fn describe(found: Option<(&[u8], &[u8])>, expected: &[u8]) -> String {
     match found {
         None => format!("ends before {expected}"),
         Some((key, value)) => {
-            format!("has {} of {} bytes at the place of {expected}", short(key), value.len())
+            format!(
+                "has {} of {} bytes at the place of {expected}",
+                short(key),
+                value.len()
+            )
         }
     }
 }

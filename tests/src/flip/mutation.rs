@@ -36,8 +36,13 @@ pub enum Region {
 
 impl Region {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Meta, Self::Pages, Self::LogHeader, Self::LogRecords, Self::Spare];
+    pub const ALL: [Self; 5] = [
+        Self::Meta,
+        Self::Pages,
+        Self::LogHeader,
+        Self::LogRecords,
+        Self::Spare,
+    ];
 
     /// Of 100 samples, how many go here.
     const fn weight(self) -> u64 {
@@ -54,7 +59,11 @@ impl Region {
         if file.starts_with("spare") {
             Self::Spare
         } else if file.starts_with("wal") {
-            if block == 0 { Self::LogHeader } else { Self::LogRecords }
+            if block == 0 {
+                Self::LogHeader
+            } else {
+                Self::LogRecords
+            }
         } else if block < META_BLOCKS {
             Self::Meta
         } else {
@@ -78,13 +87,26 @@ impl fmt::Display for Region {
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Damage {
-    Flip { offset: usize, bit: u8 },
-    Cut { len: usize },
-    Zero { block: usize },
+    Flip {
+        offset: usize,
+        bit: u8,
+    },
+    Cut {
+        len: usize,
+    },
+    Zero {
+        block: usize,
+    },
     /// The block becomes a copy of another one of the same file.
-    Swap { block: usize, with: usize },
+    Swap {
+        block: usize,
+        with: usize,
+    },
     /// The block becomes what it was at an earlier time.
-    Stale { block: usize, image: usize },
+    Stale {
+        block: usize,
+        image: usize,
+    },
 }
 
 /// What is done to which file.
@@ -104,7 +126,11 @@ impl fmt::Display for Mutation {
             Damage::Zero { block } => write!(f, "{file}: block {block} zeroed"),
             Damage::Swap { block, with } => write!(f, "{file}: block {block} replaced by {with}"),
             Damage::Stale { block, image } => {
-                write!(f, "{file}: block {block} as it was at checkpoint {}", image + 1)
+                write!(
+                    f,
+                    "{file}: block {block} as it was at checkpoint {}",
+                    image + 1
+                )
             }
         }
     }
@@ -148,9 +174,9 @@ impl Mutation {
     fn replacement(&self, sample: &Sample) -> Vec<u8> {
         let found = match self.damage {
             Damage::Swap { with, .. } => block_of(&sample.files[&self.file], with),
-            Damage::Stale { block, image } => {
-                sample.older[image].get(&self.file).and_then(|bytes| block_of(bytes, block))
-            }
+            Damage::Stale { block, image } => sample.older[image]
+                .get(&self.file)
+                .and_then(|bytes| block_of(bytes, block)),
             _ => None,
         };
         // The file was shorter then, or not there.
@@ -179,7 +205,12 @@ pub(super) struct Cases {
 impl Cases {
     /// Drawn at random, each from its own number.
     pub(super) fn sampled(samples: Vec<Arc<Sample>>, seed: u64, count: u64) -> Self {
-        Self { samples, seed, listed: Vec::new(), drawn: count }
+        Self {
+            samples,
+            seed,
+            listed: Vec::new(),
+            drawn: count,
+        }
     }
 
     /// All there are.
@@ -192,11 +223,20 @@ impl Cases {
                 listed.extend(damages.map(|damage| (position, mutation(file, damage))));
             }
         }
-        Self { samples, seed, listed, drawn: 0 }
+        Self {
+            samples,
+            seed,
+            listed,
+            drawn: 0,
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
-        if self.listed.is_empty() { self.drawn } else { self.listed.len() as u64 }
+        if self.listed.is_empty() {
+            self.drawn
+        } else {
+            self.listed.len() as u64
+        }
     }
 
     pub(super) fn get(&self, number: u64) -> Case {
@@ -204,7 +244,11 @@ impl Cases {
             Some((position, mutation)) => (*position, mutation.clone()),
             None => self.draw(number),
         };
-        Case { number, sample: Arc::clone(&self.samples[position]), mutation }
+        Case {
+            number,
+            sample: Arc::clone(&self.samples[position]),
+            mutation,
+        }
     }
 
     fn draw(&self, number: u64) -> (usize, Mutation) {
@@ -225,7 +269,14 @@ impl Cases {
             }
             let (file, block) = blocks[rng.rand_range(0..blocks.len() as u64) as usize];
             let damage = draw_damage(sample, file, block, &mut rng);
-            return (position, Mutation { file: file.clone(), region, damage });
+            return (
+                position,
+                Mutation {
+                    file: file.clone(),
+                    region,
+                    damage,
+                },
+            );
         }
     }
 }
@@ -251,13 +302,19 @@ fn draw_damage(sample: &Sample, file: &str, block: usize, rng: &mut Rand64) -> D
             } else {
                 inside(rng)
             };
-            Damage::Flip { offset, bit: rng.rand_range(0..8) as u8 }
+            Damage::Flip {
+                offset,
+                bit: rng.rand_range(0..8) as u8,
+            }
         }
         70..80 => Damage::Cut { len: inside(rng) },
         80..86 => Damage::Zero { block },
         86..92 => {
             let blocks = (sample.files[file].len() / BLOCK_SIZE) as u64;
-            Damage::Swap { block, with: rng.rand_range(0..blocks) as usize }
+            Damage::Swap {
+                block,
+                with: rng.rand_range(0..blocks) as usize,
+            }
         }
         _ => {
             let image = rng.rand_range(0..sample.older.len() as u64) as usize;
@@ -272,7 +329,11 @@ fn mutation(file: &str, damage: Damage) -> Mutation {
         Damage::Cut { len } => len / BLOCK_SIZE,
         Damage::Zero { block } | Damage::Swap { block, .. } | Damage::Stale { block, .. } => block,
     };
-    Mutation { file: file.to_owned(), region: Region::of(file, block), damage }
+    Mutation {
+        file: file.to_owned(),
+        region: Region::of(file, block),
+        damage,
+    }
 }
 
 /// A bit of every byte, lengths in steps, and each block in four ways.
@@ -283,10 +344,15 @@ fn every_damage(
 ) -> impl Iterator<Item = Damage> + use<> {
     let blocks = len / BLOCK_SIZE;
     let mut damages: Vec<Damage> = (0..len)
-        .map(|offset| Damage::Flip { offset, bit: rng.rand_range(0..8) as u8 })
+        .map(|offset| Damage::Flip {
+            offset,
+            bit: rng.rand_range(0..8) as u8,
+        })
         .collect();
     damages.extend((0..len).step_by(CUT_STEP).map(|len| Damage::Cut { len }));
-    damages.extend((1..=blocks).map(|block| Damage::Cut { len: block * BLOCK_SIZE - 1 }));
+    damages.extend((1..=blocks).map(|block| Damage::Cut {
+        len: block * BLOCK_SIZE - 1,
+    }));
     for block in 0..blocks {
         damages.push(Damage::Zero { block });
         let other = rng.rand_range(0..blocks as u64) as usize;

@@ -25,17 +25,26 @@ impl Tally {
     pub(super) fn new(args: &Args) -> Self {
         let all = if args.all { " --all" } else { "" };
         let again = format!("cs-torture flip --seed {}{all}", args.seed);
-        Self { again, ..Self::default() }
+        Self {
+            again,
+            ..Self::default()
+        }
     }
 
     pub(super) fn note(&mut self, case: &Case, (verdict, why): Judged) {
-        *self.counts.entry((case.mutation.region, verdict)).or_default() += 1;
+        *self
+            .counts
+            .entry((case.mutation.region, verdict))
+            .or_default() += 1;
         let line = format!(
             "case {}, {} database, {}: {verdict:?}: {why}",
             case.number, case.sample.name, case.mutation
         );
         if verdict.is_failure() && self.failures.len() < MAX_LISTED {
-            self.failures.push(format!("{line}\n  again: {} --case {}", self.again, case.number));
+            self.failures.push(format!(
+                "{line}\n  again: {} --case {}",
+                self.again, case.number
+            ));
         }
         self.only = Some(line);
     }
@@ -49,7 +58,11 @@ impl Tally {
     /// How many cases went this way.
     #[must_use]
     pub fn count(&self, verdict: Verdict) -> u64 {
-        self.counts.iter().filter(|((_, other), _)| *other == verdict).map(|(_, count)| count).sum()
+        self.counts
+            .iter()
+            .filter(|((_, other), _)| *other == verdict)
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// How many cases of a region went this way.
@@ -68,9 +81,16 @@ impl Tally {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let is_failure = |(_, verdict): &(Region, Verdict)| verdict.is_failure();
-        let failed = self.counts.iter().filter(|(key, _)| is_failure(key)).map(|(_, count)| count);
+        let failed = self
+            .counts
+            .iter()
+            .filter(|(key, _)| is_failure(key))
+            .map(|(_, count)| count);
         let failed = failed.sum();
-        Outcome { passed: self.cases() - failed, failed }
+        Outcome {
+            passed: self.cases() - failed,
+            failed,
+        }
     }
 }
 

@@ -77,9 +77,15 @@ pub(super) fn options() -> StoreOptions {
 
 /// The three samples.
 pub(super) fn all(seed: u64) -> Made<Vec<Arc<Sample>>> {
-    let endings =
-        [(Ending::Unsealed, "unsealed"), (Ending::Sealed, "sealed"), (Ending::Closed, "closed")];
-    endings.into_iter().map(|(ending, name)| make(seed, ending, name).map(Arc::new)).collect()
+    let endings = [
+        (Ending::Unsealed, "unsealed"),
+        (Ending::Sealed, "sealed"),
+        (Ending::Closed, "closed"),
+    ];
+    endings
+        .into_iter()
+        .map(|(ending, name)| make(seed, ending, name).map(Arc::new))
+        .collect()
 }
 
 fn make(seed: u64, ending: Ending, name: &'static str) -> Made<Sample> {
@@ -135,7 +141,14 @@ fn make(seed: u64, ending: Ending, name: &'static str) -> Made<Sample> {
         states = states.into_iter().next_back().into_iter().collect();
     }
     let files = read_all(&disk)?;
-    Ok(Sample { name, disk, files, older: maker.older, states, tree: maker.trees[0] })
+    Ok(Sample {
+        name,
+        disk,
+        files,
+        older: maker.older,
+        states,
+        tree: maker.trees[0],
+    })
 }
 
 struct Maker {
@@ -148,7 +161,11 @@ struct Maker {
 
 impl Maker {
     fn open(&self, runtime: Arc<dyn Runtime>) -> Made<Store> {
-        Ok(Store::open(Arc::clone(&self.disk) as Arc<dyn Disk>, runtime, options())?)
+        Ok(Store::open(
+            Arc::clone(&self.disk) as Arc<dyn Disk>,
+            runtime,
+            options(),
+        )?)
     }
 
     fn create_trees(&mut self, store: &Store) -> Made<()> {
@@ -162,7 +179,9 @@ impl Maker {
     }
 
     fn commit(&mut self, store: &Store, number: u64) -> Made<()> {
-        Ok(store.write(&self.batch(number), &CommitOptions::default())?.wait()?)
+        Ok(store
+            .write(&self.batch(number), &CommitOptions::default())?
+            .wait()?)
     }
 
     /// Small entries, a large one now and then, and some deletes.
@@ -237,7 +256,9 @@ impl Sample {
     /// What an undamaged database shows, and its index.
     pub(super) fn newest(&self) -> (u64, &Model) {
         let newest = self.states.last_key_value();
-        newest.map(|(&index, model)| (index, model)).expect("a sample has a state")
+        newest
+            .map(|(&index, model)| (index, model))
+            .expect("a sample has a state")
     }
 
     /// Bytes of all files together.

@@ -7,12 +7,17 @@ fn an_undamaged_database_is_whole_and_needs_little_memory() {
             file: "data.cs".to_owned(),
             region: mutation::Region::Pages,
             // Cut to the length that it has.
-            damage: mutation::Damage::Cut { len: sample.files["data.cs"].len() },
+            damage: mutation::Damage::Cut {
+                len: sample.files["data.cs"].len(),
+            },
         };
         let name = sample.name;
         for number in [0, 1] {
-            let case =
-                mutation::Case { number, sample: sample.clone(), mutation: nothing.clone() };
+            let case = mutation::Case {
+                number,
+                sample: sample.clone(),
+                mutation: nothing.clone(),
+            };
             let (verdict, why) = look::judge(&case);
             assert_eq!(verdict, Verdict::Harmless, "{name}: {why}");
         }
@@ -30,7 +35,10 @@ fn a_case_is_the_same_whenever_it_is_drawn() {
 
 #[test]
 fn only_the_last_group_of_the_unsealed_database_may_be_lost() {
-    let states: Vec<usize> =
-        sample::all(1).unwrap().iter().map(|sample| sample.states.len()).collect();
+    let states: Vec<usize> = sample::all(1)
+        .unwrap()
+        .iter()
+        .map(|sample| sample.states.len())
+        .collect();
     assert_eq!(states, [3, 1, 1]);
 }

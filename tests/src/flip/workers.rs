@@ -36,7 +36,11 @@ pub(super) fn run(cases: Cases, args: &Args) -> Tally {
         Some(number) => (number, number + 1),
         None => (0, cases.len()),
     };
-    let work = Arc::new(Work { cases, next: AtomicU64::new(first), end });
+    let work = Arc::new(Work {
+        cases,
+        next: AtomicU64::new(first),
+        end,
+    });
     let (sender, receiver) = channel();
     let threads = args.threads.max(1);
     let slots: Vec<Slot> = (0..threads).filter_map(|_| start(&work, &sender)).collect();
@@ -56,21 +60,23 @@ pub(super) fn run(cases: Cases, args: &Args) -> Tally {
 fn start(work: &Arc<Work>, results: &Sender<(Case, Judged)>) -> Option<Slot> {
     let slot = Slot::default();
     let (work, results, mine) = (Arc::clone(work), results.clone(), Arc::clone(&slot));
-    let thread = std::thread::Builder::new().name("cs-flip".to_owned()).spawn(move || {
-        loop {
-            let number = work.next.fetch_add(1, Ordering::Relaxed);
-            if number >= work.end {
-                return;
+    let thread = std::thread::Builder::new()
+        .name("cs-flip".to_owned())
+        .spawn(move || {
+            loop {
+                let number = work.next.fetch_add(1, Ordering::Relaxed);
+                if number >= work.end {
+                    return;
+                }
+                let case = work.cases.get(number);
+                set(&mine, Some((number, Instant::now())));
+                let judged = judge(&case);
+                set(&mine, None);
+                if results.send((case, judged)).is_err() {
+                    return;
+                }
             }
-            let case = work.cases.get(number);
-            set(&mine, Some((number, Instant::now())));
-            let judged = judge(&case);
-            set(&mine, None);
-            if results.send((case, judged)).is_err() {
-                return;
-            }
-        }
-    });
+        });
     thread.is_ok().then_some(slot)
 }
 
@@ -107,7 +113,9 @@ impl Watch<'_> {
 
     fn look_for_hangs(&mut self) {
         for position in 0..self.slots.len() {
-            let under_way = *self.slots[position].lock().unwrap_or_else(PoisonError::into_inner);
+            let under_way = *self.slots[position]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let Some((number, since)) = under_way.filter(|(_, since)| since.elapsed() > CASE_LIMIT)
             else {
                 continue;

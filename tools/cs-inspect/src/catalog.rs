@@ -25,18 +25,28 @@ impl Entry {
 
     /// What its tree holds; `None` if there is no such tree.
     pub(crate) fn stats(&self, snapshot: &Snapshot) -> Result<Option<TreeStats>> {
-        snapshot.tree_stats(self.tree).map_err(InspectError::suspect)
+        snapshot
+            .tree_stats(self.tree)
+            .map_err(InspectError::suspect)
     }
 }
 
 /// All collections of all databases, in order of name.
 pub(crate) fn all(view: &View) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    for database in view.database().list_databases().map_err(InspectError::suspect)? {
+    for database in view
+        .database()
+        .list_databases()
+        .map_err(InspectError::suspect)?
+    {
         let named = view.database().database(&database);
         for info in named.list_collections().map_err(InspectError::suspect)? {
             let (database, tree) = (database.clone(), TreeId(info.id));
-            entries.push(Entry { database, name: info.name, tree });
+            entries.push(Entry {
+                database,
+                name: info.name,
+                tree,
+            });
         }
     }
     Ok(entries)
@@ -45,10 +55,18 @@ pub(crate) fn all(view: &View) -> Result<Vec<Entry>> {
 /// One collection.
 pub(crate) fn find(view: &View, database: &str, name: &str) -> Result<Entry> {
     let entries = all(view)?;
-    let found = entries.iter().find(|entry| entry.database == database && entry.name == name);
+    let found = entries
+        .iter()
+        .find(|entry| entry.database == database && entry.name == name);
     found.cloned().ok_or_else(|| {
         let known: Vec<String> = entries.iter().map(Entry::full_name).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        InspectError::Usage(format!("there is no collection {database}.{name}; there are: {known}"))
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        InspectError::Usage(format!(
+            "there is no collection {database}.{name}; there are: {known}"
+        ))
     })
 }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use collection_store::MAX_BATCH_DOCUMENTS;
 use collection_store::names::DEFAULT_DATABASE;
 
 /// Most documents in one commit of `load`.
-const MOST_BATCH: u64 = 100_000;
+const MOST_BATCH: u64 = MAX_BATCH_DOCUMENTS as u64;
 
 /// Looks inside a Collection Store database without changing a byte.
 #[derive(Debug, Parser)]
@@ -218,8 +219,8 @@ pub(crate) struct LoadArgs {
     /// Name of the database that the collection belongs to
     #[arg(long, value_name = "NAME", default_value = DEFAULT_DATABASE)]
     pub(crate) database: String,
-    /// Documents for each commit
-    #[arg(long, value_name = "N", default_value_t = 1000,
+    /// Documents for each commit, at most
+    #[arg(long, value_name = "N", default_value_t = MOST_BATCH,
           value_parser = clap::value_parser!(u64).range(1..=MOST_BATCH))]
     pub(crate) batch: u64,
 }

@@ -34,7 +34,7 @@ pub(crate) fn check(
             return 0;
         }
     };
-    let (mut documents, mut wrong) = (0, 0);
+    let (mut documents, mut wrong) = (0_u64, 0);
     loop {
         match cursor.next() {
             Ok(Some((key, document))) => {
@@ -62,7 +62,10 @@ fn judge(key: &[u8], document: &[u8]) -> Option<(&'static str, String)> {
     if let Err(error) = validate_document(document) {
         return Some(("invalid-document", error.to_string()));
     }
-    let Some(id) = Elements::new(document).next().filter(|field| field.name == b"_id") else {
+    let Some(id) = Elements::new(document)
+        .next()
+        .filter(|field| field.name == b"_id")
+    else {
         return Some(("invalid-document", "its first field is not _id".to_owned()));
     };
     match key::encode(id.value) {

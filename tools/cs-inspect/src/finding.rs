@@ -25,29 +25,50 @@ pub(crate) struct Finding {
 /// passes over a database in use would word the same damage differently. None
 /// of them can come of being overtaken: they are only found on pages, or in
 /// records, that passed all their checks.
-const KNOWN_BY_PLACE: [&str; 6] =
-    ["reached-twice", "reached-but-free", "leaked", "out-of-order", "wrong-stats", "log-corrupt"];
+const KNOWN_BY_PLACE: [&str; 6] = [
+    "reached-twice",
+    "reached-but-free",
+    "leaked",
+    "out-of-order",
+    "wrong-stats",
+    "log-corrupt",
+];
 
 impl Finding {
     /// About the database as a whole.
     pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self { code, tree: None, page: None, lsn: None, text: text.into() }
+        Self {
+            code,
+            tree: None,
+            page: None,
+            lsn: None,
+            text: text.into(),
+        }
     }
 
     /// About a page that cannot be read; its number is in the text.
     pub(crate) fn unreadable(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { page: page_in(&text), ..Self::new("unreadable", text) }
+        Self {
+            page: page_in(&text),
+            ..Self::new("unreadable", text)
+        }
     }
 
     /// The same, of this page.
     pub(crate) fn on_page(self, page: u64) -> Self {
-        Self { page: Some(page), ..self }
+        Self {
+            page: Some(page),
+            ..self
+        }
     }
 
     /// The same, of this tree.
     pub(crate) fn in_tree(self, tree: u32) -> Self {
-        Self { tree: Some(tree), ..self }
+        Self {
+            tree: Some(tree),
+            ..self
+        }
     }
 
     /// What the check of the store found.
@@ -55,7 +76,10 @@ impl Finding {
         Self {
             code: finding.code,
             tree: finding.tree.map(|tree| tree.0),
-            page: finding.page.map(|page| page.0).or_else(|| page_in(&finding.text)),
+            page: finding
+                .page
+                .map(|page| page.0)
+                .or_else(|| page_in(&finding.text)),
             lsn: None,
             text: finding.text.clone(),
         }
@@ -64,17 +88,25 @@ impl Finding {
     /// What reading the log came to.
     pub(crate) fn of_log(error: &LogError) -> Self {
         match error {
-            LogError::Corrupt { lsn, .. } => {
-                Self { lsn: Some(lsn.0), ..Self::new("log-corrupt", error.to_string()) }
-            }
+            LogError::Corrupt { lsn, .. } => Self {
+                lsn: Some(lsn.0),
+                ..Self::new("log-corrupt", error.to_string())
+            },
             _ => Self::new("log-unreadable", error.to_string()),
         }
     }
 
     /// Two passes that have this in common speak of the same thing.
     fn identity(&self) -> String {
-        let place = format!("{} {:?} {:?} {:?}", self.code, self.tree, self.page, self.lsn);
-        if KNOWN_BY_PLACE.contains(&self.code) { place } else { format!("{place} {}", self.text) }
+        let place = format!(
+            "{} {:?} {:?} {:?}",
+            self.code, self.tree, self.page, self.lsn
+        );
+        if KNOWN_BY_PLACE.contains(&self.code) {
+            place
+        } else {
+            format!("{place} {}", self.text)
+        }
     }
 
     /// As JSON.
@@ -115,8 +147,12 @@ impl Suspects for Vec<Finding> {
 /// The page that an error of the pager names. The layers between here and
 /// there keep its text and nothing else.
 fn page_in(text: &str) -> Option<u64> {
-    let rest = text.strip_prefix("page ").or_else(|| text.split_once(" page ").map(|(_, r)| r))?;
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let rest = text
+        .strip_prefix("page ")
+        .or_else(|| text.split_once(" page ").map(|(_, r)| r))?;
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
 

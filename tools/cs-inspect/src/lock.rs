@@ -34,13 +34,19 @@ impl Holder {
     pub(crate) fn look(directory: &Path) -> Self {
         let path = directory.join(LOCK_FILE);
         let Ok(metadata) = fs::metadata(&path) else {
-            return Self { held: Some(false), ..Self::default() };
+            return Self {
+                held: Some(false),
+                ..Self::default()
+            };
         };
         let text = fs::read(&path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text[..text.len().min(TEXT_BYTES_MAX)]).into_owned();
         let locks = fs::read_to_string(KERNEL_LOCKS).ok();
         let held = locks.map(|locks| is_listed(&locks, metadata.dev(), metadata.ino()));
-        Self { held, ..Self::parse(&text) }
+        Self {
+            held,
+            ..Self::parse(&text)
+        }
     }
 
     fn parse(text: &str) -> Self {
@@ -98,7 +104,11 @@ fn is_listed(locks: &str, device: u64, inode: u64) -> bool {
             return false;
         }
         let mut place = words.nth(3).unwrap_or_default().split(':');
-        let mut hex = || place.next().and_then(|part| u64::from_str_radix(part, 16).ok());
+        let mut hex = || {
+            place
+                .next()
+                .and_then(|part| u64::from_str_radix(part, 16).ok())
+        };
         let (listed_major, listed_minor) = (hex(), hex());
         let listed_inode = place.next().and_then(|part| part.parse().ok());
         // File systems without a device of their own (btrfs, overlay) show

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use cs_base::{Incarnation, Index, Lsn};
 use cs_io::{Disk, RealRuntime};
 use cs_pager::Meta;
-use cs_wal::{
-    Log, LogError, LogOptions, LogReader, RecordKind, SegmentRole, StartPoint, Verdict,
-};
+use cs_wal::{Log, LogError, LogOptions, LogReader, RecordKind, SegmentRole, StartPoint, Verdict};
 use serde_json::{Value, json};
 
 use crate::finding::Finding;
@@ -64,7 +62,10 @@ impl LogState {
             self.files += 1;
             self.file_bytes += segment.file_bytes;
             if let (SegmentRole::Live, Ok(header)) = (segment.role, &segment.header) {
-                self.first = Some(self.first.map_or(header.base, |first| first.min(header.base)));
+                self.first = Some(
+                    self.first
+                        .map_or(header.base, |first| first.min(header.base)),
+                );
             }
         }
         self.recover(disk, meta)?;
@@ -80,7 +81,11 @@ impl LogState {
         if let (Some((lsn, expected, found)), Some(end)) = (broken, self.end)
             && lsn < end
         {
-            findings.push(Finding::of_log(&LogError::Corrupt { lsn, expected, found }));
+            findings.push(Finding::of_log(&LogError::Corrupt {
+                lsn,
+                expected,
+                found,
+            }));
         }
         Ok(())
     }
@@ -140,7 +145,11 @@ impl LogState {
         let mut state = match self.to_replay {
             0 => "nothing to replay".to_owned(),
             records => {
-                format!("{} ({}) to replay", count(records, "record"), size(self.bytes_to_replay))
+                format!(
+                    "{} ({}) to replay",
+                    count(records, "record"),
+                    size(self.bytes_to_replay)
+                )
             }
         };
         if self.torn > 0 && !in_use {

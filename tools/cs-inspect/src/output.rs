@@ -91,7 +91,11 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// Bytes as hexadecimal digits, the first `most` of them.
 pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
-    let mut text: String = bytes.iter().take(most).map(|byte| format!("{byte:02x}")).collect();
+    let mut text: String = bytes
+        .iter()
+        .take(most)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if bytes.len() > most {
         text.push('…');
     }
@@ -100,5 +104,9 @@ pub(crate) fn hex(bytes: &[u8], most: usize) -> String {
 
 /// `count` and a word, in the plural where it has to be.
 pub(crate) fn count(count: u64, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+    if count == 1 {
+        format!("1 {word}")
+    } else {
+        format!("{count} {word}s")
+    }
 }

@@ -33,7 +33,12 @@ impl PageFile {
         let meta = *metas.newest()?;
         let file = cs_pager::open_file(disk).map_err(InspectError::suspect)?;
         let bytes = file.len().map_err(InspectError::suspect)?;
-        Ok(Self { file, meta, metas, bytes })
+        Ok(Self {
+            file,
+            meta,
+            metas,
+            bytes,
+        })
     }
 
     /// Bytes a page.
@@ -51,25 +56,27 @@ impl PageFile {
         let mut bytes = vec![0; self.meta.page_size as usize];
         let offset = page.0.checked_mul(self.page_size());
         let read = match offset {
-            Some(offset) if page.0 < self.pages() => {
-                self.file.read_at(&mut bytes, offset).map_err(InspectError::suspect)?
-            }
+            Some(offset) if page.0 < self.pages() => self
+                .file
+                .read_at(&mut bytes, offset)
+                .map_err(InspectError::suspect)?,
             _ => 0,
         };
         if read == bytes.len() {
             return Ok(bytes);
         }
         let pages = self.pages();
-        Err(InspectError::Suspect(format!("page {page} is beyond the file, which has {pages} pages")))
+        Err(InspectError::Suspect(format!(
+            "page {page} is beyond the file, which has {pages} pages"
+        )))
     }
 
     /// The page that a pointer leads to, verified.
     pub(crate) fn read_at(&self, at: PageRef) -> Result<Vec<u8>> {
         let bytes = self.read(at.page)?;
         verify_page(&bytes, self.meta.file, at).map_err(InspectError::suspect)?;
-        verify_node(&bytes).map_err(|why| {
-            InspectError::Suspect(format!("page {} is damaged: {why}", at.page))
-        })?;
+        verify_node(&bytes)
+            .map_err(|why| InspectError::Suspect(format!("page {} is damaged: {why}", at.page)))?;
         Ok(bytes)
     }
 
@@ -98,7 +105,10 @@ impl PageFile {
         let mut bytes = self.read_at(at)?;
         let found = PageHeader::of(&bytes).kind;
         if found != kind as u8 {
-            let text = format!("page {} is damaged: expected {kind:?}, found kind {found}", at.page);
+            let text = format!(
+                "page {} is damaged: expected {kind:?}, found kind {found}",
+                at.page
+            );
             return Err(InspectError::Suspect(text));
         }
         Ok(bytes.split_off(PAGE_HEADER))
@@ -108,7 +118,10 @@ impl PageFile {
 /// Pointer number `position` in the body of a page of the allocation index.
 pub(crate) fn pointer(body: &[u8], position: usize) -> PageRef {
     let at = position * POINTER;
-    PageRef { page: PageId(number(&body[at..])), version: Version(number(&body[at + 8..])) }
+    PageRef {
+        page: PageId(number(&body[at..])),
+        version: Version(number(&body[at + 8..])),
+    }
 }
 
 /// The number that the first eight bytes make.
@@ -144,7 +157,10 @@ pub(crate) fn judge(bytes: &[u8], file: FileId, page: PageId) -> Verdict {
         return Verdict::Blank;
     }
     let header = PageHeader::of(bytes);
-    let at = PageRef { page, version: Version(header.version.get()) };
+    let at = PageRef {
+        page,
+        version: Version(header.version.get()),
+    };
     if let Err(error) = verify_page(bytes, file, at) {
         return Verdict::Damaged(error.to_string());
     }

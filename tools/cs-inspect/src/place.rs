@@ -24,13 +24,18 @@ impl Place {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let disk = SysDisk::open_read_only(path)
             .map_err(|error| InspectError::Unreadable(error.to_string()))?;
-        let names = disk.list().map_err(|error| InspectError::Unreadable(error.to_string()))?;
+        let names = disk
+            .list()
+            .map_err(|error| InspectError::Unreadable(error.to_string()))?;
         if !names.iter().any(|name| name == DATA_FILE) {
             let path = path.display();
             let text = format!("{path} is not a database: it has no file {DATA_FILE}");
             return Err(InspectError::Unreadable(text));
         }
-        Ok(Self { path: path.to_owned(), disk })
+        Ok(Self {
+            path: path.to_owned(),
+            disk,
+        })
     }
 
     /// Where it is.
@@ -68,7 +73,9 @@ impl Metas {
         let file = cs_pager::open_file(disk).map_err(InspectError::suspect)?;
         let slots = cs_pager::read_metas(&*file).map_err(InspectError::suspect)?;
         let sequence = |slot: usize| slots[slot].as_ref().ok().map(|meta| meta.sequence);
-        let newest = (0..2).filter(|&slot| sequence(slot).is_some()).max_by_key(|&s| sequence(s));
+        let newest = (0..2)
+            .filter(|&slot| sequence(slot).is_some())
+            .max_by_key(|&s| sequence(s));
         Ok(Self { slots, newest })
     }
 
@@ -81,14 +88,23 @@ impl Metas {
     pub(crate) fn newest(&self) -> Result<&Meta> {
         let newest = self.newest.and_then(|slot| self.slots[slot].as_ref().ok());
         newest.ok_or_else(|| {
-            let why: Vec<_> = self.findings().iter().map(|finding| finding.text.clone()).collect();
+            let why: Vec<_> = self
+                .findings()
+                .iter()
+                .map(|finding| finding.text.clone())
+                .collect();
             InspectError::Suspect(format!("neither meta is valid: {}", why.join("; ")))
         })
     }
 
     /// What is wrong with them.
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        let page_size = self.slots.iter().flatten().map(|meta| u64::from(meta.page_size)).next();
+        let page_size = self
+            .slots
+            .iter()
+            .flatten()
+            .map(|meta| u64::from(meta.page_size))
+            .next();
         let mut findings = Vec::new();
         for ((slot, meta), offset) in self.slots.iter().enumerate().zip(META_OFFSETS) {
             if let Err(why) = meta {

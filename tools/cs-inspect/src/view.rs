@@ -40,11 +40,17 @@ impl View {
         let metas = Metas::read(&*disk)?;
         let has_log = metas.newest()?.root.log_incarnation > Incarnation(0);
         adapt(&*disk, &metas, log)?;
-        let durability =
-            if has_log && log == Log::Replay { Durability::Sync } else { Durability::Memory };
+        let durability = if has_log && log == Log::Replay {
+            Durability::Sync
+        } else {
+            Durability::Memory
+        };
         let options = Database::options().durability(durability);
         let opened = options.open_on(disk.clone(), RealRuntime::new());
-        Ok(Self { database: opened.map_err(InspectError::suspect)?, disk })
+        Ok(Self {
+            database: opened.map_err(InspectError::suspect)?,
+            disk,
+        })
     }
 
     /// The database.
@@ -73,7 +79,9 @@ impl View {
 /// even where it is a node's of a cluster, and without a log where that is not
 /// to be read.
 fn adapt(disk: &dyn Disk, metas: &Metas, log: Log) -> Result<()> {
-    let file = disk.open(DATA_FILE, OpenMode::ReadWrite).map_err(InspectError::suspect)?;
+    let file = disk
+        .open(DATA_FILE, OpenMode::ReadWrite)
+        .map_err(InspectError::suspect)?;
     for (meta, offset) in metas.slots.iter().zip(META_OFFSETS) {
         let Ok(meta) = meta else { continue };
         let mut adapted = *meta;
@@ -82,7 +90,8 @@ fn adapt(disk: &dyn Disk, metas: &Metas, log: Log) -> Result<()> {
             adapted.root.log_incarnation = Incarnation(0);
         }
         if adapted != *meta {
-            file.write_at(&adapted.encode(), offset).map_err(InspectError::suspect)?;
+            file.write_at(&adapted.encode(), offset)
+                .map_err(InspectError::suspect)?;
         }
     }
     Ok(())

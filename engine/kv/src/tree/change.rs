@@ -41,7 +41,10 @@ pub(crate) struct TreeEdit<'a> {
 
 impl TreeEdit<'_> {
     pub(super) fn source(&self) -> OpenSource<'_> {
-        OpenSource { pager: self.pager, shadow: self.shadow }
+        OpenSource {
+            pager: self.pager,
+            shadow: self.shadow,
+        }
     }
 
     /// Gives `key` this value, whatever it had.
@@ -148,12 +151,18 @@ impl TreeEdit<'_> {
         let guard = ReadGuard::enter();
         let leaf = Leaf::new(self.shadow.view(self.pager, &guard, at)?);
         Ok(match leaf.value(slot) {
-            ValueRef::Inline(bytes) => {
-                OldValue { len: bytes.len() as u64, digest: digest(key, bytes), run: None }
-            }
+            ValueRef::Inline(bytes) => OldValue {
+                len: bytes.len() as u64,
+                digest: digest(key, bytes),
+                run: None,
+            },
             ValueRef::Overflow(run) => {
                 let (len, digest) = read_digest(&self.source(), self.tree, &run)?;
-                OldValue { len, digest, run: Some(run) }
+                OldValue {
+                    len,
+                    digest,
+                    run: Some(run),
+                }
             }
         })
     }
@@ -161,8 +170,19 @@ impl TreeEdit<'_> {
     // ---- cells ----
 
     pub(super) fn allocate(&mut self, level: u8) -> PageRef {
-        let kind = if level == 0 { PageKind::Leaf } else { PageKind::Branch };
-        self.shadow.allocate(self.pager, PageIdentity { kind, level, tree: self.tree })
+        let kind = if level == 0 {
+            PageKind::Leaf
+        } else {
+            PageKind::Branch
+        };
+        self.shadow.allocate(
+            self.pager,
+            PageIdentity {
+                kind,
+                level,
+                tree: self.tree,
+            },
+        )
     }
 
     /// Writes the run of a value that does not fit into a leaf.
@@ -171,7 +191,12 @@ impl TreeEdit<'_> {
             return ValueCell(None);
         }
         let head: [u8; DIGEST] = sum.to_le_bytes();
-        ValueCell(Some(write_run(self.pager, self.shadow, self.tree, [&head, value])))
+        ValueCell(Some(write_run(
+            self.pager,
+            self.shadow,
+            self.tree,
+            [&head, value],
+        )))
     }
 
     fn key_run(&mut self, key: &[u8]) -> Option<OverflowRef> {
@@ -181,7 +206,10 @@ impl TreeEdit<'_> {
 
     fn key_cell<'k>(&self, key: &'k [u8], run: Option<OverflowRef>) -> KeyRef<'k> {
         let inline = key.len().min(max_inline_key(self.pager.page_size()));
-        KeyRef { inline: &key[..inline], overflow: run }
+        KeyRef {
+            inline: &key[..inline],
+            overflow: run,
+        }
     }
 
     fn replace(
@@ -224,7 +252,12 @@ impl TreeEdit<'_> {
     /// The key that parts two leaves, for their parent.
     fn separator(&mut self, found: Separator, left: PageRef, right: PageRef) -> Result<OwnedKey> {
         let whole = match found {
-            Separator::Key(inline) => return Ok(OwnedKey { inline, overflow: None }),
+            Separator::Key(inline) => {
+                return Ok(OwnedKey {
+                    inline,
+                    overflow: None,
+                });
+            }
             Separator::NeedsWholeKeys => {
                 let last = Leaf::new(self.shadow.page_mut(left)).len() - 1;
                 let (last, first) = (self.whole_key(left, last)?, self.whole_key(right, 0)?);
@@ -232,7 +265,10 @@ impl TreeEdit<'_> {
             }
         };
         let overflow = self.key_run(&whole);
-        Ok(OwnedKey { inline: self.key_cell(&whole, overflow).inline.to_vec(), overflow })
+        Ok(OwnedKey {
+            inline: self.key_cell(&whole, overflow).inline.to_vec(),
+            overflow,
+        })
     }
 
     fn whole_key(&self, at: PageRef, slot: usize) -> Result<Vec<u8>> {
@@ -294,12 +330,18 @@ impl ValueCell {
 
 impl From<ChildRef> for PageRef {
     fn from(child: ChildRef) -> Self {
-        Self { page: child.page, version: child.version }
+        Self {
+            page: child.page,
+            version: child.version,
+        }
     }
 }
 
 impl From<PageRef> for ChildRef {
     fn from(at: PageRef) -> Self {
-        Self { page: at.page, version: at.version }
+        Self {
+            page: at.page,
+            version: at.version,
+        }
     }
 }

@@ -24,7 +24,10 @@ impl TreeEdit<'_> {
                 if empty {
                     self.shadow.free(self.pager, at);
                     let stats = self.root.stats;
-                    *self.root = TreeRoot { stats, ..TreeRoot::default() };
+                    *self.root = TreeRoot {
+                        stats,
+                        ..TreeRoot::default()
+                    };
                 } else if level > 0 {
                     self.lower_root();
                 }
@@ -45,7 +48,11 @@ impl TreeEdit<'_> {
 
     fn is_underfull(&mut self, at: PageRef, level: u8) -> bool {
         let bytes = self.shadow.page_mut(at);
-        if level == 0 { Leaf::new(bytes).is_underfull() } else { Branch::new(bytes).is_underfull() }
+        if level == 0 {
+            Leaf::new(bytes).is_underfull()
+        } else {
+            Branch::new(bytes).is_underfull()
+        }
     }
 
     /// Takes an empty leaf out of its parent. A parent that has no other child
@@ -73,11 +80,17 @@ impl TreeEdit<'_> {
                 continue;
             }
             let other = self.shadow.shadow(self.pager, other)?;
-            let (left, right, right_slot) =
-                if slot > child { (at, other, slot) } else { (other, at, child) };
+            let (left, right, right_slot) = if slot > child {
+                (at, other, slot)
+            } else {
+                (other, at, child)
+            };
             let mut branch = BranchMut::new(self.shadow.page_mut(parent.at));
             branch.set_child(slot, other.into());
-            let mut separator = OwnedKey { inline: Vec::new(), overflow: None };
+            let mut separator = OwnedKey {
+                inline: Vec::new(),
+                overflow: None,
+            };
             branch.as_branch().key(right_slot, &mut separator.inline);
             separator.overflow = branch.as_branch().key_overflow(right_slot);
             let (left_page, right_page) = self.shadow.two_pages_mut(left, right);
@@ -112,7 +125,9 @@ impl TreeEdit<'_> {
             })
         };
         let limit = usable_bytes(self.pager.page_size());
-        used(at).zip(used(other)).is_some_and(|(one, two)| one + two <= limit)
+        used(at)
+            .zip(used(other))
+            .is_some_and(|(one, two)| one + two <= limit)
     }
 
     /// A root with a single child gives way to it.

@@ -30,11 +30,18 @@ pub(crate) fn write_run(
 ) -> OverflowRef {
     let total = pieces[0].len() + pieces[1].len();
     let pages = run_pages(total, pager.page_size());
-    let identity = PageIdentity { kind: PageKind::Overflow, level: 0, tree };
+    let identity = PageIdentity {
+        kind: PageKind::Overflow,
+        level: 0,
+        tree,
+    };
     let first = shadow.allocate_run(pager, pages, identity);
     let [mut head, mut tail] = pieces;
     for offset in 0..u64::from(pages) {
-        let at = PageRef { page: PageId(first.page.0 + offset), ..first };
+        let at = PageRef {
+            page: PageId(first.page.0 + offset),
+            ..first
+        };
         let mut body = &mut shadow.page_mut(at)[PAGE_HEADER..];
         for piece in [&mut head, &mut tail] {
             let len = piece.len().min(body.len());
@@ -44,7 +51,12 @@ pub(crate) fn write_run(
             (*piece, body) = (later, rest);
         }
     }
-    OverflowRef { total_len: total as u64, first: first.page, version: first.version, pages }
+    OverflowRef {
+        total_len: total as u64,
+        first: first.page,
+        version: first.version,
+        pages,
+    }
 }
 
 /// Gives up the pages of a run.
@@ -54,7 +66,10 @@ pub(crate) fn free_run(pager: &Pager, shadow: &mut Shadow, run: &OverflowRef) {
 
 /// The first page of a run.
 pub(crate) fn start(run: &OverflowRef) -> PageRef {
-    PageRef { page: run.first, version: run.version }
+    PageRef {
+        page: run.first,
+        version: run.version,
+    }
 }
 
 /// Reads a whole run.
@@ -77,7 +92,10 @@ fn read_run(
     }
     let mut bytes = Vec::with_capacity(total);
     for offset in 0..u64::from(run.pages) {
-        let at = PageRef { page: PageId(run.first.0 + offset), version: run.version };
+        let at = PageRef {
+            page: PageId(run.first.0 + offset),
+            version: run.version,
+        };
         let guard = ReadGuard::enter();
         let page = source.page(&guard, at)?;
         expect_overflow(page, at, tree)?;
@@ -95,7 +113,13 @@ pub(crate) fn expect_overflow(bytes: &[u8], at: PageRef, tree: TreeId) -> Result
     }
     let found = format!("tree {}, kind {}", header.tree.get(), header.kind);
     let expected = format!("an overflow page of tree {tree}");
-    Err(PagerError::Corrupt { page: at.page, what: "place in its tree", expected, found }.into())
+    Err(PagerError::Corrupt {
+        page: at.page,
+        what: "place in its tree",
+        expected,
+        found,
+    }
+    .into())
 }
 
 /// The key in a run.
@@ -131,7 +155,10 @@ pub(crate) fn read_digest(
     let guard = ReadGuard::enter();
     let page = source.page(&guard, at)?;
     expect_overflow(page, at, tree)?;
-    let len = run.total_len.checked_sub(DIGEST as u64).ok_or_else(|| short_run(run))?;
+    let len = run
+        .total_len
+        .checked_sub(DIGEST as u64)
+        .ok_or_else(|| short_run(run))?;
     let mut digest = [0; DIGEST];
     digest.copy_from_slice(&page[PAGE_HEADER..PAGE_HEADER + DIGEST]);
     Ok((len, u128::from_le_bytes(digest)))

@@ -55,7 +55,11 @@ impl PageSource for OpenSource<'_> {
 #[inline]
 pub(crate) fn expect_node(bytes: &[u8], at: PageRef, tree: TreeId, level: u8) -> Result<()> {
     let header = PageHeader::of(bytes);
-    let kind = if level == 0 { PageKind::Leaf } else { PageKind::Branch };
+    let kind = if level == 0 {
+        PageKind::Leaf
+    } else {
+        PageKind::Branch
+    };
     if header.kind == kind as u8 && header.level == level && header.tree.get() == tree.0 {
         return Ok(());
     }
@@ -65,8 +69,19 @@ pub(crate) fn expect_node(bytes: &[u8], at: PageRef, tree: TreeId, level: u8) ->
 #[cold]
 fn wrong_node(header: &PageHeader, at: PageRef, tree: TreeId, level: u8) -> crate::Error {
     let expected = format!("tree {tree}, level {level}");
-    let found = format!("tree {}, level {}, kind {}", header.tree.get(), header.level, header.kind);
-    PagerError::Corrupt { page: at.page, what: "place in its tree", expected, found }.into()
+    let found = format!(
+        "tree {}, level {}, kind {}",
+        header.tree.get(),
+        header.level,
+        header.kind
+    );
+    PagerError::Corrupt {
+        page: at.page,
+        what: "place in its tree",
+        expected,
+        found,
+    }
+    .into()
 }
 
 /// A leaf, and where a key is in it (`Ok`) or would be (`Err`).

@@ -34,7 +34,11 @@ impl<'s, S: PageSource> Walker<'s, S> {
             0 => Vec::new(),
             height => vec![(root.page, height - 1)],
         };
-        Self { source, tree, stack }
+        Self {
+            source,
+            tree,
+            stack,
+        }
     }
 
     /// Goes on to the next node, and lists it and its overflow pages in
@@ -44,14 +48,19 @@ impl<'s, S: PageSource> Walker<'s, S> {
         pages: &mut Vec<Visited>,
         inspect: &mut Inspect<'_>,
     ) -> Result<bool> {
-        let Some((at, level)) = self.stack.pop() else { return Ok(false) };
+        let Some((at, level)) = self.stack.pop() else {
+            return Ok(false);
+        };
         let mut runs: Vec<OverflowRef> = Vec::new();
         {
             let guard = ReadGuard::enter();
             let bytes = self.source.page(&guard, at)?;
             expect_node(bytes, at, self.tree, level)?;
             inspect(at, level, bytes)?;
-            pages.push(Visited { at, level: Some(level) });
+            pages.push(Visited {
+                at,
+                level: Some(level),
+            });
             if level == 0 {
                 let leaf = Leaf::new(bytes);
                 for slot in 0..leaf.len() {
@@ -77,7 +86,10 @@ impl<'s, S: PageSource> Walker<'s, S> {
     fn list_run(&self, run: &OverflowRef, pages: &mut Vec<Visited>) -> Result<()> {
         for offset in 0..u64::from(run.pages) {
             let first = start(run);
-            let at = PageRef { page: PageId(first.page.0 + offset), ..first };
+            let at = PageRef {
+                page: PageId(first.page.0 + offset),
+                ..first
+            };
             let guard = ReadGuard::enter();
             expect_overflow(self.source.page(&guard, at)?, at, self.tree)?;
             pages.push(Visited { at, level: None });

@@ -2,9 +2,20 @@ use super::*;
 
 #[test]
 fn a_tree_root_comes_back_and_each_reserved_byte_is_checked() {
-    let stats = TreeStats { count: 3, bytes: 99, hash: 7 << 100 };
-    let page = PageRef { page: PageId(5), version: Version(8) };
-    let root = TreeRoot { page, height: 2, stats };
+    let stats = TreeStats {
+        count: 3,
+        bytes: 99,
+        hash: 7 << 100,
+    };
+    let page = PageRef {
+        page: PageId(5),
+        version: Version(8),
+    };
+    let root = TreeRoot {
+        page,
+        height: 2,
+        stats,
+    };
     let bytes = root.encode();
     assert_eq!(TreeRoot::decode(TreeId(16), &bytes).unwrap(), root);
     for at in 49..TREE_ROOT {
@@ -17,7 +28,9 @@ fn a_tree_root_comes_back_and_each_reserved_byte_is_checked() {
 
 #[test]
 fn the_sum_forgets_the_order_and_nothing_else() {
-    let entries: Vec<_> = (0..100_u8).map(|number| ([number], vec![number; 9])).collect();
+    let entries: Vec<_> = (0..100_u8)
+        .map(|number| ([number], vec![number; 9]))
+        .collect();
     let sum = |entries: &[([u8; 1], Vec<u8>)]| {
         let mut stats = TreeStats::default();
         for (key, value) in entries {
@@ -36,7 +49,11 @@ fn the_sum_forgets_the_order_and_nothing_else() {
 #[test]
 fn the_format_page_names_the_sizes_in_use() {
     let text = include_str!("../../FORMAT.md");
-    for row in ["| 0 | 64 | `directory` |", "| 48 | 1 | `height` |", "| 49 | 15 | `reserved` |"] {
+    for row in [
+        "| 0 | 64 | `directory` |",
+        "| 48 | 1 | `height` |",
+        "| 49 | 15 | `reserved` |",
+    ] {
         assert!(text.contains(row), "{row}");
     }
     assert_eq!(TREE_ROOT, 64);

@@ -36,18 +36,27 @@ fn what_was_committed_is_there_after_reopening_with_and_without_close() {
         let mut txn = store.begin().unwrap();
         let tree = txn.create_tree();
         txn.put(tree, b"a".to_vec(), b"1".to_vec()).unwrap();
-        txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+        txn.commit(&CommitOptions::default())
+            .unwrap()
+            .wait()
+            .unwrap();
         tree
     };
     {
         let store = open(&disk, small_options());
         assert_eq!(store.recovery().records, 1, "not closed, so replayed");
-        assert_eq!(store.snapshot().unwrap().get(tree, b"a").unwrap().unwrap(), b"1");
+        assert_eq!(
+            store.snapshot().unwrap().get(tree, b"a").unwrap().unwrap(),
+            b"1"
+        );
         store.close().unwrap();
     }
     let store = open(&disk, small_options());
     assert_eq!(store.recovery().records, 0, "closed, so nothing to replay");
-    assert_eq!(store.snapshot().unwrap().get(tree, b"a").unwrap().unwrap(), b"1");
+    assert_eq!(
+        store.snapshot().unwrap().get(tree, b"a").unwrap().unwrap(),
+        b"1"
+    );
     assert_sound(&store);
 }
 
@@ -58,14 +67,25 @@ fn each_durability_reads_its_own_acknowledged_writes() {
         let store = open(&disk, small_options());
         let mut txn = store.begin().unwrap();
         let tree = txn.create_tree();
-        txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+        txn.commit(&CommitOptions::default())
+            .unwrap()
+            .wait()
+            .unwrap();
         for number in 0..2_000_u32 {
             // Every third write has another level, so that they mix in one group.
-            let level = if number % 3 == 0 { Durability::Sync } else { durability };
+            let level = if number % 3 == 0 {
+                Durability::Sync
+            } else {
+                durability
+            };
             let key = number.to_be_bytes().to_vec();
             let mut batch = Batch::new();
             batch.put(tree, key.clone(), vec![7; 100], Expect::Absent);
-            store.write(&batch, &CommitOptions::with_durability(level)).unwrap().wait().unwrap();
+            store
+                .write(&batch, &CommitOptions::with_durability(level))
+                .unwrap()
+                .wait()
+                .unwrap();
             assert!(store.snapshot().unwrap().get(tree, &key).unwrap().is_some());
         }
         assert_sound(&store);
@@ -82,16 +102,31 @@ fn a_store_without_a_log_keeps_what_was_closed() {
         let mut txn = store.begin().unwrap();
         let tree = txn.create_tree();
         txn.put(tree, b"a".to_vec(), b"1".to_vec()).unwrap();
-        txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+        txn.commit(&CommitOptions::default())
+            .unwrap()
+            .wait()
+            .unwrap();
         store.close().unwrap();
         tree
     };
     let store = open(&disk, options);
-    assert_eq!(store.snapshot().unwrap().get(tree, b"a").unwrap().unwrap(), b"1");
-    assert!(!disk.list().unwrap().iter().any(|name| name.starts_with("wal")));
+    assert_eq!(
+        store.snapshot().unwrap().get(tree, b"a").unwrap().unwrap(),
+        b"1"
+    );
+    assert!(
+        !disk
+            .list()
+            .unwrap()
+            .iter()
+            .any(|name| name.starts_with("wal"))
+    );
     drop(store);
     let refused = Store::open(disk, RealRuntime::new(), small_options());
-    assert!(matches!(refused, Err(Error::InvalidOption(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::InvalidOption(_))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -101,19 +136,34 @@ fn the_first_committer_of_a_key_wins() {
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
     txn.put(tree, b"k".to_vec(), b"0".to_vec()).unwrap();
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
 
     let mut one = store.begin().unwrap();
     let mut two = store.begin().unwrap();
     let mut other = store.begin().unwrap();
     one.put(tree, b"k".to_vec(), b"1".to_vec()).unwrap();
     two.put(tree, b"k".to_vec(), b"2".to_vec()).unwrap();
-    other.put(tree, b"elsewhere".to_vec(), b"3".to_vec()).unwrap();
-    one.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    other
+        .put(tree, b"elsewhere".to_vec(), b"3".to_vec())
+        .unwrap();
+    one.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let lost = two.commit(&CommitOptions::default()).unwrap_err();
     assert!(lost.is_retryable(), "{lost}");
-    other.commit(&CommitOptions::default()).unwrap().wait().unwrap();
-    assert_eq!(store.snapshot().unwrap().get(tree, b"k").unwrap().unwrap(), b"1");
+    other
+        .commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
+    assert_eq!(
+        store.snapshot().unwrap().get(tree, b"k").unwrap().unwrap(),
+        b"1"
+    );
 }
 
 #[test]
@@ -123,17 +173,30 @@ fn a_snapshot_does_not_move() {
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
     for number in 0..500_u32 {
-        txn.put(tree, number.to_be_bytes().to_vec(), vec![1; 50]).unwrap();
+        txn.put(tree, number.to_be_bytes().to_vec(), vec![1; 50])
+            .unwrap();
     }
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let before = store.snapshot().unwrap();
     let stats = before.tree_stats(tree).unwrap().unwrap();
     for round in 0..20_u8 {
         let mut batch = Batch::new();
         for number in 0..500_u32 {
-            batch.put(tree, number.to_be_bytes().to_vec(), vec![round; 60], Expect::Present);
+            batch.put(
+                tree,
+                number.to_be_bytes().to_vec(),
+                vec![round; 60],
+                Expect::Present,
+            );
         }
-        store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+        store
+            .write(&batch, &CommitOptions::default())
+            .unwrap()
+            .wait()
+            .unwrap();
         store.checkpoint().unwrap();
     }
     let mut cursor = before.cursor(tree, KeyRange::all()).unwrap();
@@ -156,12 +219,21 @@ fn an_expectation_that_fails_changes_nothing() {
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
     txn.put(tree, b"there".to_vec(), b"1".to_vec()).unwrap();
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let mut batch = Batch::new();
     batch.put(tree, b"new".to_vec(), b"1".to_vec(), Expect::Absent);
     batch.put(tree, b"there".to_vec(), b"2".to_vec(), Expect::Absent);
     let refused = store.write(&batch, &CommitOptions::default()).unwrap_err();
-    assert!(matches!(refused, Error::Expectation { position: 1, expected: "absent" }));
+    assert!(matches!(
+        refused,
+        Error::Expectation {
+            position: 1,
+            expected: "absent"
+        }
+    ));
     let snapshot = store.snapshot().unwrap();
     assert!(snapshot.get(tree, b"new").unwrap().is_none());
     assert_eq!(snapshot.get(tree, b"there").unwrap().unwrap(), b"1");
@@ -172,14 +244,20 @@ fn a_session_statement_happens_once_also_after_reopening() {
     let disk = MemoryDisk::new();
     let statement = |number| {
         let mut options = CommitOptions::default();
-        options.session =
-            Some(SessionStatement { session: [9; 16], number, results: b"done".to_vec() });
+        options.session = Some(SessionStatement {
+            session: [9; 16],
+            number,
+            results: b"done".to_vec(),
+        });
         options
     };
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let mut batch = Batch::new();
     batch.put(tree, b"k".to_vec(), b"1".to_vec(), Expect::Absent);
     store.write(&batch, &statement(1)).unwrap().wait().unwrap();
@@ -200,7 +278,10 @@ fn large_keys_and_values_come_back_and_leave_no_page_behind() {
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let key = |number: u32| {
         let mut key = vec![b'x'; 5_000 + number as usize * 700];
         key.extend_from_slice(&number.to_be_bytes());
@@ -208,8 +289,17 @@ fn large_keys_and_values_come_back_and_leave_no_page_behind() {
     };
     for number in 0..60 {
         let mut batch = Batch::new();
-        batch.put(tree, key(number), vec![number as u8; number as usize * 3_000], Expect::Absent);
-        store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+        batch.put(
+            tree,
+            key(number),
+            vec![number as u8; number as usize * 3_000],
+            Expect::Absent,
+        );
+        store
+            .write(&batch, &CommitOptions::default())
+            .unwrap()
+            .wait()
+            .unwrap();
     }
     assert_sound(&store);
     let snapshot = store.snapshot().unwrap();
@@ -221,7 +311,11 @@ fn large_keys_and_values_come_back_and_leave_no_page_behind() {
     for number in 0..60 {
         let mut batch = Batch::new();
         batch.delete(tree, key(number), Expect::Present);
-        store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+        store
+            .write(&batch, &CommitOptions::default())
+            .unwrap()
+            .wait()
+            .unwrap();
     }
     assert_sound(&store);
     let stats = store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap();
@@ -235,14 +329,25 @@ fn a_transaction_larger_than_a_part_and_than_the_cache_commits_and_recovers() {
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
     for number in 0..9_000_u32 {
-        txn.put(tree, number.to_be_bytes().to_vec(), vec![number as u8; 1_000]).unwrap();
+        txn.put(
+            tree,
+            number.to_be_bytes().to_vec(),
+            vec![number as u8; 1_000],
+        )
+        .unwrap();
     }
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let hash = store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap();
     assert_sound(&store);
     drop(store);
     let store = open(&disk, small_options());
-    assert_eq!(store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap(), hash);
+    assert_eq!(
+        store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap(),
+        hash
+    );
     assert_eq!(hash.count, 9_000);
     assert_sound(&store);
 }
@@ -254,16 +359,30 @@ fn a_dropped_tree_gives_its_pages_back() {
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
     for number in 0..3_000_u32 {
-        txn.put(tree, number.to_be_bytes().to_vec(), vec![1; 100]).unwrap();
+        txn.put(tree, number.to_be_bytes().to_vec(), vec![1; 100])
+            .unwrap();
     }
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let used = store.stats().space.used;
     let mut txn = store.begin().unwrap();
     txn.drop_tree(tree).unwrap();
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     while store.step().unwrap() {}
-    assert!(store.stats().space.used < used / 10, "{:?}", store.stats().space);
-    assert!(matches!(store.snapshot().unwrap().get(tree, b"x"), Err(Error::UnknownTree(_))));
+    assert!(
+        store.stats().space.used < used / 10,
+        "{:?}",
+        store.stats().space
+    );
+    assert!(matches!(
+        store.snapshot().unwrap().get(tree, b"x"),
+        Err(Error::UnknownTree(_))
+    ));
     assert_sound(&store);
 }
 
@@ -276,7 +395,10 @@ fn a_transaction_scans_its_own_writes_in_order_both_ways() {
     for key in [b"b", b"d", b"f"] {
         txn.put(tree, key.to_vec(), b"old".to_vec()).unwrap();
     }
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let mut txn = store.begin().unwrap();
     txn.put(tree, b"a".to_vec(), b"new".to_vec()).unwrap();
     txn.put(tree, b"d".to_vec(), b"new".to_vec()).unwrap();
@@ -289,9 +411,10 @@ fn a_transaction_scans_its_own_writes_in_order_both_ways() {
             Ok(Scan::Continue)
         })
         .unwrap();
-        let mut expected: Vec<(Vec<u8>, Vec<u8>)> = [("a", "new"), ("b", "old"), ("d", "new"), ("g", "new")]
-            .map(|(key, value)| (key.into(), value.into()))
-            .to_vec();
+        let mut expected: Vec<(Vec<u8>, Vec<u8>)> =
+            [("a", "new"), ("b", "old"), ("d", "new"), ("g", "new")]
+                .map(|(key, value)| (key.into(), value.into()))
+                .to_vec();
         if reverse {
             expected.reverse();
         }
@@ -305,7 +428,10 @@ fn many_threads_commit_and_read_their_own_writes() {
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     std::thread::scope(|scope| {
         for thread in 0..8_u32 {
             let store = store.clone();
@@ -314,13 +440,26 @@ fn many_threads_commit_and_read_their_own_writes() {
                     let key = [thread.to_be_bytes(), number.to_be_bytes()].concat();
                     let mut batch = Batch::new();
                     batch.put(tree, key.clone(), vec![3; 64], Expect::Absent);
-                    store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+                    store
+                        .write(&batch, &CommitOptions::default())
+                        .unwrap()
+                        .wait()
+                        .unwrap();
                     assert!(store.snapshot().unwrap().get(tree, &key).unwrap().is_some());
                 }
             });
         }
     });
-    assert_eq!(store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap().count, 2_400);
+    assert_eq!(
+        store
+            .snapshot()
+            .unwrap()
+            .tree_stats(tree)
+            .unwrap()
+            .unwrap()
+            .count,
+        2_400
+    );
     assert_sound(&store);
     store.close().unwrap();
 }

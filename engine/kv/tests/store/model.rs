@@ -17,9 +17,15 @@ type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 enum Action {
     /// Puts and deletes in one transaction; dropped instead of committed if false.
     Transaction(Vec<(Vec<u8>, Option<Vec<u8>>)>, bool),
-    Reopen { close: bool },
+    Reopen {
+        close: bool,
+    },
     Checkpoint,
-    Scan { lower: Vec<u8>, upper: Vec<u8>, reverse: bool },
+    Scan {
+        lower: Vec<u8>,
+        upper: Vec<u8>,
+        reverse: bool,
+    },
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -53,12 +59,23 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn contents(store: &Store, tree: cs_base::TreeId, range: KeyRange, reverse: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn contents(
+    store: &Store,
+    tree: cs_base::TreeId,
+    range: KeyRange,
+    reverse: bool,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut cursor = store.snapshot().unwrap().cursor(tree, range).unwrap();
     let mut found = Vec::new();
     loop {
-        let entry = if reverse { cursor.prev() } else { cursor.next() };
-        let Some((key, value)) = entry.unwrap() else { break };
+        let entry = if reverse {
+            cursor.prev()
+        } else {
+            cursor.next()
+        };
+        let Some((key, value)) = entry.unwrap() else {
+            break;
+        };
         found.push((key.to_vec(), value.to_vec()));
     }
     found
@@ -69,7 +86,10 @@ fn run(actions: Vec<Action>) {
     let mut store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let mut model = Model::new();
     for action in actions {
         match action {
@@ -90,7 +110,10 @@ fn run(actions: Vec<Action>) {
                     }
                 }
                 if commits {
-                    txn.commit(&CommitOptions::default()).unwrap().wait().unwrap();
+                    txn.commit(&CommitOptions::default())
+                        .unwrap()
+                        .wait()
+                        .unwrap();
                     model = next;
                 }
             }
@@ -102,13 +125,20 @@ fn run(actions: Vec<Action>) {
                 store = open(&disk, small_options());
             }
             Action::Checkpoint => store.checkpoint().unwrap(),
-            Action::Scan { lower, upper, reverse } => {
+            Action::Scan {
+                lower,
+                upper,
+                reverse,
+            } => {
                 let range = KeyRange {
                     lower: Bound::Included(lower.clone()),
                     upper: Bound::Excluded(upper.clone()),
                 };
                 let mut expected: Vec<_> = if lower < upper {
-                    model.range(lower..upper).map(|(key, value)| (key.clone(), value.clone())).collect()
+                    model
+                        .range(lower..upper)
+                        .map(|(key, value)| (key.clone(), value.clone()))
+                        .collect()
                 } else {
                     Vec::new()
                 };

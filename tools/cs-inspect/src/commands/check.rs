@@ -65,7 +65,11 @@ pub(crate) fn run(global: &Global, arguments: &CheckArgs) -> Result<u8> {
 
 fn look(place: &Place, quick: bool, progress: &Progress) -> Result<Check> {
     let directory = place.path().display().to_string();
-    let mut check = Check { directory, quick, ..Check::default() };
+    let mut check = Check {
+        directory,
+        quick,
+        ..Check::default()
+    };
     // 1.
     let metas = place.metas()?;
     check.findings = metas.findings();
@@ -76,7 +80,9 @@ fn look(place: &Place, quick: bool, progress: &Progress) -> Result<Check> {
     check.records_to_replay = log.map_or(0, |log| log.to_replay);
     let log_is_sound = check.findings.len() == before;
     // 3.
-    let Some(view) = open(place, log_is_sound, &mut check)? else { return Ok(check) };
+    let Some(view) = open(place, log_is_sound, &mut check)? else {
+        return Ok(check);
+    };
     check.opened = true;
     // 4.
     if !quick {
@@ -122,7 +128,9 @@ fn pages(view: &View, progress: &Progress, check: &mut Check) {
         Ok(report) => {
             check.pages = report.pages;
             check.trees = report.trees.len() as u64;
-            check.findings.extend(report.findings.iter().map(Finding::of_store));
+            check
+                .findings
+                .extend(report.findings.iter().map(Finding::of_store));
         }
         Err(error) => check.add_unreadable(&InspectError::suspect(error)),
     }
@@ -142,7 +150,9 @@ fn collections(
             Ok(Some(stats)) => total += stats.count,
             Ok(None) => {
                 let text = format!("collection {} has no tree", entry.full_name());
-                check.findings.push(Finding::new("missing-tree", text).in_tree(entry.tree.0));
+                check
+                    .findings
+                    .push(Finding::new("missing-tree", text).in_tree(entry.tree.0));
             }
             Err(error) => check.add_unreadable(&error),
         }
@@ -151,7 +161,10 @@ fn collections(
         return Ok(());
     }
     progress.begin("documents", total);
-    for entry in entries.iter().filter(|entry| matches!(entry.stats(&snapshot), Ok(Some(_)))) {
+    for entry in entries
+        .iter()
+        .filter(|entry| matches!(entry.stats(&snapshot), Ok(Some(_))))
+    {
         check.documents += documents::check(&snapshot, entry, progress, &mut check.findings);
     }
     Ok(())
@@ -197,7 +210,10 @@ impl Report for Check {
             findings => count(findings, "finding"),
         };
         let looked_at = if self.quick {
-            format!("metas, log and {} looked at, no pages", count(self.collections, "collection"))
+            format!(
+                "metas, log and {} looked at, no pages",
+                count(self.collections, "collection")
+            )
         } else {
             format!(
                 "{}, {}, {}, {} looked at",
@@ -210,12 +226,19 @@ impl Report for Check {
         let log = match (self.has_log, self.log_replayed) {
             (false, _) => "no log".to_owned(),
             (true, false) => "as of the last checkpoint, since the log cannot be read".to_owned(),
-            (true, true) => format!("{} of the log replayed", count(self.records_to_replay, "record")),
+            (true, true) => format!(
+                "{} of the log replayed",
+                count(self.records_to_replay, "record")
+            ),
         };
         writeln!(out, "{}: {verdict}; {looked_at}; {log}", self.directory)
     }
 
     fn exit_code(&self) -> u8 {
-        if self.opened { code_of_findings(self.findings.is_empty()) } else { UNREADABLE }
+        if self.opened {
+            code_of_findings(self.findings.is_empty())
+        } else {
+            UNREADABLE
+        }
     }
 }

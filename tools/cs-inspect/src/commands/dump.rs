@@ -38,7 +38,8 @@ pub(crate) fn run(global: &Global, arguments: &DumpArgs) -> Result<u8> {
             let mut file = beside(path)?;
             settle(global.timeout, || repeat(file.as_file_mut(), &mut pass))?;
             file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| InspectError::Output(error.error))?;
+            file.persist(path)
+                .map_err(|error| InspectError::Output(error.error))?;
         }
         None if Holder::look(place.path()).may_be_live() => {
             let mut file = tempfile::tempfile().map_err(InspectError::Output)?;
@@ -47,7 +48,10 @@ pub(crate) fn run(global: &Global, arguments: &DumpArgs) -> Result<u8> {
             io::copy(&mut BufReader::new(file), &mut io::stdout().lock())?;
         }
         None => {
-            let mut out = Once { inner: io::stdout().lock(), used: false };
+            let mut out = Once {
+                inner: io::stdout().lock(),
+                used: false,
+            };
             settle(global.timeout, || match pass(&mut out) {
                 // What was printed cannot be taken back.
                 Err(InspectError::Suspect(text)) if out.used => Err(InspectError::Unreadable(text)),
@@ -61,7 +65,9 @@ pub(crate) fn run(global: &Global, arguments: &DumpArgs) -> Result<u8> {
 
 /// A file in the directory of `path`, to be given that name.
 fn beside(path: &Path) -> Result<NamedTempFile> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     NamedTempFile::new_in(parent).map_err(InspectError::at("making a file in", parent))
 }
@@ -105,10 +111,16 @@ fn dump(
     let snapshot = view.snapshot()?;
     let total = entry.stats(&snapshot)?.map_or(0, |stats| stats.count);
     progress.begin("documents", total);
-    let form = if arguments.relaxed { Form::Relaxed } else { Form::Canonical };
+    let form = if arguments.relaxed {
+        Form::Relaxed
+    } else {
+        Form::Canonical
+    };
     let mut lines = LineWriter::new(BufWriter::with_capacity(1 << 20, out), form);
     let range = KeyRange::all();
-    let mut cursor = snapshot.cursor(entry.tree, range).map_err(InspectError::suspect)?;
+    let mut cursor = snapshot
+        .cursor(entry.tree, range)
+        .map_err(InspectError::suspect)?;
     let mut documents = 0;
     while let Some((_, document)) = cursor.next().map_err(InspectError::suspect)? {
         let document = RawDocument::from_bytes(document).map_err(InspectError::suspect)?;

@@ -54,7 +54,10 @@ fn look(place: &Place) -> Result<Info> {
     let collections = match collections(place) {
         Ok(collections) => Some(collections),
         Err(InspectError::Suspect(text)) => {
-            if findings.iter().all(|finding| finding.code == "meta-invalid") {
+            if findings
+                .iter()
+                .all(|finding| finding.code == "meta-invalid")
+            {
                 findings.push(Finding::unreadable(text));
             }
             None
@@ -63,7 +66,14 @@ fn look(place: &Place) -> Result<Info> {
     };
     let holder = Holder::look(place.path());
     let directory = place.path().display().to_string();
-    Ok(Info { directory, pages, log, holder, collections, findings })
+    Ok(Info {
+        directory,
+        pages,
+        log,
+        holder,
+        collections,
+        findings,
+    })
 }
 
 /// All collections, as an open would find them.
@@ -183,7 +193,11 @@ impl Report for Info {
         )?;
         if !meta.membership.is_standalone() {
             let member = &meta.membership;
-            writeln!(out, "member       node {} of cluster {}", member.node, member.cluster)?;
+            writeln!(
+                out,
+                "member       node {} of cluster {}",
+                member.node, member.cluster
+            )?;
         }
         for slot in 0..2 {
             writeln!(out, "meta {slot}       {}", self.meta_line(slot))?;
@@ -193,8 +207,14 @@ impl Report for Info {
             Some(log) => {
                 writeln!(out, "log          {}", log.line(self.holder.may_be_live()))?;
                 let clean = if log.is_clean() { "clean" } else { "not clean" };
-                let behind = log.end.map_or(0, |end: Lsn| end.0.saturating_sub(meta.root.lsn.0));
-                writeln!(out, "state        {clean}, log {} beyond the checkpoint", size(behind))?;
+                let behind = log
+                    .end
+                    .map_or(0, |end: Lsn| end.0.saturating_sub(meta.root.lsn.0));
+                writeln!(
+                    out,
+                    "state        {clean}, log {} beyond the checkpoint",
+                    size(behind)
+                )?;
             }
         }
         writeln!(out, "lock         {}", self.holder.line())?;

@@ -2,7 +2,7 @@
 //! that writes.
 //!
 //! Invariants
-//! * Documents go in in the order of their lines, a commit for each batch.
+//! * Documents go in in the order of their lines, at most a batch in one commit.
 //! * At the first line that cannot be inserted it ends; all before it are in.
 //! * Whatever happens, the database is closed.
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bson::RawDocumentBuf;
 use collection_store::json::LineReader;
-use collection_store::{Collection, Database, ErrorKind};
+use collection_store::{Collection, Database, ErrorKind, MAX_BATCH_BYTES};
 use serde_json::{Value, json};
 
 use crate::cli::{Global, LoadArgs};
@@ -24,9 +24,6 @@ use crate::progress::Progress;
 
 /// Time between two attempts at the lock.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Bytes of documents after which a batch is full, whatever their number: what
-/// a batch takes in memory, and far below the limit of a transaction.
-const BATCH_BYTES: usize = 16 << 20;
 /// Bytes read at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -45,12 +42,17 @@ pub(crate) fn run(global: &Global, arguments: &LoadArgs) -> Result<u8> {
     let reader: Box<dyn BufRead> = if is_stdin {
         Box::new(BufReader::with_capacity(BUFFER_BYTES, io::stdin()))
     } else {
-        let file = File::open(&arguments.file).map_err(InspectError::at("opening", &arguments.file))?;
+        let file =
+            File::open(&arguments.file).map_err(InspectError::at("opening", &arguments.file))?;
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         progress.begin("bytes", bytes);
         Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
     };
-    let source = if is_stdin { "standard input".to_owned() } else { arguments.file.display().to_string() };
+    let source = if is_stdin {
+        "standard input".to_owned()
+    } else {
+        arguments.file.display().to_string()
+    };
     let start = Instant::now();
     let database = open(&arguments.dir, global.timeout)?;
     let named = database.database(&arguments.database);
@@ -112,7 +114,7 @@ impl Load<'_> {
                     bytes += document.as_bytes().len();
                     batch.push(document);
                     numbers.push(lines.line_number());
-                    if batch.len() >= self.batch || bytes >= BATCH_BYTES {
+                    if batch.len() >= self.batch || bytes >= MAX_BATCH_BYTES {
                         self.insert(std::mem::take(&mut batch), &numbers)?;
                         numbers.clear();
                         bytes = 0;
@@ -141,11 +143,14 @@ impl Load<'_> {
             self.documents += len;
             return Ok(());
         };
+        self.documents += error.written();
         let Some(first) = error.write_errors().first() else {
             return Err(self.failed(&error.to_string(), error.kind()));
         };
-        self.documents += first.index;
-        let line = numbers.get(first.index as usize).copied().unwrap_or_default();
+        let line = numbers
+            .get(first.index as usize)
+            .copied()
+            .unwrap_or_default();
         let text = format!("line {line}: {}", first.error);
         Err(self.failed(&text, first.error.kind()))
     }

@@ -85,7 +85,14 @@ fn look(place: &Place, arguments: &PageArgs) -> Result<Page> {
         What::Page(_) => file.is_used(PageId(number)).ok(),
     };
     let page_size = file.page_size();
-    Ok(Page { number, page_size, bytes, used, what, hex: arguments.hex })
+    Ok(Page {
+        number,
+        page_size,
+        bytes,
+        used,
+        what,
+        hex: arguments.hex,
+    })
 }
 
 /// The metas on a page at the start of the file.
@@ -93,8 +100,12 @@ fn metas(file: &PageFile, number: u64) -> What {
     let page_size = file.page_size();
     let mut valid = true;
     let mut lines = Vec::new();
-    for (slot, (meta, offset)) in
-        file.metas.slots.iter().zip(cs_pager::format::META_OFFSETS).enumerate()
+    for (slot, (meta, offset)) in file
+        .metas
+        .slots
+        .iter()
+        .zip(cs_pager::format::META_OFFSETS)
+        .enumerate()
     {
         if offset / page_size == number {
             lines.push(match meta {
@@ -176,8 +187,10 @@ fn content(kind: PageKind, bytes: &[u8]) -> Value {
         }
         PageKind::AllocationIndex => {
             let pointers = (0..body.len() / POINTER).map(|position| pointer(body, position));
-            let children: Vec<u64> =
-                pointers.filter(|at| !at.is_none()).map(|at| at.page.0).collect();
+            let children: Vec<u64> = pointers
+                .filter(|at| !at.is_none())
+                .map(|at| at.page.0)
+                .collect();
             json!({ "children": children })
         }
     }
@@ -234,7 +247,11 @@ impl Report for Page {
             None => "in use or not, the allocation map cannot be read",
         };
         let offset = self.number * self.page_size;
-        writeln!(out, "page {} at byte {offset}, {} bytes, {used}", self.number, self.page_size)?;
+        writeln!(
+            out,
+            "page {} at byte {offset}, {} bytes, {used}",
+            self.number, self.page_size
+        )?;
         match &self.what {
             What::Metas(lines, _) => {
                 for line in lines {
@@ -287,25 +304,49 @@ fn write_content(out: &mut dyn Write, kind: PageKind, bytes: &[u8]) -> io::Resul
     match kind {
         PageKind::Leaf => {
             let leaf = Leaf::new(bytes);
-            writeln!(out, "{} entries, {:.0} % full", leaf.len(), leaf.fill() * 100.0)?;
+            writeln!(
+                out,
+                "{} entries, {:.0} % full",
+                leaf.len(),
+                leaf.fill() * 100.0
+            )?;
             for slot in 0..leaf.len() {
                 leaf.key(slot, &mut key);
-                let whole = leaf.key_overflow(slot).map_or_else(String::new, |r| format!(" ({})", run(&r)));
+                let whole = leaf
+                    .key_overflow(slot)
+                    .map_or_else(String::new, |r| format!(" ({})", run(&r)));
                 let value = match leaf.value(slot) {
                     ValueRef::Inline(value) => format!("{} bytes", value.len()),
                     ValueRef::Overflow(overflow) => run(&overflow),
                 };
-                writeln!(out, "{slot:5}  key {}{whole}  value {value}", hex(&key, KEY_SHOWN))?;
+                writeln!(
+                    out,
+                    "{slot:5}  key {}{whole}  value {value}",
+                    hex(&key, KEY_SHOWN)
+                )?;
             }
         }
         PageKind::Branch => {
             let branch = Branch::new(bytes);
-            writeln!(out, "{} children, {:.0} % full", branch.len(), branch.fill() * 100.0)?;
+            writeln!(
+                out,
+                "{} children, {:.0} % full",
+                branch.len(),
+                branch.fill() * 100.0
+            )?;
             for slot in 0..branch.len() {
                 branch.key(slot, &mut key);
                 let child = branch.child(slot);
-                let from = if slot == 0 { "the start".to_owned() } else { hex(&key, KEY_SHOWN) };
-                writeln!(out, "{slot:5}  page {} of version {}  from {from}", child.page, child.version)?;
+                let from = if slot == 0 {
+                    "the start".to_owned()
+                } else {
+                    hex(&key, KEY_SHOWN)
+                };
+                writeln!(
+                    out,
+                    "{slot:5}  page {} of version {}  from {from}",
+                    child.page, child.version
+                )?;
             }
         }
         other => {
@@ -322,7 +363,13 @@ fn write_hex(out: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
     for (line, chunk) in bytes.chunks(HEX_LINE).enumerate() {
         let text: String = chunk
             .iter()
-            .map(|&byte| if byte.is_ascii_graphic() { char::from(byte) } else { '.' })
+            .map(|&byte| {
+                if byte.is_ascii_graphic() {
+                    char::from(byte)
+                } else {
+                    '.'
+                }
+            })
             .collect();
         let digits: Vec<String> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
         writeln!(out, "{:05x}  {}  {text}", line * HEX_LINE, digits.join(" "))?;

@@ -33,7 +33,8 @@ struct Level {
 }
 
 struct Shape {
-    name: String,
+    /// Of the collection whose tree it is, where one was asked for.
+    name: Option<String>,
     tree: TreeId,
     root: PageRef,
     documents: u64,
@@ -68,9 +69,9 @@ fn look(place: &Place, arguments: &TreeArgs) -> Result<Shape> {
     let (tree, name) = match (arguments.id, &arguments.collection) {
         (None, Some(collection)) => {
             let entry = catalog::find(&view, &arguments.database, collection)?;
-            (entry.tree, entry.full_name())
+            (entry.tree, Some(entry.full_name()))
         }
-        (id, _) => (TreeId(id.unwrap_or_default()), "-".to_owned()),
+        (id, _) => (TreeId(id.unwrap_or_default()), None),
     };
     let file = view.pages()?;
     let encoded = if tree == system::DIRECTORY {
@@ -90,8 +91,10 @@ fn look(place: &Place, arguments: &TreeArgs) -> Result<Shape> {
         let text = format!("root of tree {tree}: expected {ROOT_BYTES} bytes, found {len}");
         return Err(InspectError::Suspect(text));
     }
-    let root =
-        PageRef { page: PageId(number(&encoded)), version: Version(number(&encoded[8..])) };
+    let root = PageRef {
+        page: PageId(number(&encoded)),
+        version: Version(number(&encoded[8..])),
+    };
     let mut shape = Shape {
         name,
         tree,
@@ -112,10 +115,15 @@ impl Shape {
     /// Visits every node. One that cannot be read is a finding, and the walk
     /// goes on beside it.
     fn walk(&mut self, file: &PageFile) {
-        let Some(top) = self.levels.len().checked_sub(1) else { return };
+        let Some(top) = self.levels.len().checked_sub(1) else {
+            return;
+        };
         let mut stack = vec![(self.root, top)];
         while let Some((at, level)) = stack.pop() {
-            match file.read_at(at).and_then(|bytes| self.expect(&bytes, at, level).map(|()| bytes)) {
+            match file
+                .read_at(at)
+                .and_then(|bytes| self.expect(&bytes, at, level).map(|()| bytes))
+            {
                 Ok(bytes) if level == 0 => self.leaf(&bytes),
                 Ok(bytes) => {
                     let children = self.branch(&bytes, level);
@@ -132,7 +140,11 @@ impl Shape {
     /// Checks that a page is the tree's own, at this height.
     fn expect(&self, bytes: &[u8], at: PageRef, level: usize) -> Result<()> {
         let header = PageHeader::of(bytes);
-        let kind = if level == 0 { PageKind::Leaf } else { PageKind::Branch };
+        let kind = if level == 0 {
+            PageKind::Leaf
+        } else {
+            PageKind::Branch
+        };
         let fits = header.kind == kind as u8
             && usize::from(header.level) == level
             && header.tree.get() == self.tree.0;
@@ -191,7 +203,11 @@ impl Shape {
 
     /// Part of the level's pages in use, from 0 to 1.
     fn fill(level: &Level) -> f64 {
-        if level.pages == 0 { 0.0 } else { level.fill / level.pages as f64 }
+        if level.pages == 0 {
+            0.0
+        } else {
+            level.fill / level.pages as f64
+        }
     }
 }
 
@@ -231,11 +247,22 @@ impl Report for Shape {
         let height = self.levels.len();
         let root = match height {
             0 => "empty".to_owned(),
-            _ => format!("{} from page {}", count(height as u64, "level"), self.root.page),
+            _ => format!(
+                "{} from page {}",
+                count(height as u64, "level"),
+                self.root.page
+            ),
         };
-        writeln!(out, "collection {}, tree {}, {root}", self.name, self.tree)?;
+        if let Some(name) = &self.name {
+            write!(out, "collection {name}, ")?;
+        }
+        writeln!(out, "tree {}, {root}", self.tree)?;
         let payload = self.pages() * self.page_size;
-        let part = if payload == 0 { 0.0 } else { self.bytes as f64 / payload as f64 * 100.0 };
+        let part = if payload == 0 {
+            0.0
+        } else {
+            self.bytes as f64 / payload as f64 * 100.0
+        };
         writeln!(
             out,
             "{} entries, {} bytes, {part:.0} % of {} of {} bytes",
@@ -245,9 +272,16 @@ impl Report for Shape {
             self.page_size
         )?;
         if height > 0 {
-            let mut rows = table(&["level", "pages", "entries", "per page", "fill"], &[1, 2, 3, 4]);
+            let mut rows = table(
+                &["level", "pages", "entries", "per page", "fill"],
+                &[1, 2, 3, 4],
+            );
             for (number, level) in self.levels.iter().enumerate().rev() {
-                let name = if number == 0 { "leaves".to_owned() } else { format!("branches {number}") };
+                let name = if number == 0 {
+                    "leaves".to_owned()
+                } else {
+                    format!("branches {number}")
+                };
                 let per_page = level.entries as f64 / level.pages.max(1) as f64;
                 rows.add_row([
                     name,
@@ -260,7 +294,11 @@ impl Report for Shape {
             write_table(out, &rows)?;
         }
         let runs = count(self.overflow_runs, "run");
-        writeln!(out, "overflow: {runs}, {}", count(self.overflow_pages, "page"))?;
+        writeln!(
+            out,
+            "overflow: {runs}, {}",
+            count(self.overflow_pages, "page")
+        )?;
         for finding in &self.findings {
             writeln!(out, "{}", finding.line())?;
         }

@@ -72,7 +72,11 @@ pub(crate) fn run(global: &Global, arguments: &WalDumpArgs) -> Result<u8> {
 
 fn look(place: &Place, arguments: &WalDumpArgs) -> Result<Dump> {
     let disk = place.disk();
-    let mut dump = Dump { lines: Vec::new(), cut: false, findings: Vec::new() };
+    let mut dump = Dump {
+        lines: Vec::new(),
+        cut: false,
+        findings: Vec::new(),
+    };
     // Where no meta can be read, the log says itself whose it is; then nobody
     // knows where it has to begin and how far it has to go.
     let reader = match place.metas()?.newest() {
@@ -96,7 +100,10 @@ fn look(place: &Place, arguments: &WalDumpArgs) -> Result<Dump> {
         if let Some(error) = effects.as_ref().and_then(|effects| effects.error.as_ref()) {
             let text = format!("record at lsn {}: {error}", report.lsn);
             let finding = Finding::new("log-effects", text);
-            dump.findings.push(Finding { lsn: Some(report.lsn.0), ..finding });
+            dump.findings.push(Finding {
+                lsn: Some(report.lsn.0),
+                ..finding
+            });
         }
         dump.lines.push(Line {
             lsn: report.lsn,
@@ -122,7 +129,10 @@ struct Parts {
 
 impl Parts {
     fn summarize(&mut self, report: &RecordReport<'_>) -> Option<Summary> {
-        let record = report.record.as_ref().filter(|_| report.verdict == Verdict::Good)?;
+        let record = report
+            .record
+            .as_ref()
+            .filter(|_| report.verdict == Verdict::Good)?;
         match record.head.kind {
             RecordKind::Part if self.bytes.len() + record.payload.len() <= MAX_TRANSACTION => {
                 self.bytes.extend_from_slice(record.payload);
@@ -189,12 +199,20 @@ impl Summary {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{what} {count}"))
             .collect();
-        let mut trees: Vec<String> =
-            self.trees.iter().take(TREES_SHOWN).map(ToString::to_string).collect();
+        let mut trees: Vec<String> = self
+            .trees
+            .iter()
+            .take(TREES_SHOWN)
+            .map(ToString::to_string)
+            .collect();
         if self.trees.len() > TREES_SHOWN {
             trees.push("…".to_owned());
         }
-        let word = if self.trees.len() == 1 { "tree" } else { "trees" };
+        let word = if self.trees.len() == 1 {
+            "tree"
+        } else {
+            "trees"
+        };
         format!("{} in {word} {}", counts.join(", "), trees.join(" "))
     }
 }
@@ -243,7 +261,9 @@ impl Line {
     fn text(&self) -> String {
         let mut line = format!("lsn {}", self.lsn);
         if let Some(record) = &self.record {
-            let RecordHead { kind, term, index, .. } = record.head;
+            let RecordHead {
+                kind, term, index, ..
+            } = record.head;
             let at = time(record.head.time).unwrap_or_else(|| "no time".to_owned());
             line.push_str(&format!(
                 "  term {term} index {index}  {at}  {}, {}, durable to {}",

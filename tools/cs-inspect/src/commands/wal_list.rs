@@ -44,7 +44,11 @@ fn look(place: &Place) -> Result<List> {
     let log = LogState::look(&disk, meta, &mut findings);
     let reader = LogReader::new(disk, meta.file);
     let segments = reader.segments().map_err(InspectError::suspect)?;
-    Ok(List { segments, log, findings })
+    Ok(List {
+        segments,
+        log,
+        findings,
+    })
 }
 
 fn role_name(role: SegmentRole) -> &'static str {
@@ -98,7 +102,14 @@ impl Report for List {
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let header = [
-            "file", "role", "bytes", "sequence", "base lsn", "incarnation", "first index", "durable lsn",
+            "file",
+            "role",
+            "bytes",
+            "sequence",
+            "base lsn",
+            "incarnation",
+            "first index",
+            "durable lsn",
         ];
         let mut rows = table(&header, &[2, 3, 4, 5, 6, 7]);
         for segment in &self.segments {
@@ -120,7 +131,11 @@ impl Report for List {
             rows.add_row(row);
         }
         write_table(out, &rows)?;
-        for segment in self.segments.iter().filter(|segment| has_header(segment.role)) {
+        for segment in self
+            .segments
+            .iter()
+            .filter(|segment| has_header(segment.role))
+        {
             if let Err(error) = &segment.header {
                 writeln!(out, "{}: {error}", segment.name)?;
             }

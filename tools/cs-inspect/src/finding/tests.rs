@@ -4,8 +4,14 @@ use super::*;
 fn the_page_of_an_unreadable_one_is_taken_from_the_text() {
     let finding = Finding::unreadable("page 17 is damaged: checksum, expected 1, found 2");
     assert_eq!(finding.page, Some(17));
-    assert_eq!(finding.line(), "unreadable: page 17 is damaged: checksum, expected 1, found 2");
-    assert_eq!(Finding::unreadable("opening failed: page 3 is newer").page, Some(3));
+    assert_eq!(
+        finding.line(),
+        "unreadable: page 17 is damaged: checksum, expected 1, found 2"
+    );
+    assert_eq!(
+        Finding::unreadable("opening failed: page 3 is newer").page,
+        Some(3)
+    );
     assert_eq!(Finding::unreadable("the page size is odd").page, None);
 }
 

@@ -22,7 +22,11 @@ fn an_error_that_a_second_pass_does_not_meet_is_forgotten() {
     let mut passes = 0;
     let found = settle(SHORT, || {
         passes += 1;
-        if passes == 1 { suspect("page 4 is newer") } else { Ok(Sound(passes)) }
+        if passes == 1 {
+            suspect("page 4 is newer")
+        } else {
+            Ok(Sound(passes))
+        }
     });
     assert_eq!(found.unwrap().0, 2);
 }
@@ -54,7 +58,10 @@ fn only_findings_that_two_passes_share_are_kept() {
     let mut passes = 0;
     let found = settle(SHORT, || {
         passes += 1;
-        Ok(vec![Finding::new("lasting", "x"), Finding::new("passing", passes.to_string())])
+        Ok(vec![
+            Finding::new("lasting", "x"),
+            Finding::new("passing", passes.to_string()),
+        ])
     });
     assert_eq!(found.unwrap(), [Finding::new("lasting", "x")]);
 }

@@ -1,0 +1,100 @@
+//! Damage is found, and named.
+
+use std::fs;
+
+use crate::support::{Scratch, all_text, code, inspect, json};
+
+const PAGE: u64 = 4096;
+
+#[test]
+fn a_flipped_bit_in_any_page_that_is_in_use_is_found_and_the_page_named() {
+    let scratch = Scratch::closed(120);
+    let db = scratch.text();
+    let pages = fs::metadata(scratch.path().join("data.cs")).unwrap().len() / PAGE;
+    let mut looked_at = 0;
+    for page in 0..pages {
+        let number = page.to_string();
+        if json(&["page", &db, &number])["used"] != true {
+            continue;
+        }
+        looked_at += 1;
+        scratch.flip("data.cs", page * PAGE + 77);
+        let output = inspect(&["check", &db]);
+        assert!([1, 3].contains(&code(&output)), "page {page}: {}", all_text(&output));
+        let named = format!("page {number} ");
+        let text = all_text(&output);
+        assert!(text.contains(&named) || text.contains(&format!("page {number},")), "{page}: {text}");
+        let output = inspect(&["page", &db, &number]);
+        assert_eq!(code(&output), 1, "page {page}: {}", all_text(&output));
+        scratch.flip("data.cs", page * PAGE + 77);
+    }
+    assert!(looked_at > 20, "{looked_at} pages");
+    let output = inspect(&["check", &db]);
+    assert_eq!(code(&output), 0, "{}", all_text(&output));
+}
+
+#[test]
+fn a_damaged_leaf_is_one_finding_and_the_rest_is_still_looked_at() {
+    let scratch = Scratch::closed(400);
+    let db = scratch.text();
+    let root = json(&["tree", &db, "people"])["root_page"].to_string();
+    let root = json(&["page", &db, &root]);
+    let child = root["content"]["entries"][1]["child"].as_u64().unwrap();
+    scratch.flip("data.cs", child * PAGE + 1000);
+    let check = json(&["check", &db]);
+    let findings = check["findings"].as_array().unwrap();
+    assert!(findings.iter().all(|finding| finding["code"] == "unreadable"), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding["page"] == child), "{findings:?}");
+    assert!(check["pages"].as_u64().unwrap() > 30, "{check}");
+    let tree = inspect(&["tree", &db, "people"]);
+    assert_eq!(code(&tree), 1, "{}", all_text(&tree));
+    assert!(all_text(&tree).contains(&format!("page {child} is damaged")), "{}", all_text(&tree));
+    let dump = inspect(&["dump", &db, "people"]);
+    assert_eq!(code(&dump), 3, "{}", all_text(&dump));
+    assert!(all_text(&dump).contains(&format!("page {child} is damaged")), "{}", all_text(&dump));
+    let other = inspect(&["dump", &db, "things", "--database", "other"]);
+    assert_eq!(code(&other), 0, "{}", all_text(&other));
+}
+
+#[test]
+fn a_damaged_record_is_found_and_the_last_checkpoint_still_checked() {
+    let scratch = Scratch::crashed(400);
+    let db = scratch.text();
+    let records = json(&["wal", "dump", &db])["records"].as_array().unwrap().clone();
+    let base = json(&["wal", "list", &db])["segments"].as_array().unwrap().clone();
+    // The newest transaction but one: what follows it names it as durable.
+    let known = records.iter().filter(|record| record["kind"] == "transaction").map(|r| r["lsn"].as_u64().unwrap());
+    let known: Vec<u64> = known.collect();
+    let lsn = known[known.len() - 2];
+    let segment = base
+        .iter()
+        .filter(|file| file["role"] == "live" && file["header"]["base_lsn"].as_u64().unwrap() <= lsn)
+        .next_back()
+        .unwrap();
+    let offset = 4096 + lsn - segment["header"]["base_lsn"].as_u64().unwrap();
+    scratch.flip(segment["name"].as_str().unwrap(), offset + 100);
+    for command in ["info", "check"] {
+        let output = inspect(&[command, &db]);
+        assert_eq!(code(&output), 1, "{}", all_text(&output));
+        assert!(all_text(&output).contains(&format!("lsn {lsn}")), "{}", all_text(&output));
+    }
+    let check = json(&["check", &db]);
+    assert_eq!(check["findings"][0]["code"], "log-corrupt");
+    assert_eq!(check["findings"][0]["lsn"], lsn);
+    assert_eq!(check["log_replayed"], false);
+    assert!(check["documents"].as_u64().unwrap() >= 200, "{check}");
+    assert_eq!(code(&inspect(&["wal", "list", &db])), 1);
+    assert_eq!(code(&inspect(&["wal", "dump", &db])), 1);
+}
+
+#[test]
+fn a_file_that_is_all_nonsense_ends_with_code_3() {
+    let scratch = Scratch::closed(10);
+    fs::write(scratch.path().join("data.cs"), vec![7; 65_536]).unwrap();
+    for command in ["info", "check"] {
+        let output = inspect(&[command, &scratch.text()]);
+        assert_eq!(code(&output), 3, "{}", all_text(&output));
+        assert!(all_text(&output).contains("neither meta is valid"), "{}", all_text(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
