@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
-use cs_base::TreeId;
+use cs_kv::base::TreeId;
 use cs_kv::{KeyRange, Snapshot, Store, system};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 

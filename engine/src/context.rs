@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cs_io::Runtime;
+use cs_kv::io::Runtime;
 use cs_kv::{CommitOptions, Durability};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cs_io::Runtime;
+use cs_kv::io::Runtime;
 use cs_kv::{Batch, CommitOptions, Snapshot, Store, Ticket, Transaction};
 
 use crate::catalog::{Catalog, Entry};

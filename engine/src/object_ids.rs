@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bson::oid::ObjectId;
-use cs_io::Runtime;
+use cs_kv::io::Runtime;
 
 /// Makes object ids: seconds, five random bytes of this generator, a counter.
 #[derive(Debug)]

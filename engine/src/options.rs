@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cs_io::memory::MemoryDisk;
-use cs_io::overlay::OverlayDisk;
-use cs_io::sys::{DirectIo, SysDisk};
-use cs_io::uring::{IoChoice, open_best};
-use cs_io::{Disk, RealRuntime, Runtime};
+use cs_kv::io::memory::MemoryDisk;
+use cs_kv::io::overlay::OverlayDisk;
+use cs_kv::io::sys::{DirectIo, SysDisk};
+use cs_kv::io::uring::{IoChoice, open_best};
+use cs_kv::io::{Disk, RealRuntime, Runtime};
 use cs_kv::{Durability, Store, StoreOptions};
 
 use crate::database::Database;

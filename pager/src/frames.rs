@@ -52,7 +52,6 @@ impl Frame {
         clean: bool,
         resident: &Arc<AtomicU64>,
     ) -> Arc<Self> {
-        resident.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Arc::new(Self {
             at,
             bytes,
@@ -147,18 +146,26 @@ impl Frame {
         }
     }
 
+    /// Enters the table. What counts as resident is what the table holds, not
+    /// what epochs have yet to free: they end when other threads say so, and one
+    /// seed must make one life.
+    fn enter(&self) {
+        let bytes = self.bytes.len() as u64;
+        self.resident.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Leaves the table.
+    fn leave(&self) {
+        let bytes = self.bytes.len() as u64;
+        self.resident.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Whether it was used since the last call.
     pub(crate) fn take_referenced(&self) -> bool {
         self.referenced.swap(false, Ordering::Relaxed)
     }
 }
 
-impl Drop for Frame {
-    fn drop(&mut self) {
-        self.resident
-            .fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
-    }
-}
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -266,6 +273,7 @@ impl PageTable {
     /// Puts a frame in if there is none; else gives back the one that is there.
     pub(crate) fn insert(&self, frame: Arc<Frame>, guard: &ReadGuard) -> Result<(), Arc<Frame>> {
         let page = frame.at.page;
+        frame.enter();
         let raw = Arc::into_raw(frame).cast_mut();
         let slot = self.slot_or_grow(page);
         let done = slot.compare_exchange(
@@ -279,6 +287,7 @@ impl PageTable {
         }
         // SAFETY: `raw` came from `into_raw` just above and was not stored.
         let mine = unsafe { Arc::from_raw(raw) };
+        mine.leave();
         Err(self.pin(page, guard).unwrap_or(mine))
     }
 
@@ -319,9 +328,11 @@ impl PageTable {
     }
 
     fn defer(old: *mut Frame, guard: &ReadGuard) {
-        if old.is_null() {
+        // SAFETY: I1 and I2, as in `get`.
+        let Some(frame) = (unsafe { old.as_ref() }) else {
             return;
-        }
+        };
+        frame.leave();
         // SAFETY: the pointer has left the table, so this is the one place that
         // gives up its count (I2); a frame may be dropped on any thread.
         unsafe {

@@ -217,7 +217,7 @@ impl Pager {
         if self.resident.load(Ordering::Relaxed) + needed <= self.budget {
             return;
         }
-        // What was evicted before still counts until its epoch is over.
+        // What was evicted before is freed when its epoch is over: help it along.
         guard.flush();
         for _ in 0..EVICTION_ATTEMPTS {
             if self.resident.load(Ordering::Relaxed) + needed <= self.budget {

@@ -20,14 +20,15 @@
 //! * A state's number and the seed say all: same number, same crash.
 //! * The model is advanced by what was asked for, never by what was read.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use clap::Parser;
 use cs_base::mutants::{Mutant, plant};
 use cs_io::sim::{Replay, Rng};
 
 use crate::progress::Progress;
+use crate::watch::Watch;
 use crate::{Failure, Outcome, Verdict, panics};
 
 mod changes;
@@ -45,8 +46,6 @@ pub use mutants::hunt;
 pub const STATES_PER_RUN: u64 = 250;
 /// Failures described in full; the rest is only counted.
 const DESCRIBED: u64 = 10;
-/// A state that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Arguments of `cs-torture crash`.
 #[derive(Clone, Debug, Parser)]
@@ -115,6 +114,7 @@ fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Ou
     let next_run = AtomicU64::new(0);
     let failed = AtomicU64::new(0);
     let work = || {
+        let watch = watch(seed);
         loop {
             let number = next_run.fetch_add(1, Ordering::Relaxed);
             let first = number * STATES_PER_RUN;
@@ -122,7 +122,7 @@ fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Ou
                 break;
             }
             let wanted = first..states.min(first + STATES_PER_RUN);
-            each_state(seed, wanted, &mut |number, verdict| {
+            each_state(seed, wanted, &watch, &mut |number, verdict| {
                 progress.count(verdict.is_ok());
                 if let Err(failure) = verdict
                     && failed.fetch_add(1, Ordering::Relaxed) < DESCRIBED
@@ -154,11 +154,15 @@ fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Ou
 /// What is wrong with it.
 pub fn one_state(seed: u64, number: u64) -> Verdict {
     let mut found = Ok(());
-    each_state(seed, number..number + 1, &mut |_, verdict| {
+    each_state(seed, number..number + 1, &watch(seed), &mut |_, verdict| {
         found = verdict;
         true
     });
     found
+}
+
+fn watch(seed: u64) -> Watch {
+    Watch::start(move |state| format!("cs-torture crash --seed {seed} --state {state}"))
 }
 
 /// Makes a run and shows `tell` the verdict of each wanted state of it, until
@@ -166,7 +170,7 @@ pub fn one_state(seed: u64, number: u64) -> Verdict {
 /// of its first wanted state, and the others pass for want of a disk.
 fn each_state(seed: u64, wanted: std::ops::Range<u64>, tell: &mut dyn FnMut(u64, Verdict) -> bool) {
     let run = wanted.start / STATES_PER_RUN;
-    let watch = Watch::start(seed, wanted.start);
+    watch.now_at(wanted.start);
     let life = panics::catch(|| life::live(mix(seed, run)));
     let phases = match life {
         Ok(phases) => phases,
@@ -223,38 +227,4 @@ fn each_state(seed: u64, wanted: std::ops::Range<u64>, tell: &mut dyn FnMut(u64,
 /// One number out of two, by the finaliser of the generator itself.
 fn mix(a: u64, b: u64) -> u64 {
     Rng::new(a ^ b.wrapping_mul(0xD6E8_FEB8_6659_FD93)).draw()
-}
-
-/// Ends the process, saying where, if a state hangs: a thread that loops
-/// cannot be stopped from outside.
-struct Watch {
-    at: std::sync::Arc<AtomicU64>,
-}
-
-impl Watch {
-    fn start(seed: u64, number: u64) -> Self {
-        let at = std::sync::Arc::new(AtomicU64::new(number));
-        let watched = std::sync::Arc::downgrade(&at);
-        std::thread::spawn(move || {
-            let mut last = u64::MAX;
-            loop {
-                std::thread::sleep(PATIENCE);
-                let Some(at) = watched.upgrade() else { return };
-                let now = at.load(Ordering::Relaxed);
-                if now == last {
-                    eprintln!(
-                        "state {now} hangs; again with: cs-torture crash --seed {seed} --state {now}"
-                    );
-                    println!("0 passed, 1 failed");
-                    std::process::exit(1);
-                }
-                last = now;
-            }
-        });
-        Self { at }
-    }
-
-    fn now_at(&self, number: u64) {
-        self.at.store(number, Ordering::Relaxed);
-    }
 }

@@ -81,7 +81,8 @@ impl Args {
     }
 }
 
-fn parse_mutant(name: &str) -> Result<Mutant, String> {
+/// A planted bug by its name.
+pub(crate) fn parse_mutant(name: &str) -> Result<Mutant, String> {
     let known = Mutant::ALL.into_iter();
     known
         .clone()

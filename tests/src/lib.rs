@@ -20,6 +20,7 @@ mod model;
 mod panics;
 pub mod progress;
 mod verdict;
+mod watch;
 
 pub use verdict::{Failure, Verdict};
 

@@ -50,6 +50,8 @@ pub(crate) struct Core {
     published: Mutex<Arc<Root>>,
     /// `visibility.target()`, for readers in a hurry.
     target: AtomicU64,
+    /// Durable LSN up to which `target` was moved; the log's own runs ahead.
+    advanced: AtomicU64,
     pub(crate) maintenance: Mutex<Maintenance>,
     /// Log position of the newest durable meta.
     pub(crate) checkpoint_lsn: AtomicU64,
@@ -110,6 +112,7 @@ impl Core {
             visibility: Mutex::new(Visibility::new(index)),
             published: Mutex::new(parts.root),
             target: AtomicU64::new(index.0),
+            advanced: AtomicU64::new(0),
             maintenance: Mutex::new(Maintenance {
                 metas: parts.metas,
                 run: None,
@@ -187,6 +190,7 @@ impl Core {
         let mut visibility = self.visibility.lock();
         let newest = visibility.advance(durable);
         self.publish(&visibility, newest);
+        self.advanced.fetch_max(durable.0, Ordering::AcqRel);
     }
 
     pub(crate) fn publish(&self, visibility: &Visibility, newest: Option<Arc<Root>>) {
@@ -227,11 +231,16 @@ impl Core {
         let Some(log) = self.log.as_ref().filter(|_| lsn > Lsn::ZERO) else {
             return Ok(());
         };
-        if log.durable_lsn() >= lsn {
-            return Ok(());
+        if log.durable_lsn() < lsn {
+            log.wait_durable(self, lsn)
+                .map_err(|error| Error::OutcomeUnknown(error.to_string()))?;
         }
-        log.wait_durable(self, lsn)
-            .map_err(|error| Error::OutcomeUnknown(error.to_string()))
+        // The log's durable LSN moves a moment before we are told of it, and
+        // nobody may be told that a commit is done before readers see it.
+        if self.advanced.load(Ordering::Acquire) < lsn.0 {
+            self.advance(log.durable_lsn());
+        }
+        Ok(())
     }
 
     /// A tree id that was never given before.

@@ -34,6 +34,11 @@ mod tree_root;
 mod visibility;
 mod writer;
 
+// Who opens a store hands in a disk and a runtime, and names trees by id: the
+// layer above gets these through us and imports nothing from further below.
+pub use cs_base as base;
+pub use cs_io as io;
+
 pub use batch::{Batch, Expect};
 pub use check::{CheckReport, Finding, TreeShape};
 pub use cursor::{Cursor, KeyRange};

@@ -1,5 +1,5 @@
 use bson::rawdoc;
-use cs_base::TreeId;
+use cs_kv::base::TreeId;
 
 use super::{Entry, key_of};
 use crate::error::ErrorKind;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cs_io::{Runtime, SimRuntime};
+use cs_kv::io::{Runtime, SimRuntime};
 
 use super::{CancelFlag, OperationContext};
 

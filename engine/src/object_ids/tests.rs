@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cs_io::SimRuntime;
+use cs_kv::io::SimRuntime;
 
 use super::ObjectIds;
 

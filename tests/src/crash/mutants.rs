@@ -2,7 +2,7 @@
 
 use cs_base::mutants::{Mutant, plant};
 
-use super::{STATES_PER_RUN, each_state};
+use super::{STATES_PER_RUN, each_state, watch};
 use crate::{Failure, Outcome};
 
 /// What finding a planted bug took.
@@ -19,6 +19,7 @@ pub struct Caught {
 #[must_use]
 pub fn hunt(mutant: Mutant, seed: u64, states: u64) -> Option<Caught> {
     plant(Some(mutant));
+    let watch = watch(seed);
     let mut caught = None;
     let mut first = 0;
     while first < states && caught.is_none() {

@@ -12,15 +12,20 @@ fn a_few_hundred_states_are_as_promised() {
 }
 
 #[test]
-fn a_run_is_the_same_whatever_ran_before_it() {
-    let hashes = || {
-        let phases = life::live(7).unwrap();
-        phases
-            .iter()
-            .map(|phase| phase.journal.hash())
-            .collect::<Vec<_>>()
+fn a_run_is_the_same_whatever_runs_before_and_beside_it() {
+    let hashes = |seed| {
+        let phases = life::live(seed).unwrap();
+        phases.iter().map(|phase| phase.journal.hash()).collect::<Vec<_>>()
     };
-    let first = hashes();
-    let _ = life::live(8).unwrap();
-    assert_eq!(first, hashes());
+    let forward: Vec<_> = (0..60).map(hashes).collect();
+    let (mut backward, mut beside) = (Vec::new(), Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| backward.extend((0..60).rev().map(hashes)));
+        scope.spawn(|| beside.extend((0..60).map(hashes)));
+    });
+    backward.reverse();
+    for seed in 0..60 {
+        assert_eq!(forward[seed], backward[seed], "seed {seed}");
+        assert_eq!(forward[seed], beside[seed], "seed {seed}");
+    }
 }

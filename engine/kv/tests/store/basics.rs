@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cs_io::memory::MemoryDisk;
+use cs_io::sys::{SysDisk, SysOptions};
 use cs_io::{Disk, RealRuntime};
 use cs_kv::{
     Batch, CommitOptions, Durability, Error, Expect, KeyRange, Scan, SessionStatement, Store,
@@ -462,4 +463,45 @@ fn many_threads_commit_and_read_their_own_writes() {
     );
     assert_sound(&store);
     store.close().unwrap();
+}
+
+/// Symptom: a ticket's wait returned although the commit was not visible, so a
+/// writer did not read its own acknowledged write. Cause: the log's durable
+/// LSN moves a moment before the visible root does, and a waiter that looked
+/// in between was let go. Cure: it moves the visible root itself.
+#[test]
+fn a_commit_that_was_waited_for_is_visible_however_many_are_in_flight() {
+    // A disk that takes its time: the moment lies between two writes.
+    let directory = tempfile::tempdir().unwrap();
+    let disk = SysDisk::open(directory.path(), SysOptions::default()).unwrap();
+    let store = Store::open(disk, RealRuntime::new(), small_options()).unwrap();
+    let mut txn = store.begin().unwrap();
+    let tree = txn.create_tree();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4_u32 {
+            let store = &store;
+            scope.spawn(move || {
+                let mut in_flight = std::collections::VecDeque::new();
+                for number in 0..150_u32 {
+                    let mut batch = Batch::new();
+                    batch.put(
+                        tree,
+                        thread.to_be_bytes().to_vec(),
+                        vec![number as u8],
+                        Expect::Any,
+                    );
+                    in_flight.push_back(store.write(&batch, &CommitOptions::default()).unwrap());
+                    if in_flight.len() > thread as usize {
+                        let oldest = in_flight.pop_front().unwrap();
+                        oldest.wait().unwrap();
+                        assert!(oldest.is_complete(), "{:?} is not visible", oldest.index());
+                    }
+                }
+            });
+        }
+    });
 }

@@ -1,0 +1,169 @@
+//! The process that writes until it is killed.
+//!
+//! ## Invariants
+//! * An acknowledgement goes out only after its ticket was waited for.
+//! * It never ends by itself but on an error, which it reports, or when
+//!   nobody reads its pipe any more.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::exit;
+
+use cs_base::TreeId;
+use cs_base::mutants::{Mutant, plant};
+use cs_io::RealRuntime;
+use cs_kv::{Batch, CommitOptions, Expect, Store, Ticket};
+
+use super::cycle::open_disk;
+use super::frames::Frame;
+use super::plan::{
+    Changes, SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, counter_key, depth, options,
+};
+
+type Made<T> = Result<T, Box<dyn Error>>;
+
+/// Writer 0 asks for a checkpoint each so many transactions, beside those that
+/// the log's growth brings.
+const CHECKPOINT_EVERY: u64 = 24;
+
+/// See the module's text.
+pub(super) fn run(seed: u64, cycle: u64, directory: &Path, mutant: Option<Mutant>) -> ! {
+    plant(mutant);
+    // Not through `io::stdout`, which buffers lines.
+    let pipe = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    let Ok(pipe) = pipe else { exit(2) };
+    if let Err(error) = write_for_ever(seed, cycle, directory, &pipe) {
+        // Where the pipe is gone, so is whoever would read this.
+        let _ = Frame::Broken(error.to_string()).send(&pipe);
+    }
+    exit(3)
+}
+
+fn write_for_ever(seed: u64, cycle: u64, directory: &Path, pipe: &File) -> Made<()> {
+    let disk = open_disk(directory, seed, cycle)?;
+    let store = Store::open(disk, RealRuntime::new(), options())?;
+    let trees = trees(&store)?;
+    Frame::Ready.send(pipe)?;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let store = &store;
+                scope.spawn(move || {
+                    let writer = Writer { seed, id: writer, store, trees, pipe };
+                    // One that fails ends the process: the others would go on for ever.
+                    if let Err(error) = writer.run() {
+                        let _ = Frame::Broken(format!("writer {}: {error}", writer.id)).send(pipe);
+                    }
+                    exit(3)
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+    });
+    Ok(())
+}
+
+/// The trees, made if this is the first time.
+fn trees(store: &Store) -> Made<[TreeId; TREES]> {
+    let found: Vec<TreeId> = store.snapshot()?.trees()?.into_iter().map(|(tree, _)| tree).collect();
+    if let Ok(trees) = found.as_slice().try_into() {
+        return Ok(trees);
+    }
+    if !found.is_empty() {
+        return Err(format!("expected {TREES} trees or none, found {}", found.len()).into());
+    }
+    let mut batch = Batch::new();
+    let trees = [(); TREES].map(|()| store.new_tree_id());
+    trees.iter().for_each(|&tree| batch.create_tree(tree));
+    store.write(&batch, &CommitOptions::default())?.wait()?;
+    Ok(trees)
+}
+
+struct Writer<'a> {
+    seed: u64,
+    id: u8,
+    store: &'a Store,
+    trees: [TreeId; TREES],
+    pipe: &'a File,
+}
+
+impl Writer<'_> {
+    fn run(&self) -> Made<()> {
+        let mut under_way: VecDeque<(u64, Ticket)> = VecDeque::new();
+        let mut number = self.stored_counter()?;
+        loop {
+            number += 1;
+            let ticket = self.commit(number)?;
+            under_way.push_back((number, ticket));
+            if under_way.len() as u64 >= depth(self.id)
+                && let Some((oldest, ticket)) = under_way.pop_front()
+            {
+                ticket.wait()?;
+                let done = Frame::Done { writer: self.id, number: oldest };
+                done.send(self.pipe)?;
+                self.look(oldest)?;
+            }
+            if self.id == 0 && number.is_multiple_of(CHECKPOINT_EVERY) {
+                self.store.checkpoint()?;
+            }
+        }
+    }
+
+    fn commit(&self, number: u64) -> Made<Ticket> {
+        let changes = changes(self.seed, self.id, number);
+        if number.is_multiple_of(SHARED_EVERY) {
+            loop {
+                match self.commit_after_reading(&changes) {
+                    Err(error) if error.is_retryable() => {}
+                    other => return Ok(other?),
+                }
+            }
+        }
+        let mut batch = Batch::new();
+        for ((tree, key), value) in changes {
+            match value {
+                Some(value) => batch.put(self.trees[tree], key, value, Expect::Any),
+                None => batch.delete(self.trees[tree], key, Expect::Any),
+            }
+        }
+        Ok(self.store.write(&batch, &CommitOptions::default())?)
+    }
+
+    /// The changes and one more on the shared number, which somebody else may
+    /// have changed first.
+    fn commit_after_reading(&self, changes: &Changes) -> cs_kv::Result<Ticket> {
+        let mut txn = self.store.begin()?;
+        let shared = number_in(txn.get(self.trees[0], SHARED_KEY)?);
+        txn.put(self.trees[0], SHARED_KEY.to_vec(), (shared + 1).to_be_bytes().to_vec())?;
+        for ((tree, key), value) in changes {
+            match value {
+                Some(value) => txn.put(self.trees[*tree], key.clone(), value.clone())?,
+                None => txn.delete(self.trees[*tree], key.clone())?,
+            }
+        }
+        txn.commit(&CommitOptions::default())
+    }
+
+    fn stored_counter(&self) -> Made<u64> {
+        let snapshot = self.store.snapshot()?;
+        Ok(number_in(snapshot.get(self.trees[0], &counter_key(self.id))?))
+    }
+
+    /// What was acknowledged is visible to everybody.
+    fn look(&self, acknowledged: u64) -> Made<()> {
+        let seen = self.stored_counter()?;
+        if seen < acknowledged {
+            return Err(format!("{acknowledged} was acknowledged, {seen} is visible").into());
+        }
+        Ok(())
+    }
+}
+
+/// A stored number; 0 if there is none.
+pub(super) fn number_in(value: Option<Vec<u8>>) -> u64 {
+    value.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
+}
