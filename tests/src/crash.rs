@@ -168,7 +168,12 @@ fn watch(seed: u64) -> Watch {
 /// Makes a run and shows `tell` the verdict of each wanted state of it, until
 /// `tell` says that it is enough. A run that itself goes wrong is the failure
 /// of its first wanted state, and the others pass for want of a disk.
-fn each_state(seed: u64, wanted: std::ops::Range<u64>, tell: &mut dyn FnMut(u64, Verdict) -> bool) {
+fn each_state(
+    seed: u64,
+    wanted: Range<u64>,
+    watch: &Watch,
+    tell: &mut dyn FnMut(u64, Verdict) -> bool,
+) {
     let run = wanted.start / STATES_PER_RUN;
     watch.now_at(wanted.start);
     let life = panics::catch(|| life::live(mix(seed, run)));

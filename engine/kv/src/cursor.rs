@@ -137,6 +137,15 @@ pub struct Cursor {
     value: Vec<u8>,
 }
 
+/// Where the value of an entry is.
+#[derive(Clone, Debug)]
+enum Found {
+    /// In the page that the cursor stands in, at these bytes.
+    Inline(std::ops::Range<usize>),
+    /// In a run.
+    Overflow(OverflowRef),
+}
+
 /// Which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -179,8 +188,19 @@ impl Cursor {
     }
 
     fn step(&mut self, way: Way) -> Result<Option<(&[u8], &[u8])>> {
-        match self.try_step(way) {
-            Ok(Some(slot)) => self.entry(slot),
+        let found = self.try_step(way).and_then(|found| match found {
+            Some(Found::Overflow(run)) => {
+                self.value = read_value(&self.snapshot.source(), self.tree, &run)?;
+                Ok(found)
+            }
+            other => Ok(other),
+        });
+        match found {
+            Ok(Some(Found::Inline(range))) => {
+                let page = self.path.last().map_or(&[][..], |step| step.frame.bytes());
+                Ok(Some((&self.key, &page[range])))
+            }
+            Ok(Some(Found::Overflow(_))) => Ok(Some((&self.key, &self.value))),
             Ok(None) => Ok(None),
             Err(error) => {
                 self.fuse();
@@ -194,36 +214,8 @@ impl Cursor {
         self.path.clear();
     }
 
-    /// The whole entry at `slot` of the leaf it stands in, whose key is loaded.
-    fn entry(&mut self, slot: usize) -> Result<Option<(&[u8], &[u8])>> {
-        let Some(step) = self.path.last() else {
-            return Ok(None);
-        };
-        let overflow = match Leaf::new(step.frame.bytes()).value(slot) {
-            ValueRef::Inline(_) => None,
-            ValueRef::Overflow(run) => Some(run),
-        };
-        if let Some(run) = overflow {
-            match read_value(&self.snapshot.source(), self.tree, &run) {
-                Ok(value) => self.value = value,
-                Err(error) => {
-                    self.fuse();
-                    return Err(error);
-                }
-            }
-            return Ok(Some((&self.key, &self.value)));
-        }
-        let Some(step) = self.path.last() else {
-            return Ok(None);
-        };
-        match Leaf::new(step.frame.bytes()).value(slot) {
-            ValueRef::Inline(value) => Ok(Some((&self.key, value))),
-            ValueRef::Overflow(_) => Ok(None),
-        }
-    }
-
-    /// Moves the gap over one entry, loads its key, and returns its slot.
-    fn try_step(&mut self, way: Way) -> Result<Option<usize>> {
+    /// Moves the gap over one entry, loads its key, and says where its value is.
+    fn try_step(&mut self, way: Way) -> Result<Option<Found>> {
         match self.state {
             State::Fused => return Ok(None),
             State::Fresh => {
@@ -265,7 +257,13 @@ impl Cursor {
                 Way::Next => slot + 1,
                 Way::Prev => slot,
             };
-            return Ok(Some(slot));
+            return Ok(Some(match node.value(slot) {
+                ValueRef::Overflow(run) => Found::Overflow(run),
+                ValueRef::Inline(value) => {
+                    let start = value.as_ptr().addr() - leaf.frame.bytes().as_ptr().addr();
+                    Found::Inline(start..start + value.len())
+                }
+            }));
         }
     }
 

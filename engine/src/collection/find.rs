@@ -183,6 +183,7 @@ impl Find {
             matches: Some(matches),
             skip: self.skip,
             left: self.limit,
+            returned: 0,
             document: Vec::new(),
         })
     }
@@ -201,6 +202,7 @@ pub struct Cursor {
     matches: Option<Matches>,
     skip: u64,
     left: Option<u64>,
+    returned: u64,
     document: Vec<u8>,
 }
 
@@ -228,9 +230,19 @@ impl Cursor {
     fn fill(&mut self) -> Result<bool> {
         let filled = self.try_fill();
         if !matches!(filled, Ok(true)) {
-            self.matches = None;
+            self.end();
         }
         filled
+    }
+
+    /// Lets go of what was read, and counts what was done: once, not for each
+    /// document, since all threads share the counters.
+    fn end(&mut self) {
+        if let Some(matches) = self.matches.take() {
+            let counters = &self.environment.counters;
+            Counters::add(&counters.examined, matches.examined);
+            Counters::add(&counters.returned, self.returned);
+        }
     }
 
     fn try_fill(&mut self) -> Result<bool> {
@@ -240,15 +252,12 @@ impl Cursor {
         if self.left == Some(0) {
             return Ok(false);
         }
-        let counters = &self.environment.counters;
         loop {
-            let examined = matches.examined;
             let document = &mut self.document;
             let found = matches.next(&self.watch, |_, bytes| {
                 document.clear();
                 document.extend_from_slice(bytes);
             })?;
-            Counters::add(&counters.examined, matches.examined - examined);
             if found.is_none() {
                 return Ok(false);
             }
@@ -257,11 +266,17 @@ impl Cursor {
             }
             self.skip -= 1;
         }
-        Counters::add(&counters.returned, 1);
+        self.returned += 1;
         if let Some(left) = &mut self.left {
             *left -= 1;
         }
         Ok(true)
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

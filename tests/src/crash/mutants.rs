@@ -26,6 +26,7 @@ pub fn hunt(mutant: Mutant, seed: u64, states: u64) -> Option<Caught> {
         each_state(
             seed,
             first..states.min(first + STATES_PER_RUN),
+            &watch,
             &mut |number, verdict| {
                 caught = verdict.err().map(|failure| Caught {
                     states: number + 1,

@@ -20,10 +20,17 @@ fn a_flipped_bit_in_any_page_that_is_in_use_is_found_and_the_page_named() {
         looked_at += 1;
         scratch.flip("data.cs", page * PAGE + 77);
         let output = inspect(&["check", &db]);
-        assert!([1, 3].contains(&code(&output)), "page {page}: {}", all_text(&output));
+        assert!(
+            [1, 3].contains(&code(&output)),
+            "page {page}: {}",
+            all_text(&output)
+        );
         let named = format!("page {number} ");
         let text = all_text(&output);
-        assert!(text.contains(&named) || text.contains(&format!("page {number},")), "{page}: {text}");
+        assert!(
+            text.contains(&named) || text.contains(&format!("page {number},")),
+            "{page}: {text}"
+        );
         let output = inspect(&["page", &db, &number]);
         assert_eq!(code(&output), 1, "page {page}: {}", all_text(&output));
         scratch.flip("data.cs", page * PAGE + 77);
@@ -43,15 +50,31 @@ fn a_damaged_leaf_is_one_finding_and_the_rest_is_still_looked_at() {
     scratch.flip("data.cs", child * PAGE + 1000);
     let check = json(&["check", &db]);
     let findings = check["findings"].as_array().unwrap();
-    assert!(findings.iter().all(|finding| finding["code"] == "unreadable"), "{findings:?}");
-    assert!(findings.iter().all(|finding| finding["page"] == child), "{findings:?}");
+    assert!(
+        findings
+            .iter()
+            .all(|finding| finding["code"] == "unreadable"),
+        "{findings:?}"
+    );
+    assert!(
+        findings.iter().all(|finding| finding["page"] == child),
+        "{findings:?}"
+    );
     assert!(check["pages"].as_u64().unwrap() > 30, "{check}");
     let tree = inspect(&["tree", &db, "people"]);
     assert_eq!(code(&tree), 1, "{}", all_text(&tree));
-    assert!(all_text(&tree).contains(&format!("page {child} is damaged")), "{}", all_text(&tree));
+    assert!(
+        all_text(&tree).contains(&format!("page {child} is damaged")),
+        "{}",
+        all_text(&tree)
+    );
     let dump = inspect(&["dump", &db, "people"]);
     assert_eq!(code(&dump), 3, "{}", all_text(&dump));
-    assert!(all_text(&dump).contains(&format!("page {child} is damaged")), "{}", all_text(&dump));
+    assert!(
+        all_text(&dump).contains(&format!("page {child} is damaged")),
+        "{}",
+        all_text(&dump)
+    );
     let other = inspect(&["dump", &db, "things", "--database", "other"]);
     assert_eq!(code(&other), 0, "{}", all_text(&other));
 }
@@ -60,23 +83,35 @@ fn a_damaged_leaf_is_one_finding_and_the_rest_is_still_looked_at() {
 fn a_damaged_record_is_found_and_the_last_checkpoint_still_checked() {
     let scratch = Scratch::crashed(400);
     let db = scratch.text();
-    let records = json(&["wal", "dump", &db])["records"].as_array().unwrap().clone();
-    let base = json(&["wal", "list", &db])["segments"].as_array().unwrap().clone();
+    let records = json(&["wal", "dump", &db])["records"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let base = json(&["wal", "list", &db])["segments"]
+        .as_array()
+        .unwrap()
+        .clone();
     // The newest transaction but one: what follows it names it as durable.
-    let known = records.iter().filter(|record| record["kind"] == "transaction").map(|r| r["lsn"].as_u64().unwrap());
+    let known = records
+        .iter()
+        .filter(|record| record["kind"] == "transaction")
+        .map(|r| r["lsn"].as_u64().unwrap());
     let known: Vec<u64> = known.collect();
     let lsn = known[known.len() - 2];
     let segment = base
         .iter()
-        .filter(|file| file["role"] == "live" && file["header"]["base_lsn"].as_u64().unwrap() <= lsn)
-        .next_back()
+        .rfind(|file| file["role"] == "live" && file["header"]["base_lsn"].as_u64().unwrap() <= lsn)
         .unwrap();
     let offset = 4096 + lsn - segment["header"]["base_lsn"].as_u64().unwrap();
     scratch.flip(segment["name"].as_str().unwrap(), offset + 100);
     for command in ["info", "check"] {
         let output = inspect(&[command, &db]);
         assert_eq!(code(&output), 1, "{}", all_text(&output));
-        assert!(all_text(&output).contains(&format!("lsn {lsn}")), "{}", all_text(&output));
+        assert!(
+            all_text(&output).contains(&format!("lsn {lsn}")),
+            "{}",
+            all_text(&output)
+        );
     }
     let check = json(&["check", &db]);
     assert_eq!(check["findings"][0]["code"], "log-corrupt");
@@ -94,7 +129,11 @@ fn a_file_that_is_all_nonsense_ends_with_code_3() {
     for command in ["info", "check"] {
         let output = inspect(&[command, &scratch.text()]);
         assert_eq!(code(&output), 3, "{}", all_text(&output));
-        assert!(all_text(&output).contains("neither meta is valid"), "{}", all_text(&output));
+        assert!(
+            all_text(&output).contains("neither meta is valid"),
+            "{}",
+            all_text(&output)
+        );
         assert!(output.stdout.is_empty());
     }
 }

@@ -10,14 +10,23 @@ fn documents_that_are_dumped_and_loaded_are_the_same() {
     let copy = scratch.directory.path().join("new/copy");
     let copy = copy.to_str().unwrap();
     let first = inspect(&["dump", &scratch.text(), "people"]);
-    assert_eq!(first.stdout.iter().filter(|&&byte| byte == b'\n').count(), 500);
-    let loaded = inspect_with_input(&["load", copy, "people", "-", "--batch", "7"], &first.stdout);
+    assert_eq!(
+        first.stdout.iter().filter(|&&byte| byte == b'\n').count(),
+        500
+    );
+    let loaded = inspect_with_input(
+        &["load", copy, "people", "-", "--batch", "7"],
+        &first.stdout,
+    );
     assert_eq!(code(&loaded), 0, "{}", all_text(&loaded));
     let second = inspect(&["dump", copy, "people"]);
     assert!(first.stdout == second.stdout, "the texts differ");
     let (before, after) = (json(&["info", &scratch.text()]), json(&["info", copy]));
     let people = before["collections"].as_array().unwrap().iter();
-    let people = people.clone().find(|one| one["collection"] == "people").unwrap();
+    let people = people
+        .clone()
+        .find(|one| one["collection"] == "people")
+        .unwrap();
     assert_eq!(people["hash"], after["collections"][0]["hash"]);
     assert_eq!(code(&inspect(&["check", copy])), 0);
 }
@@ -26,7 +35,13 @@ fn documents_that_are_dumped_and_loaded_are_the_same() {
 fn a_file_appears_whole_and_holds_what_standard_output_would() {
     let scratch = Scratch::closed(100);
     let file = scratch.directory.path().join("out.ndjson");
-    let output = inspect(&["dump", &scratch.text(), "people", "--output", file.to_str().unwrap()]);
+    let output = inspect(&[
+        "dump",
+        &scratch.text(),
+        "people",
+        "--output",
+        file.to_str().unwrap(),
+    ]);
     assert_eq!(code(&output), 0, "{}", all_text(&output));
     let printed = inspect(&["dump", &scratch.text(), "people"]);
     assert!(fs::read(&file).unwrap() == printed.stdout);
@@ -40,13 +55,21 @@ fn a_bad_line_is_named_and_what_came_before_it_stays() {
     let text = b"{\"_id\":7}\n\n{\"_id\":8}\n{\"_id\":\n{\"_id\":9}\n";
     let output = inspect_with_input(&["load", &scratch.text(), "new", "-"], text);
     assert_eq!(code(&output), 1, "{}", all_text(&output));
-    assert!(all_text(&output).contains("standard input, line 4"), "{}", all_text(&output));
+    assert!(
+        all_text(&output).contains("standard input, line 4"),
+        "{}",
+        all_text(&output)
+    );
     let dumped = inspect(&["dump", &scratch.text(), "new", "--relaxed"]);
     assert_eq!(dumped.stdout, b"{\"_id\":7}\n{\"_id\":8}\n");
     let text = b"{\"_id\":10}\n{\"_id\":8}\n";
     let output = inspect_with_input(&["load", &scratch.text(), "new", "-"], text);
     assert_eq!(code(&output), 1);
-    assert!(all_text(&output).contains("line 2: E11000"), "{}", all_text(&output));
+    assert!(
+        all_text(&output).contains("line 2: E11000"),
+        "{}",
+        all_text(&output)
+    );
     assert_eq!(json(&["tree", &scratch.text(), "new"])["entries"], 3);
 }
 
@@ -64,11 +87,18 @@ fn what_makes_no_sense_ends_with_code_2() {
         (&["--timeout", "never", "info", &db], "timeout"),
     ];
     for (arguments, expected) in cases {
-        let arguments: Vec<String> = arguments.iter().map(|text| text.replace('\0', "_")).collect();
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|text| text.replace('\0', "_"))
+            .collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let output = inspect(&arguments);
         assert_eq!(code(&output), 2, "{arguments:?}: {}", all_text(&output));
-        assert!(all_text(&output).contains(expected), "{arguments:?}: {}", all_text(&output));
+        assert!(
+            all_text(&output).contains(expected),
+            "{arguments:?}: {}",
+            all_text(&output)
+        );
         assert!(output.stdout.is_empty());
     }
 }
@@ -86,7 +116,11 @@ fn what_is_no_database_ends_with_code_3() {
         for command in crate::untouched::reading_commands(&directory) {
             let output = inspect(&command);
             assert_eq!(code(&output), 3, "{command:?}: {}", all_text(&output));
-            assert!(all_text(&output).contains(expected), "{}", all_text(&output));
+            assert!(
+                all_text(&output).contains(expected),
+                "{}",
+                all_text(&output)
+            );
         }
     }
     let output = inspect(&["load", &scratch.text(), "new", "no-such-file"]);
@@ -106,7 +140,10 @@ fn json_says_what_there_is() {
     assert_eq!(info["metas"].as_array().unwrap().len(), 2);
 
     let check = json(&["check", &db]);
-    assert_eq!((&check["sound"], &check["documents"]), (&true.into(), &401.into()));
+    assert_eq!(
+        (&check["sound"], &check["documents"]),
+        (&true.into(), &401.into())
+    );
     assert_eq!(check["records_to_replay"], info["log"]["records_to_replay"]);
 
     let tree = json(&["tree", &db, "people"]);
@@ -115,11 +152,24 @@ fn json_says_what_there_is() {
     assert_eq!(tree["overflow_runs"], 8);
 
     let list = json(&["wal", "list", &db]);
-    assert!(list["segments"].as_array().unwrap().iter().any(|file| file["role"] == "live"));
+    assert!(
+        list["segments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|file| file["role"] == "live")
+    );
     let dump = json(&["wal", "dump", &db]);
     let records = dump["records"].as_array().unwrap();
-    let puts: u64 = records.iter().filter_map(|record| record["effects"]["put"].as_u64()).sum();
-    assert_eq!(puts, 400 + 3 + 1, "documents, entries of the catalog, one thing");
+    let puts: u64 = records
+        .iter()
+        .filter_map(|record| record["effects"]["put"].as_u64())
+        .sum();
+    assert_eq!(
+        puts,
+        400 + 3 + 1,
+        "documents, entries of the catalog, one thing"
+    );
     assert_eq!(records.last().unwrap()["verdict"], "end");
     let from = records[1]["lsn"].to_string();
     let some = json(&["wal", "dump", &db, "--from", &from, "--limit", "1"]);
@@ -134,10 +184,16 @@ fn page_shows_the_entries_of_each_kind() {
     let db = scratch.text();
     let tree = json(&["tree", &db, "people"]);
     let root = json(&["page", &db, &tree["root_page"].to_string()]);
-    assert_eq!((&root["kind"], &root["verdict"]), (&"branch".into(), &"sound".into()));
+    assert_eq!(
+        (&root["kind"], &root["verdict"]),
+        (&"branch".into(), &"sound".into())
+    );
     let child = root["content"]["entries"][0]["child"].to_string();
     let leaf = json(&["page", &db, &child, "--hex"]);
-    assert_eq!((&leaf["kind"], &leaf["used"]), (&"leaf".into(), &true.into()));
+    assert_eq!(
+        (&leaf["kind"], &leaf["used"]),
+        (&"leaf".into(), &true.into())
+    );
     assert_eq!(leaf["hex"].as_str().unwrap().len(), 2 * 4096);
     assert_eq!(json(&["page", &db, "1"])["kind"], "meta");
 }

@@ -15,7 +15,9 @@ const WATCH: Duration = Duration::from_secs(6);
 fn a_database_in_use_never_looks_damaged() {
     let scratch = Scratch::closed(300);
     // Checkpoints all the time: pages and segments are reused under the readers.
-    let options = Database::options().durability(Durability::Async).checkpoint_log_bytes(1 << 20);
+    let options = Database::options()
+        .durability(Durability::Async)
+        .checkpoint_log_bytes(1 << 20);
     let database = options.open(scratch.path()).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -41,7 +43,10 @@ fn write(database: &Database, stop: &AtomicBool) {
             people.delete_one(doc! { "_id": id }).unwrap();
             people.insert_one(document).unwrap();
         }
-        database.collection("passing").insert_one(doc! { "_id": round }).unwrap();
+        database
+            .collection("passing")
+            .insert_one(doc! { "_id": round })
+            .unwrap();
         if round % 3 == 0 {
             database.collection("passing").drop_collection().unwrap();
         }
@@ -53,10 +58,15 @@ fn watch(scratch: &Scratch) {
     let start = Instant::now();
     let (mut sound, mut overtaken) = (0, 0);
     while start.elapsed() < WATCH {
-        for command in
-            [vec!["info", &db], vec!["check", &db], vec!["dump", &db, "people"], vec!["tree", &db, "people"],
-             vec!["wal", "dump", &db], vec!["wal", "list", &db], vec!["page", &db, "7"]]
-        {
+        for command in [
+            vec!["info", &db],
+            vec!["check", &db],
+            vec!["dump", &db, "people"],
+            vec!["tree", &db, "people"],
+            vec!["wal", "dump", &db],
+            vec!["wal", "list", &db],
+            vec!["page", &db, "7"],
+        ] {
             let output = inspect(&command);
             match code(&output) {
                 0 => sound += 1,
@@ -81,13 +91,20 @@ fn who_has_the_database_is_named_and_load_gives_up_in_time() {
     let me = std::process::id();
     let info = json(&["info", &scratch.text()]);
     if !info["lock"]["held"].is_null() {
-        assert_eq!((&info["lock"]["held"], &info["lock"]["pid"]), (&true.into(), &me.into()));
+        assert_eq!(
+            (&info["lock"]["held"], &info["lock"]["pid"]),
+            (&true.into(), &me.into())
+        );
     }
     let start = Instant::now();
     let arguments = ["--timeout", "0.3", "load", &scratch.text(), "new", "-"];
     let output = inspect_with_input(&arguments, b"{}\n");
     assert_eq!(code(&output), 4, "{}", all_text(&output));
-    assert!(all_text(&output).contains(&format!("pid {me}")), "{}", all_text(&output));
+    assert!(
+        all_text(&output).contains(&format!("pid {me}")),
+        "{}",
+        all_text(&output)
+    );
     assert!(start.elapsed() < Duration::from_secs(3));
     database.close().unwrap();
     drop(database);

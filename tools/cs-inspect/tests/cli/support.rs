@@ -25,7 +25,11 @@ pub(crate) fn inspect_with_input(arguments: &[&str], input: &[u8]) -> Output {
         .spawn()
         .expect("the program starts");
     // A program that ends without reading its input is no failure.
-    let _ = child.stdin.take().expect("there is a pipe").write_all(input);
+    let _ = child
+        .stdin
+        .take()
+        .expect("there is a pipe")
+        .write_all(input);
     child.wait_with_output().expect("the program ends")
 }
 
@@ -35,7 +39,10 @@ pub(crate) fn code(output: &Output) -> i32 {
 
 /// Both streams, for messages of failed tests and for searching.
 pub(crate) fn all_text(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     format!("exit {}\n{out}\n{err}", code(output))
 }
 
@@ -58,12 +65,16 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// With collections `people` of `count` documents, `empty`, and `other.things`.
     pub(crate) fn closed(count: i32) -> Self {
-        let scratch = Self { directory: tempfile::tempdir().unwrap() };
+        let scratch = Self {
+            directory: tempfile::tempdir().unwrap(),
+        };
         let database = scratch.open();
         fill(&database, 0..count);
         database.collection("empty").create().unwrap();
         let things = database.database("other").collection("things");
-        things.insert_one(doc! { "_id": "one", "when": bson::DateTime::from_millis(1) }).unwrap();
+        things
+            .insert_one(doc! { "_id": "one", "when": bson::DateTime::from_millis(1) })
+            .unwrap();
         database.close().unwrap();
         scratch
     }
@@ -75,7 +86,9 @@ impl Scratch {
         let database = before.open();
         fill(&database, count / 2..count);
         database.flush().unwrap();
-        let after = Self { directory: tempfile::tempdir().unwrap() };
+        let after = Self {
+            directory: tempfile::tempdir().unwrap(),
+        };
         fs::create_dir(after.path()).unwrap();
         for entry in fs::read_dir(before.path()).unwrap() {
             let entry = entry.unwrap();
@@ -93,7 +106,9 @@ impl Scratch {
     }
 
     pub(crate) fn open(&self) -> Database {
-        let options = Database::options().durability(Durability::Async).page_size(4096);
+        let options = Database::options()
+            .durability(Durability::Async)
+            .page_size(4096);
         options.open(self.path()).unwrap()
     }
 
@@ -109,10 +124,17 @@ impl Scratch {
 pub(crate) fn fill(database: &Database, ids: std::ops::Range<i32>) {
     let documents = ids.map(|id| {
         let text = "x".repeat((id % 200) as usize);
-        let big = if id % 50 == 0 { Bson::String("y".repeat(20_000)) } else { Bson::Null };
+        let big = if id % 50 == 0 {
+            Bson::String("y".repeat(20_000))
+        } else {
+            Bson::Null
+        };
         doc! { "_id": id, "text": text, "long": i64::from(id) << 33, "big": big, "half": 0.5 }
     });
-    database.collection("people").insert_many(documents).unwrap();
+    database
+        .collection("people")
+        .insert_many(documents)
+        .unwrap();
 }
 
 /// Every file of a directory, and the directory itself: bytes and time of change.

@@ -17,7 +17,14 @@ pub(crate) fn reading_commands(directory: &str) -> Vec<Vec<&str>> {
         vec!["wal", "list", directory],
         vec!["wal", "dump", directory],
         vec!["dump", directory, "people"],
-        vec!["dump", directory, "things", "--database", "other", "--relaxed"],
+        vec![
+            "dump",
+            directory,
+            "things",
+            "--database",
+            "other",
+            "--relaxed",
+        ],
     ]
 }
 
@@ -31,7 +38,11 @@ fn leaves_no_trace(scratch: &Scratch) {
             let output = inspect(&all);
             assert_eq!(code(&output), 0, "{command:?}: {}", all_text(&output));
             assert!(!output.stdout.is_empty(), "{command:?}");
-            assert!(output.stderr.is_empty(), "{command:?}: {}", all_text(&output));
+            assert!(
+                output.stderr.is_empty(),
+                "{command:?}: {}",
+                all_text(&output)
+            );
             assert_eq!(state(&path), before, "{command:?}");
         }
     }
@@ -64,8 +75,17 @@ fn a_damaged_database_is_not_mended_by_looking() {
     let before = state(&scratch.path());
     for command in reading_commands(&scratch.text()) {
         let output = inspect(&command);
-        let expected = if command[0] == "wal" && command[1] == "dump" { 0 } else { 3 };
-        assert_eq!(code(&output), expected, "{command:?}: {}", all_text(&output));
+        let expected = if command[0] == "wal" && command[1] == "dump" {
+            0
+        } else {
+            3
+        };
+        assert_eq!(
+            code(&output),
+            expected,
+            "{command:?}: {}",
+            all_text(&output)
+        );
         assert_eq!(state(&scratch.path()), before, "{command:?}");
     }
 }

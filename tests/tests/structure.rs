@@ -1,0 +1,281 @@
+//! The shape of the repository, held: who may import whom, where unsafe code
+//! lives, what libraries never do, how long files get, and that planted bugs
+//! are in the test programs and nowhere else.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Who may import whom: the table of the design, by package. `None`: whatever
+/// it needs.
+const IMPORTS: [(&str, Option<&[&str]>); 16] = [
+    ("cs-base", Some(&[])),
+    ("cs-io", Some(&["cs-base"])),
+    ("cs-pager", Some(&["cs-base", "cs-io"])),
+    ("cs-wal", Some(&["cs-base", "cs-io"])),
+    ("cs-kv", Some(&["cs-base", "cs-io", "cs-pager", "cs-wal"])),
+    ("collection-store", Some(&["cs-kv", "collection-store-derive"])),
+    ("collection-store-derive", Some(&[])),
+    ("cs-capi", Some(&["collection-store"])),
+    ("cs-raft", Some(&[])),
+    ("cs-raft-quic", Some(&["cs-raft"])),
+    (
+        "cs-replica",
+        Some(&["collection-store", "cs-kv", "cs-wal", "cs-raft", "cs-raft-quic"]),
+    ),
+    ("cs-bench", None),
+    ("cs-inspect", None),
+    ("cs-server", None),
+    ("cs-benches", None),
+    ("cs-tests", None),
+];
+
+/// Folders with code of ours.
+const FOLDERS: [&str; 6] = ["pager", "wal", "engine", "tools", "benches", "tests"];
+/// Folders of libraries, which print nothing and leave time and threads to the runtime.
+const LIBRARIES: [&str; 3] = ["pager", "wal", "engine"];
+/// Where unsafe code may be: the outside world, the frames of the pager, the C
+/// ABI, and the bench that opens another store through its unsafe call.
+const UNSAFE_PLACES: [&str; 4] =
+    ["pager/io/src/", "pager/src/frames.rs", "engine/capi/src/", "benches/benches/"];
+/// Crates that cannot forbid unsafe code as a whole, since they have some.
+const WITH_UNSAFE: [&str; 3] = ["cs-io", "cs-pager", "cs-capi"];
+/// Where time and threads may be asked for: the runtime, and the lock file,
+/// which tells people since when it is held.
+const CLOCK_PLACES: [&str; 2] = ["pager/io/src/runtime.rs", "pager/io/src/sys/lock.rs"];
+/// Longest file.
+const MAX_LINES: usize = 800;
+/// In every program with planted bugs.
+const MARK: &[u8] = b"cs-planted-bugs-compiled";
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("the test crate lies in the repository").to_owned()
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+fn output_of(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn packages() -> Vec<Value> {
+    let metadata = output_of(cargo().args(["metadata", "--no-deps", "--format-version", "1"]));
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+/// A source file: its path from the root, its text.
+struct Source {
+    path: String,
+    text: String,
+}
+
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let root = root();
+    let mut found = Vec::new();
+    for folder in folders {
+        walk(&root.join(folder), &mut found);
+    }
+    assert!(found.len() > 20, "the sources were found");
+    found.sort();
+    let source = |path: PathBuf| Source {
+        text: fs::read_to_string(&path).unwrap(),
+        path: path.strip_prefix(&root).unwrap().to_string_lossy().into_owned(),
+    };
+    found.into_iter().map(source).collect()
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            // Somebody's own build directory inside a crate is none of ours.
+            if !path.join("CACHEDIR.TAG").exists() {
+                walk(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+impl Source {
+    /// Whether it is compiled for tests, examples or benches only.
+    fn is_test(&self) -> bool {
+        let parts = ["/tests/", "/examples/", "/benches/", "/tests.rs", "/conformance.rs"];
+        parts.iter().any(|part| self.path.contains(part))
+    }
+
+    /// Lines of code without comments, and without an inline module of tests.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let inline = lines.windows(2).position(|pair| {
+            pair[0].trim() == "#[cfg(test)]"
+                && pair[1].trim_start().starts_with("mod ")
+                && pair[1].trim_end().ends_with('{')
+        });
+        lines.truncate_at(inline).into_iter().enumerate().map(|(at, line)| {
+            let comment = line.find("//").unwrap_or(line.len());
+            (at + 1, &line[..comment])
+        })
+    }
+}
+
+trait TruncateAt {
+    fn truncate_at(self, len: Option<usize>) -> Self;
+}
+
+impl<T> TruncateAt for Vec<T> {
+    fn truncate_at(mut self, len: Option<usize>) -> Self {
+        self.truncate(len.unwrap_or(usize::MAX));
+        self
+    }
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+}
+
+fn assert_none(found: &[String], what: &str) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn crates_import_only_whom_the_design_lets_them() {
+    let allowed: BTreeMap<&str, _> = IMPORTS.into_iter().collect();
+    let mut wrong = Vec::new();
+    for package in packages() {
+        let name = package["name"].as_str().unwrap();
+        let Some(imports) = allowed.get(name) else {
+            wrong.push(format!("{name} is not in the table"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let other = dependency["name"].as_str().unwrap();
+            let is_ours = !dependency["path"].is_null();
+            if is_ours && imports.is_some_and(|imports| !imports.contains(&other)) {
+                wrong.push(format!("{name} imports {other}"));
+            }
+        }
+    }
+    assert_none(&wrong, "edges that the design does not know");
+}
+
+#[test]
+fn unsafe_code_lives_on_its_islands_only() {
+    let mut wrong = Vec::new();
+    for source in sources(&FOLDERS) {
+        let is_allowed = UNSAFE_PLACES.iter().any(|place| source.path.starts_with(place));
+        for (at, line) in source.code().filter(|_| !is_allowed) {
+            let opens_a_door = line.contains("allow(unsafe_code") || line.contains("expect(unsafe_code");
+            if opens_a_door && !line.contains('"') || words(line).any(|word| word == "unsafe") && !line.contains('"') {
+                wrong.push(format!("{}:{at}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert_none(&wrong, "unsafe code outside of its islands");
+}
+
+#[test]
+fn every_other_crate_forbids_unsafe_code() {
+    let mut wrong = Vec::new();
+    for package in packages() {
+        let name = package["name"].as_str().unwrap();
+        if WITH_UNSAFE.contains(&name) {
+            continue;
+        }
+        for target in package["targets"].as_array().unwrap() {
+            let path = Path::new(target["src_path"].as_str().unwrap());
+            let is_root = ["lib.rs", "main.rs"].iter().any(|root| path.ends_with(Path::new("src").join(root)));
+            if is_root && !fs::read_to_string(path).unwrap().contains("#![forbid(unsafe_code)]") {
+                wrong.push(format!("{name}: {}", path.display()));
+            }
+        }
+    }
+    assert_none(&wrong, "crate roots without forbid(unsafe_code)");
+}
+
+#[test]
+fn no_file_is_longer_than_anybody_reads() {
+    let long = sources(&FOLDERS).into_iter().filter_map(|source| {
+        let lines = source.text.lines().count();
+        (lines > MAX_LINES).then(|| format!("{}: {lines} lines", source.path))
+    });
+    assert_none(&long.collect::<Vec<_>>(), "files over the limit");
+}
+
+#[test]
+fn libraries_print_nothing() {
+    let mut wrong = Vec::new();
+    for source in sources(&LIBRARIES).iter().filter(|source| !source.is_test()) {
+        for (at, line) in source.code() {
+            let prints = ["println", "eprintln", "print", "eprint", "dbg"];
+            let calls = |name: &&str| line.contains(&format!("{name}!("));
+            if words(line).any(|word| prints.contains(&word)) && prints.iter().any(calls) {
+                wrong.push(format!("{}:{at}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert_none(&wrong, "printing in a library");
+}
+
+#[test]
+fn libraries_take_threads_and_time_from_the_runtime() {
+    let forbidden = ["thread::spawn", "thread::sleep", "thread::Builder", "Instant::now", "SystemTime::now"];
+    let mut wrong = Vec::new();
+    for source in sources(&LIBRARIES).iter().filter(|source| !source.is_test()) {
+        if CLOCK_PLACES.contains(&source.path.as_str()) {
+            continue;
+        }
+        for (at, line) in source.code() {
+            if forbidden.iter().any(|call| line.contains(call)) {
+                wrong.push(format!("{}:{at}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert_none(&wrong, "threads or time past the runtime");
+}
+
+fn has_mark(program: &Path) -> bool {
+    let bytes = fs::read(program).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    bytes.windows(MARK.len()).any(|window| window == MARK)
+}
+
+#[test]
+fn the_test_program_has_planted_bugs() {
+    assert!(has_mark(Path::new(env!("CARGO_BIN_EXE_cs-torture"))));
+}
+
+#[test]
+fn nothing_switches_planted_bugs_on_in_other_programs() {
+    for program in ["cs-inspect", "cs-bench"] {
+        let tree = output_of(cargo().args(["tree", "-p", program, "-e", "normal,build,features"]));
+        assert!(tree.contains("cs-base"), "{tree}");
+        assert!(!tree.contains("mutants"), "{program} has planted bugs:\n{tree}");
+    }
+}
+
+/// Builds them from nothing, in a target directory of its own; so it is asked
+/// for by name.
+#[test]
+#[ignore = "builds two programs: a minute"]
+fn other_programs_have_no_planted_bugs() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clean");
+    let mut build = cargo();
+    build.args(["build", "-p", "cs-inspect", "-p", "cs-bench", "--profile", "ci", "--target-dir"]);
+    output_of(build.arg(&target));
+    for program in ["cs-inspect", "cs-bench"] {
+        assert!(!has_mark(&target.join("ci").join(program)), "{program} has planted bugs");
+    }
+}
