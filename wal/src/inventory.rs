@@ -144,20 +144,19 @@ impl Inventory {
     /// # Errors
     /// [`LogError::Unreachable`], or the bad header that cuts the log short.
     pub(crate) fn locate(&self, start: &StartPoint) -> Result<usize> {
+        // A segment that begins right behind the start needs no other.
+        let behind = |segment: &Segment| {
+            segment.header.last_end == start.lsn && segment.header.chain == start.chain
+        };
+        if let Some(position) = self.live.iter().rposition(behind) {
+            return Ok(position);
+        }
         if let Some(position) = self
             .live
             .iter()
             .rposition(|segment| segment.header.base <= start.lsn)
         {
             return Ok(position);
-        }
-        // The record before `start` ended inside a block; its segment is gone,
-        // and the next begins right behind that block.
-        let continues = self.live.first().is_some_and(|first| {
-            first.header.last_end == start.lsn && first.header.chain == start.chain
-        });
-        if continues {
-            return Ok(0);
         }
         if let Some(error) = &self.broken {
             return Err(error.clone());

@@ -103,6 +103,30 @@ impl Appender {
 }
 
 impl Log {
+    /// Closes the active segment and begins one of the smallest size, so that
+    /// whoever opens the log next has little to read. Everything appended must
+    /// be durable. Same lock as for appending.
+    ///
+    /// # Errors
+    /// [`LogError::NoSpace`]: nothing has changed. I/O: the log is at its end.
+    pub fn roll_over(&self) -> Result<()> {
+        self.check()?;
+        let mut appender = self.appender.lock();
+        let header = &appender.active.header;
+        let is_small = header.capacity <= self.options.segment_bytes_min;
+        let is_empty = appender.end <= header.base;
+        if is_empty || is_small || self.durable_lsn() < appender.end {
+            return Ok(());
+        }
+        let capacity = self.options.segment_bytes_min;
+        let spare = make_spare(self.disk.as_ref(), self.next_file(), capacity)?;
+        let rolled = appender.roll(self, &spare);
+        rolled.inspect_err(|error| self.poison(&error.to_string()))?;
+        // The new header names everything as durable.
+        appender.sealed = true;
+        Ok(())
+    }
+
     /// Makes sure that a record with a payload of at most `payload_len` bytes
     /// can be appended; may make a segment. The caller holds the lock under
     /// which it appends, until it has.

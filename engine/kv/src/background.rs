@@ -10,10 +10,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cs_base::Lsn;
-use cs_wal::Drive;
+use cs_wal::{Drive, Log};
 
 use crate::core::Core;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// After so long without a commit the log gets its sealing record. Long
 /// enough never to come between two commits of one burst.
@@ -70,7 +70,7 @@ impl Core {
     /// One round of everything that is due.
     fn background_round(&self, flush: bool) -> Result<()> {
         if let Some(log) = &self.log {
-            while log.step()? {}
+            while self.prepare_log(log)? {}
             if flush {
                 self.flush()?;
             }
@@ -81,6 +81,15 @@ impl Core {
         }
         while self.reclaim_dropped_tree()? {}
         Ok(())
+    }
+
+    /// Makes the next segment ready. Want of space harms nobody yet: the commit
+    /// that needs the segment will say so, and a checkpoint may free one before.
+    fn prepare_log(&self, log: &Log) -> Result<bool> {
+        match log.step().map_err(Error::from) {
+            Err(error) if error.is_no_space() => Ok(false),
+            other => self.must(other),
+        }
     }
 
     /// The store is idle: seals the log. False if a commit came between.
@@ -122,7 +131,7 @@ impl Core {
         let mut busy = false;
         if let Some(log) = &self.log {
             busy |= log.drive(self) != Drive::Idle;
-            busy |= self.must(log.step().map_err(Into::into))?;
+            busy |= self.prepare_log(log)?;
         }
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
         {

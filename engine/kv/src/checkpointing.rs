@@ -8,7 +8,7 @@ use cs_pager::{CheckpointRun, Meta, PageRef};
 use parking_lot::MutexGuard;
 
 use crate::core::{Core, Maintenance};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::root::LogPosition;
 use crate::tree::{SealedSource, Walker};
 
@@ -117,6 +117,17 @@ impl Core {
             self.recycle_log(keep_from)?;
         }
         Ok(done)
+    }
+
+    /// Lets the log go on in a small segment: the next open reads that alone.
+    pub(crate) fn shorten_log(&self) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let _writer = self.lock_writer();
+        match log.roll_over().map_err(Error::from) {
+            // A slower open is all that a full disk costs here.
+            Err(error) if error.is_no_space() => Ok(()),
+            other => self.must(other),
+        }
     }
 
     fn recycle_log(&self, below: Lsn) -> Result<()> {

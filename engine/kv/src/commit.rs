@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use cs_base::{Lsn, Term};
 use cs_pager::{Pager, ReadGuard};
-use cs_wal::{Appended, RecordHead, RecordKind, Reservation};
+use cs_wal::{Appended, Log, RecordHead, RecordKind, Reservation};
 
 use crate::batch::{Batch, Expect, Operation};
 use crate::core::Core;
@@ -133,11 +133,20 @@ impl Core {
         let reservation = match &self.log {
             Some(log) => {
                 let parts: Vec<usize> = payload.chunks(MAX_PART).map(<[u8]>::len).collect();
-                Some(log.reserve_run(&parts)?)
+                Some(self.reserve_log(log, &parts)?)
             }
             None => None,
         };
         Ok(Planned { reservation })
+    }
+
+    /// Only want of space leaves everything as it was: any other failure was
+    /// one of a write or a sync.
+    fn reserve_log(&self, log: &Log, parts: &[usize]) -> Result<Reservation> {
+        match log.reserve_run(parts).map_err(Error::from) {
+            Err(error) if error.is_no_space() => Err(error),
+            other => self.must(other),
+        }
     }
 
     fn plan_session(&self, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {

@@ -188,7 +188,11 @@ impl Store {
             stop_background(core);
             return Err(crate::Error::Poisoned(reason));
         }
-        let closed = core.checkpoint_now().and_then(|()| core.seal_log());
+        let closed = core
+            .flush()
+            .and_then(|()| core.shorten_log())
+            .and_then(|()| core.checkpoint_now())
+            .and_then(|()| core.seal_log());
         stop_background(core);
         closed
     }

@@ -128,9 +128,12 @@ fn pages(view: &View, progress: &Progress, check: &mut Check) {
         Ok(report) => {
             check.pages = report.pages;
             check.trees = report.trees.len() as u64;
-            check
-                .findings
-                .extend(report.findings.iter().map(Finding::of_store));
+            for finding in report.findings.iter().map(Finding::of_store) {
+                // Both the walk and the cursor meet a page that cannot be read.
+                if !check.findings.contains(&finding) {
+                    check.findings.push(finding);
+                }
+            }
         }
         Err(error) => check.add_unreadable(&InspectError::suspect(error)),
     }

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use bson::rawdoc;
+use cs_base::TreeId;
+use cs_kv::{Batch, CommitOptions, Expect};
+
 use crate::support::{Scratch, all_text, code, inspect, json};
 
 const PAGE: u64 = 4096;
@@ -60,6 +64,7 @@ fn a_damaged_leaf_is_one_finding_and_the_rest_is_still_looked_at() {
         findings.iter().all(|finding| finding["page"] == child),
         "{findings:?}"
     );
+    assert_eq!(findings.len(), 1, "{findings:?}");
     assert!(check["pages"].as_u64().unwrap() > 30, "{check}");
     let tree = inspect(&["tree", &db, "people"]);
     assert_eq!(code(&tree), 1, "{}", all_text(&tree));
@@ -136,4 +141,57 @@ fn a_file_that_is_all_nonsense_ends_with_code_3() {
         );
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn documents_that_are_none_or_lie_under_a_wrong_key_are_found() {
+    let scratch = Scratch::closed(10);
+    let db = scratch.text();
+    let database = scratch.open();
+    let tree = TreeId(json(&["tree", &db, "people"])["tree"].as_u64().unwrap() as u32);
+    let mut batch = Batch::new();
+    batch.put(
+        tree,
+        vec![0x58],
+        rawdoc! { "_id": 1 }.into_bytes(),
+        Expect::Any,
+    );
+    batch.put(tree, vec![0xb4, 0], vec![5, 0, 0, 0, 7], Expect::Any);
+    batch.put(
+        tree,
+        vec![0xb4, 1],
+        rawdoc! { "a": 1, "_id": true }.into_bytes(),
+        Expect::Any,
+    );
+    database
+        .store()
+        .write(&batch, &CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
+    database.close().unwrap();
+    let check = json(&["check", &db]);
+    let findings = check["findings"].as_array().unwrap();
+    let codes: Vec<&str> = findings
+        .iter()
+        .map(|one| one["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        codes,
+        ["wrong-key", "invalid-document", "invalid-document"],
+        "{findings:?}"
+    );
+    assert!(
+        findings[0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("under key 58"),
+        "{findings:?}"
+    );
+    assert_eq!(code(&inspect(&["check", &db])), 1);
+    assert_eq!(
+        code(&inspect(&["check", &db, "--quick"])),
+        0,
+        "no documents are looked at"
+    );
 }
