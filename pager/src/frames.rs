@@ -166,7 +166,6 @@ impl Frame {
     }
 }
 
-
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame({} v{})", self.at.page, self.at.version)

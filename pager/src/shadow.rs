@@ -252,6 +252,9 @@ impl Shadow {
 
     /// Adjacent new pages; the first is returned.
     pub fn allocate_run(&mut self, pager: &Pager, pages: u32, identity: PageIdentity) -> PageRef {
+        if pages == 1 {
+            return self.allocate(pager, identity);
+        }
         let pages = u64::from(pages);
         let first = self.extents.take_run(pages).unwrap_or_else(|| {
             let first = PageId(self.page_count);
@@ -346,12 +349,19 @@ impl Shadow {
     ) -> Result<()> {
         let keep = if use_reserve { 0 } else { RESERVE_PAGES };
         let tail = self.capacity.saturating_sub(self.page_count);
-        let scattered = self.extents.pages() + self.recent.len() as u64;
-        let run_at_end = if run <= 1 || self.extents.has_run(run) {
+        // Runs come from extents or from the end, and single pages may be taken
+        // from that same extent before.
+        if run > 1 && !self.extents.has_run(pages) {
+            for page in self.recent.drain(..) {
+                self.extents.add(page);
+            }
+        }
+        let run_at_end = if run <= 1 || self.extents.has_run(pages) {
             0
         } else {
             run
         };
+        let scattered = self.extents.pages() + self.recent.len() as u64;
         let missing = (pages + keep)
             .saturating_sub(scattered + tail)
             .max(run_at_end.saturating_sub(tail));
@@ -374,6 +384,22 @@ impl Shadow {
             }
         }
         Err(PagerError::NoSpace { pages })
+    }
+
+    /// Gives room that no page was ever put into back to the file system.
+    ///
+    /// # Errors
+    /// The file could not be cut; nothing is lost.
+    pub fn trim(&mut self, pager: &Pager) -> Result<()> {
+        if self.capacity > self.page_count {
+            let bytes = self.page_count * pager.page_size() as u64;
+            pager
+                .file
+                .set_len(bytes)
+                .map_err(PagerError::io("cutting the file"))?;
+            self.capacity = self.page_count;
+        }
+        Ok(())
     }
 
     /// Frees what no version needs any more.

@@ -10,7 +10,7 @@ use cs_pager::{PageRef, Shadow};
 
 use crate::core::Core;
 use crate::cursor::KeyRange;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::node::{Branch, Leaf};
 use crate::root::is_system;
 use crate::snapshot::Snapshot;
@@ -142,6 +142,20 @@ impl Check<'_> {
         }
     }
 
+    /// A page or tree that cannot be read; once, though the walk over the pages
+    /// and the cursor over the entries both come upon it.
+    fn unreadable(&mut self, tree: TreeId, error: &Error) {
+        let text = error.to_string();
+        if !self
+            .report
+            .findings
+            .iter()
+            .any(|finding| finding.text == text)
+        {
+            self.find("unreadable", Some(tree), error.page(), text);
+        }
+    }
+
     fn reach(&mut self, tree: TreeId, page: PageId) {
         self.report.pages += 1;
         if self.report.pages.is_multiple_of(1024) {
@@ -164,7 +178,7 @@ impl Check<'_> {
                         self.tree(holder, tree, &root);
                     }
                 }
-                Err(error) => self.find("unreadable", Some(holder), None, error.to_string()),
+                Err(error) => self.unreadable(holder, &error),
             }
         }
     }
@@ -204,8 +218,7 @@ impl Check<'_> {
                 Err(error) => {
                     // The walk stands on a stack of pages to come, so it goes on
                     // with the neighbours of the one that cannot be read.
-                    let text = error.to_string();
-                    self.find("unreadable", Some(tree), None, text);
+                    self.unreadable(tree, &error);
                 }
             }
         }
@@ -224,7 +237,7 @@ impl Check<'_> {
         let mut last: Option<Vec<u8>> = None;
         let reader = match self.snapshot.tree(tree) {
             Ok(reader) => reader,
-            Err(error) => return self.find("unreadable", Some(tree), None, error.to_string()),
+            Err(error) => return self.unreadable(tree, &error),
         };
         let mut cursor = reader.cursor(KeyRange::all());
         loop {
@@ -240,7 +253,7 @@ impl Check<'_> {
                     }
                 }
                 Err(error) => {
-                    self.find("unreadable", Some(tree), None, error.to_string());
+                    self.unreadable(tree, &error);
                     return;
                 }
             }

@@ -130,6 +130,11 @@ impl Core {
         }
     }
 
+    /// Gives back what the data file has beyond its last page.
+    pub(crate) fn trim(&self) -> Result<()> {
+        Ok(self.lock_writer().shadow.trim(&self.pager)?)
+    }
+
     fn recycle_log(&self, below: Lsn) -> Result<()> {
         match &self.log {
             Some(log) => self.must(log.recycle_below(below).map_err(Into::into)),

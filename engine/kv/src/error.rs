@@ -1,6 +1,6 @@
 //! What can go wrong with keys and values.
 
-use cs_base::{Index, TreeId};
+use cs_base::{Index, PageId, TreeId};
 use cs_pager::PagerError;
 use cs_wal::LogError;
 
@@ -113,6 +113,17 @@ impl Error {
             Self::Log(error) => error.is_corruption(),
             Self::Damaged(_) => true,
             _ => false,
+        }
+    }
+
+    /// The page concerned, if one is.
+    #[must_use]
+    pub fn page(&self) -> Option<PageId> {
+        match self {
+            Self::Pager(PagerError::Corrupt { page, .. } | PagerError::Overtaken { page, .. }) => {
+                Some(*page)
+            }
+            _ => None,
         }
     }
 

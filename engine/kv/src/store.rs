@@ -192,7 +192,8 @@ impl Store {
             .flush()
             .and_then(|()| core.shorten_log())
             .and_then(|()| core.checkpoint_now())
-            .and_then(|()| core.seal_log());
+            .and_then(|()| core.seal_log())
+            .and_then(|()| core.trim());
         stop_background(core);
         closed
     }

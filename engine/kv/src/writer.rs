@@ -27,6 +27,13 @@ struct OpenTree {
     changed: bool,
 }
 
+/// What a record does to one tree.
+struct Touched {
+    tree: TreeId,
+    ops: u64,
+    bytes: u64,
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -133,13 +140,25 @@ impl Writer {
     pub(crate) fn pages_needed(&mut self, pager: &Pager, payload: &[u8]) -> Result<(u64, u64)> {
         /// What the directory, the allocation map and new roots may take.
         const OVERHEAD: u64 = 16;
+        /// What a page spends on an entry beside key and value.
+        const ENTRY: u64 = 16;
         let page_size = pager.page_size();
         let mut runs = 0;
-        let mut touched: HashMap<TreeId, (u64, u64)> = HashMap::new();
+        let mut touched: Vec<Touched> = Vec::new();
         for effect in Effects::of(payload)? {
             let effect = effect?;
-            let (ops, bytes) = touched.entry(effect.tree()).or_default();
-            *ops += 1;
+            // Effects come tree by tree, so the last one is mostly it.
+            let tree = effect.tree();
+            let known = touched.iter().rposition(|touched| touched.tree == tree);
+            let at = known.unwrap_or_else(|| {
+                touched.push(Touched {
+                    tree,
+                    ops: 0,
+                    bytes: 0,
+                });
+                touched.len() - 1
+            });
+            touched[at].ops += 1;
             let (key, value) = match effect {
                 Effect::Put { key, value, .. } => (key.len(), value.len()),
                 Effect::Delete { key, .. } => (key.len(), 0),
@@ -148,15 +167,16 @@ impl Writer {
             for large in [key, value].into_iter().filter(|&len| len > page_size / 8) {
                 runs += u64::from(run_pages(large + crate::tree::DIGEST, page_size));
             }
-            *bytes += (key.min(page_size / 4) + value.min(page_size / 4)) as u64 + 32;
+            touched[at].bytes += (key.min(page_size / 4) + value.min(page_size / 4)) as u64 + 32;
         }
         let mut pages = OVERHEAD + runs;
-        for (tree, (ops, bytes)) in touched {
+        for Touched { tree, ops, bytes } in touched {
             let root = self.tree(pager, tree)?.unwrap_or_default();
-            // A page holds a third of itself or more, but for the last ones.
-            let size = 3 * root.stats.bytes / page_size as u64 + 4;
+            // Pages are half full or better but for few, and branches add an eighth.
+            let held = root.stats.bytes + ENTRY * root.stats.count;
+            let size = 9 * held / (4 * page_size as u64) + 8;
             let height = u64::from(root.height) + 1;
-            pages += (ops * height).min(size * 2) + 4 * bytes / page_size as u64 + height + 2;
+            pages += (ops * height).min(size) + 4 * bytes / page_size as u64 + height + 2;
         }
         Ok((pages, runs))
     }

@@ -117,7 +117,6 @@ impl Full {
 
     /// Background work may find no space, and waits for better times.
     fn steps(&self) -> Verdict {
-        if std::env::var("DBG").is_ok() { let st = self.store.stats(); eprintln!("{:?} log {} poisoned {:?}", st.space, st.log_bytes, st.poisoned); }
         for _ in 0..3 {
             match self.store.step() {
                 Ok(_) => {}
