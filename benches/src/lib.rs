@@ -44,7 +44,7 @@ pub fn fill(directory: &Path, keys: &[String], checkpoint_log_bytes: u64) -> Dat
         .expect("a database in an empty directory");
     let collection = database.collection("bench");
     for key in keys {
-        collection.insert_one(&document(key)).expect("an insert");
+        collection.insert_one(document(key)).expect("an insert");
     }
     database.flush().expect("a flush");
     database

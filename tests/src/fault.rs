@@ -102,13 +102,23 @@ pub fn run(args: &Args) -> Outcome {
 /// Every kind of fault at each of the first `operations` operations, and full disks.
 #[must_use]
 pub fn sweep(seed: u64, operations: u64) -> Outcome {
-    run(&Args { operations, seed, kind: None, operation: None })
+    run(&Args {
+        operations,
+        seed,
+        kind: None,
+        operation: None,
+    })
 }
 
 fn sweep_kind(seed: u64, kind: Kind, operations: u64, progress: &Progress, outcome: &mut Outcome) {
     let again = move |operation| {
-        let name = kind.to_possible_value().map(|value| value.get_name().to_owned());
-        format!("cs-torture fault --seed {seed} --kind {} --operation {operation}", name.unwrap_or_default())
+        let name = kind
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned());
+        format!(
+            "cs-torture fault --seed {seed} --kind {} --operation {operation}",
+            name.unwrap_or_default()
+        )
     };
     let watch = Watch::start(again);
     let mut operation = 0;
@@ -123,7 +133,10 @@ fn sweep_kind(seed: u64, kind: Kind, operations: u64, progress: &Progress, outco
         progress.count(case.is_ok());
         outcome.count(case.is_ok());
         if let Err(failure) = case {
-            let line = format!("{kind:?} at operation {operation}: {failure}\n  again with: {}", again(operation));
+            let line = format!(
+                "{kind:?} at operation {operation}: {failure}\n  again with: {}",
+                again(operation)
+            );
             progress.say(&line);
         }
         operation = next;
@@ -143,7 +156,10 @@ fn full_disks(seed: u64, progress: &Progress, outcome: &mut Outcome) {
 
 /// One life; returns the operation that failed, if the life was long enough.
 fn one_case(seed: u64, kind: Kind, operation: u64) -> Verdict<Option<u64>> {
-    let plan = FaultPlan { at_operation: operation, fault: kind.fault() };
+    let plan = FaultPlan {
+        at_operation: operation,
+        fault: kind.fault(),
+    };
     panics::catch(|| {
         let lived = life::live(seed, plan)?;
         let fired = lived.disk.fault_fired();

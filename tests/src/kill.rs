@@ -55,7 +55,13 @@ impl Args {
     /// So many cycles from a seed, in a temporary directory.
     #[must_use]
     pub fn new(cycles: u64, seed: u64) -> Self {
-        Self { cycles, seed, dir: None, mutant: None, child: None }
+        Self {
+            cycles,
+            seed,
+            dir: None,
+            mutant: None,
+            child: None,
+        }
     }
 }
 
@@ -94,5 +100,8 @@ pub fn run_with(program: &Path, args: &Args) -> Outcome {
 
 fn refuse(why: &str) -> Outcome {
     eprintln!("kill: {why}");
-    Outcome { passed: 0, failed: 1 }
+    Outcome {
+        passed: 0,
+        failed: 1,
+    }
 }

@@ -30,24 +30,40 @@ impl Place {
     fn simulated() -> Self {
         let disk = SimDisk::new(7, SimOptions::default());
         let open = Box::new(move || Arc::clone(&disk) as Arc<dyn Disk>);
-        Self { open, runtime: || SimRuntime::new(7), _directory: None }
+        Self {
+            open,
+            runtime: || SimRuntime::new(7),
+            _directory: None,
+        }
     }
 
     fn system(direct: DirectIo) -> Self {
         Self::on_directory(move |path| {
-            SysDisk::open(path, SysOptions { create: false, direct }).unwrap()
+            SysDisk::open(
+                path,
+                SysOptions {
+                    create: false,
+                    direct,
+                },
+            )
+            .unwrap()
         })
     }
 
     /// None where the system refuses io_uring.
     fn uring(direct: DirectIo) -> Option<Self> {
-        let options = UringOptions { direct, ..UringOptions::default() };
+        let options = UringOptions {
+            direct,
+            ..UringOptions::default()
+        };
         let scratch = tempfile::tempdir().unwrap();
         if let Err(error) = UringDisk::open(scratch.path(), options) {
             println!("skipped: io_uring is refused here: {error}");
             return None;
         }
-        Some(Self::on_directory(move |path| UringDisk::open(path, options).unwrap()))
+        Some(Self::on_directory(move |path| {
+            UringDisk::open(path, options).unwrap()
+        }))
     }
 
     fn on_directory<D: Disk + 'static>(open: impl Fn(&Path) -> Arc<D> + 'static) -> Self {
@@ -57,7 +73,11 @@ impl Place {
     }
 
     fn with(open: Box<dyn Fn() -> Arc<dyn Disk>>, directory: Option<TempDir>) -> Self {
-        Self { open, runtime: || RealRuntime::new(), _directory: directory }
+        Self {
+            open,
+            runtime: || RealRuntime::new(),
+            _directory: directory,
+        }
     }
 
     fn store(&self) -> Store {
@@ -71,7 +91,11 @@ impl Place {
 }
 
 fn write(store: &Store, batch: &Batch) {
-    store.write(batch, &CommitOptions::default()).unwrap().wait().unwrap();
+    store
+        .write(batch, &CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
 }
 
 fn new_tree(store: &Store) -> cs_base::TreeId {
@@ -128,14 +152,22 @@ mod promises {
         let value = |number: u32| vec![number as u8; 1 + number as usize * 9_001];
         for number in 0..24_u32 {
             let mut batch = Batch::new();
-            batch.put(tree, number.to_be_bytes().to_vec(), value(number), Expect::Absent);
+            batch.put(
+                tree,
+                number.to_be_bytes().to_vec(),
+                value(number),
+                Expect::Absent,
+            );
             write(&store, &batch);
         }
         drop(store);
         let store = place.store();
         let snapshot = store.snapshot().unwrap();
         for number in 0..24_u32 {
-            assert_eq!(snapshot.get(tree, &number.to_be_bytes()).unwrap().unwrap(), value(number));
+            assert_eq!(
+                snapshot.get(tree, &number.to_be_bytes()).unwrap().unwrap(),
+                value(number)
+            );
         }
         drop(snapshot);
         let mut batch = Batch::new();
@@ -153,7 +185,12 @@ mod promises {
         let tree = new_tree(&store);
         for number in 0..200_u32 {
             let mut batch = Batch::new();
-            batch.put(tree, (number % 16).to_be_bytes().to_vec(), vec![3; 6_000], Expect::Any);
+            batch.put(
+                tree,
+                (number % 16).to_be_bytes().to_vec(),
+                vec![3; 6_000],
+                Expect::Any,
+            );
             write(&store, &batch);
             while !(place.runtime)().may_block() && store.step().unwrap() {}
         }
@@ -163,7 +200,16 @@ mod promises {
         assert_sound(&store);
         drop(store);
         let store = place.store();
-        assert_eq!(store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap().count, 16);
+        assert_eq!(
+            store
+                .snapshot()
+                .unwrap()
+                .tree_stats(tree)
+                .unwrap()
+                .unwrap()
+                .count,
+            16
+        );
         assert_sound(&store);
     }
 
@@ -197,7 +243,16 @@ mod promises {
                 });
             }
         });
-        assert_eq!(store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap().count, 360);
+        assert_eq!(
+            store
+                .snapshot()
+                .unwrap()
+                .tree_stats(tree)
+                .unwrap()
+                .unwrap()
+                .count,
+            360
+        );
         assert_sound(&store);
         store.close().unwrap();
     }
@@ -248,17 +303,24 @@ const REFUSED: &str = "CS_TEST_REFUSED";
 /// cannot be taken off again.
 fn run_child(refused: &str, environment: &[(&str, &str)]) {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "child_of_the_refusals", "--nocapture"]).env(REFUSED, refused);
+    child
+        .args(["--exact", "child_of_the_refusals", "--nocapture"])
+        .env(REFUSED, refused);
     let output = child.envs(environment.iter().copied()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{refused}: {out}{err}");
-    assert!(out.contains("kept every promise"), "{refused}: the child did nothing: {out}");
+    assert!(
+        out.contains("kept every promise"),
+        "{refused}: the child did nothing: {out}"
+    );
 }
 
 #[test]
 fn child_of_the_refusals() {
-    let Ok(refused) = std::env::var(REFUSED) else { return };
+    let Ok(refused) = std::env::var(REFUSED) else {
+        return;
+    };
     // Binds this thread, and those of the stores that it opens.
     match refused.as_str() {
         "io_uring EPERM" => refuse::io_uring(libc::EPERM).unwrap(),

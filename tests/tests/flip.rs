@@ -18,10 +18,21 @@ fn no_damage_is_returned_as_data() {
     println!("{tally}");
     assert_eq!(tally.outcome().failed, 0, "{:#?}", tally.failures());
     // The harness looks where it says it looks.
-    for region in [Region::Meta, Region::Pages, Region::LogHeader, Region::LogRecords] {
-        assert!(tally.count_in(region, Verdict::Detected) > 0, "{region}: nothing was detected");
+    for region in [
+        Region::Meta,
+        Region::Pages,
+        Region::LogHeader,
+        Region::LogRecords,
+    ] {
+        assert!(
+            tally.count_in(region, Verdict::Detected) > 0,
+            "{region}: nothing was detected"
+        );
     }
-    assert!(tally.count(Verdict::Ambiguous) * 20 < tally.cases(), "too much is ambiguous");
+    assert!(
+        tally.count(Verdict::Ambiguous) * 20 < tally.cases(),
+        "too much is ambiguous"
+    );
 }
 
 #[test]
@@ -32,5 +43,8 @@ fn checksums_that_are_not_compared_are_missed() {
     args.mutant = Some(Mutant::IgnoreChecksum);
     let tally = tally(&args).unwrap();
     println!("{tally}");
-    assert!(tally.count(Verdict::Wrong) > 0, "the planted bug was not found");
+    assert!(
+        tally.count(Verdict::Wrong) > 0,
+        "the planted bug was not found"
+    );
 }

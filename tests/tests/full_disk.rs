@@ -31,7 +31,10 @@ impl Mounted {
     fn new(mebibytes: u64) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let image = directory.path().join("image");
-        File::create(&image).unwrap().set_len(mebibytes << 20).unwrap();
+        File::create(&image)
+            .unwrap()
+            .set_len(mebibytes << 20)
+            .unwrap();
         std::fs::create_dir(directory.path().join("mounted")).unwrap();
         let mounted = Self { directory };
         let mut make = Command::new("mkfs.ext4");
@@ -83,7 +86,11 @@ fn assert_sound(store: &Store) {
 }
 
 fn assert_holds(store: &Store, tree: TreeId, model: &Model) {
-    let mut cursor = store.snapshot().unwrap().cursor(tree, KeyRange::all()).unwrap();
+    let mut cursor = store
+        .snapshot()
+        .unwrap()
+        .cursor(tree, KeyRange::all())
+        .unwrap();
     for (key, value) in model {
         let found = cursor.next().unwrap();
         assert!(found == Some((key, value)), "{}", key.escape_ascii());
@@ -105,7 +112,10 @@ fn commit(store: &Store, tree: TreeId, changes: &Model, model: &mut Model) -> Re
 fn entries(rng: &mut Rand64, round: u32, number: u32) -> Model {
     let entry = |part: u32| {
         let len = rng.rand_range(100..6_000) as usize;
-        (format!("{round}/{number:06}/{part}").into_bytes(), vec![(number + part) as u8; len])
+        (
+            format!("{round}/{number:06}/{part}").into_bytes(),
+            vec![(number + part) as u8; len],
+        )
     };
     (0..4).map(entry).collect()
 }
@@ -127,14 +137,20 @@ fn fill(store: &Store, tree: TreeId, rng: &mut Rand64, round: u32, model: &mut M
 
 fn fill_empty_and_fill_again(mebibytes: u64, choice: IoChoice) {
     println!("seed {SEED}");
-    let Some(mounted) = Mounted::new(mebibytes) else { return };
+    let Some(mounted) = Mounted::new(mebibytes) else {
+        return;
+    };
     let mut rng = Rand64::new(u128::from(SEED));
     let mut model = Model::new();
     let mut store = open(&mounted.path(), choice);
     let tree = store.new_tree_id();
     let mut batch = Batch::new();
     batch.create_tree(tree);
-    store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+    store
+        .write(&batch, &CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let mut commits = Vec::new();
     for round in 0..3 {
         commits.push(fill(&store, tree, &mut rng, round, &mut model));
@@ -159,7 +175,10 @@ fn fill_empty_and_fill_again(mebibytes: u64, choice: IoChoice) {
     println!("{mebibytes} MiB: {commits:?} commits until full");
     assert!(commits[0] > 50, "{commits:?}");
     // Most was deleted, so much of the space came back.
-    assert!(commits[1..].iter().all(|&later| later > commits[0] / 4), "{commits:?}");
+    assert!(
+        commits[1..].iter().all(|&later| later > commits[0] / 4),
+        "{commits:?}"
+    );
     store.close().unwrap();
     drop(store);
     let store = open(&mounted.path(), choice);
@@ -169,16 +188,22 @@ fn fill_empty_and_fill_again(mebibytes: u64, choice: IoChoice) {
 
 /// Deletes three of four entries, a few in each commit, which a full disk must allow.
 fn delete_most(store: &Store, tree: TreeId, rng: &mut Rand64, model: &mut Model) {
-    let keys: Vec<Vec<u8>> = model.keys().filter(|_| rng.rand_range(0..4) > 0).cloned().collect();
+    let keys: Vec<Vec<u8>> = model
+        .keys()
+        .filter(|_| rng.rand_range(0..4) > 0)
+        .cloned()
+        .collect();
     for some in keys.chunks(16) {
         let mut batch = Batch::new();
         for key in some {
             batch.delete(tree, key.clone(), Expect::Present);
         }
         let deleted = store.write(&batch, &CommitOptions::default());
-        deleted.and_then(|ticket| ticket.wait()).unwrap_or_else(|error| {
-            panic!("a delete on a full disk: {error}; {:?}", store.stats());
-        });
+        deleted
+            .and_then(|ticket| ticket.wait())
+            .unwrap_or_else(|error| {
+                panic!("a delete on a full disk: {error}; {:?}", store.stats());
+            });
         some.iter().for_each(|key| drop(model.remove(key)));
     }
     store.checkpoint().unwrap();

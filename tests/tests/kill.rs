@@ -25,5 +25,8 @@ fn a_page_that_a_checkpoint_never_wrote_is_missed() {
     println!("seed {SEED}");
     let mut args = Args::new(40, SEED);
     args.mutant = Some(Mutant::LoseCheckpointWrite);
-    assert!(run_with(program(), &args).failed > 0, "the planted bug was not found");
+    assert!(
+        run_with(program(), &args).failed > 0,
+        "the planted bug was not found"
+    );
 }

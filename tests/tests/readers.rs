@@ -35,7 +35,10 @@ fn value(amount: u64) -> Vec<u8> {
 }
 
 fn amount(value: &[u8]) -> u64 {
-    assert!(value[8..].iter().all(|&byte| byte == value[0]), "an account of two states");
+    assert!(
+        value[8..].iter().all(|&byte| byte == value[0]),
+        "an account of two states"
+    );
     u64::from_le_bytes(value[..8].try_into().unwrap())
 }
 
@@ -78,11 +81,21 @@ fn read(store: &Store, tree: TreeId, seed: u64, done: &AtomicBool) -> u64 {
         let snapshot = store.snapshot().unwrap();
         let now = amounts(&snapshot, tree);
         let sum: u64 = now.iter().sum();
-        assert_eq!(sum, u64::from(ACCOUNTS) * EACH, "at commit {}", snapshot.index());
+        assert_eq!(
+            sum,
+            u64::from(ACCOUNTS) * EACH,
+            "at commit {}",
+            snapshot.index()
+        );
         held.push((snapshot, now));
         // An old one, any of them, still shows what it showed.
         let (snapshot, before) = &held[rng.rand_range(0..held.len() as u64) as usize];
-        assert_eq!(&amounts(snapshot, tree), before, "commit {}", snapshot.index());
+        assert_eq!(
+            &amounts(snapshot, tree),
+            before,
+            "commit {}",
+            snapshot.index()
+        );
         let account = rng.rand_range(0..u64::from(ACCOUNTS)) as u32;
         let one = snapshot.get(tree, &account.to_be_bytes()).unwrap().unwrap();
         assert_eq!(amount(&one), before[account as usize]);
@@ -104,9 +117,18 @@ fn snapshots_stay_equal_beside_a_writer_and_checkpoints() {
     let mut batch = Batch::new();
     batch.create_tree(tree);
     for account in 0..ACCOUNTS {
-        batch.put(tree, account.to_be_bytes().to_vec(), value(EACH), Expect::Absent);
+        batch.put(
+            tree,
+            account.to_be_bytes().to_vec(),
+            value(EACH),
+            Expect::Absent,
+        );
     }
-    store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+    store
+        .write(&batch, &CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let mut state = vec![EACH; ACCOUNTS as usize];
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {

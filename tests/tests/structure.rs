@@ -17,14 +17,23 @@ const IMPORTS: [(&str, Option<&[&str]>); 16] = [
     ("cs-pager", Some(&["cs-base", "cs-io"])),
     ("cs-wal", Some(&["cs-base", "cs-io"])),
     ("cs-kv", Some(&["cs-base", "cs-io", "cs-pager", "cs-wal"])),
-    ("collection-store", Some(&["cs-kv", "collection-store-derive"])),
+    (
+        "collection-store",
+        Some(&["cs-kv", "collection-store-derive"]),
+    ),
     ("collection-store-derive", Some(&[])),
     ("cs-capi", Some(&["collection-store"])),
     ("cs-raft", Some(&[])),
     ("cs-raft-quic", Some(&["cs-raft"])),
     (
         "cs-replica",
-        Some(&["collection-store", "cs-kv", "cs-wal", "cs-raft", "cs-raft-quic"]),
+        Some(&[
+            "collection-store",
+            "cs-kv",
+            "cs-wal",
+            "cs-raft",
+            "cs-raft-quic",
+        ]),
     ),
     ("cs-bench", None),
     ("cs-inspect", None),
@@ -39,8 +48,12 @@ const FOLDERS: [&str; 6] = ["pager", "wal", "engine", "tools", "benches", "tests
 const LIBRARIES: [&str; 3] = ["pager", "wal", "engine"];
 /// Where unsafe code may be: the outside world, the frames of the pager, the C
 /// ABI, and the bench that opens another store through its unsafe call.
-const UNSAFE_PLACES: [&str; 4] =
-    ["pager/io/src/", "pager/src/frames.rs", "engine/capi/src/", "benches/benches/"];
+const UNSAFE_PLACES: [&str; 4] = [
+    "pager/io/src/",
+    "pager/src/frames.rs",
+    "engine/capi/src/",
+    "benches/benches/",
+];
 /// Crates that cannot forbid unsafe code as a whole, since they have some.
 const WITH_UNSAFE: [&str; 3] = ["cs-io", "cs-pager", "cs-capi"];
 /// Where time and threads may be asked for: the runtime, and the lock file,
@@ -53,7 +66,9 @@ const MARK: &[u8] = b"cs-planted-bugs-compiled";
 
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().expect("the test crate lies in the repository").to_owned()
+    here.parent()
+        .expect("the test crate lies in the repository")
+        .to_owned()
 }
 
 fn cargo() -> Command {
@@ -91,7 +106,11 @@ fn sources(folders: &[&str]) -> Vec<Source> {
     found.sort();
     let source = |path: PathBuf| Source {
         text: fs::read_to_string(&path).unwrap(),
-        path: path.strip_prefix(&root).unwrap().to_string_lossy().into_owned(),
+        path: path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned(),
     };
     found.into_iter().map(source).collect()
 }
@@ -113,7 +132,13 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
 impl Source {
     /// Whether it is compiled for tests, examples or benches only.
     fn is_test(&self) -> bool {
-        let parts = ["/tests/", "/examples/", "/benches/", "/tests.rs", "/conformance.rs"];
+        let parts = [
+            "/tests/",
+            "/examples/",
+            "/benches/",
+            "/tests.rs",
+            "/conformance.rs",
+        ];
         parts.iter().any(|part| self.path.contains(part))
     }
 
@@ -125,10 +150,14 @@ impl Source {
                 && pair[1].trim_start().starts_with("mod ")
                 && pair[1].trim_end().ends_with('{')
         });
-        lines.truncate_at(inline).into_iter().enumerate().map(|(at, line)| {
-            let comment = line.find("//").unwrap_or(line.len());
-            (at + 1, &line[..comment])
-        })
+        lines
+            .truncate_at(inline)
+            .into_iter()
+            .enumerate()
+            .map(|(at, line)| {
+                let comment = line.find("//").unwrap_or(line.len());
+                (at + 1, &line[..comment])
+            })
     }
 }
 
@@ -176,10 +205,15 @@ fn crates_import_only_whom_the_design_lets_them() {
 fn unsafe_code_lives_on_its_islands_only() {
     let mut wrong = Vec::new();
     for source in sources(&FOLDERS) {
-        let is_allowed = UNSAFE_PLACES.iter().any(|place| source.path.starts_with(place));
+        let is_allowed = UNSAFE_PLACES
+            .iter()
+            .any(|place| source.path.starts_with(place));
         for (at, line) in source.code().filter(|_| !is_allowed) {
-            let opens_a_door = line.contains("allow(unsafe_code") || line.contains("expect(unsafe_code");
-            if opens_a_door && !line.contains('"') || words(line).any(|word| word == "unsafe") && !line.contains('"') {
+            let opens_a_door =
+                line.contains("allow(unsafe_code") || line.contains("expect(unsafe_code");
+            if opens_a_door && !line.contains('"')
+                || words(line).any(|word| word == "unsafe") && !line.contains('"')
+            {
                 wrong.push(format!("{}:{at}: {}", source.path, line.trim()));
             }
         }
@@ -197,8 +231,14 @@ fn every_other_crate_forbids_unsafe_code() {
         }
         for target in package["targets"].as_array().unwrap() {
             let path = Path::new(target["src_path"].as_str().unwrap());
-            let is_root = ["lib.rs", "main.rs"].iter().any(|root| path.ends_with(Path::new("src").join(root)));
-            if is_root && !fs::read_to_string(path).unwrap().contains("#![forbid(unsafe_code)]") {
+            let is_root = ["lib.rs", "main.rs"]
+                .iter()
+                .any(|root| path.ends_with(Path::new("src").join(root)));
+            if is_root
+                && !fs::read_to_string(path)
+                    .unwrap()
+                    .contains("#![forbid(unsafe_code)]")
+            {
                 wrong.push(format!("{name}: {}", path.display()));
             }
         }
@@ -218,7 +258,10 @@ fn no_file_is_longer_than_anybody_reads() {
 #[test]
 fn libraries_print_nothing() {
     let mut wrong = Vec::new();
-    for source in sources(&LIBRARIES).iter().filter(|source| !source.is_test()) {
+    for source in sources(&LIBRARIES)
+        .iter()
+        .filter(|source| !source.is_test())
+    {
         for (at, line) in source.code() {
             let prints = ["println", "eprintln", "print", "eprint", "dbg"];
             let calls = |name: &&str| line.contains(&format!("{name}!("));
@@ -232,9 +275,18 @@ fn libraries_print_nothing() {
 
 #[test]
 fn libraries_take_threads_and_time_from_the_runtime() {
-    let forbidden = ["thread::spawn", "thread::sleep", "thread::Builder", "Instant::now", "SystemTime::now"];
+    let forbidden = [
+        "thread::spawn",
+        "thread::sleep",
+        "thread::Builder",
+        "Instant::now",
+        "SystemTime::now",
+    ];
     let mut wrong = Vec::new();
-    for source in sources(&LIBRARIES).iter().filter(|source| !source.is_test()) {
+    for source in sources(&LIBRARIES)
+        .iter()
+        .filter(|source| !source.is_test())
+    {
         if CLOCK_PLACES.contains(&source.path.as_str()) {
             continue;
         }
@@ -262,7 +314,10 @@ fn nothing_switches_planted_bugs_on_in_other_programs() {
     for program in ["cs-inspect", "cs-bench"] {
         let tree = output_of(cargo().args(["tree", "-p", program, "-e", "normal,build,features"]));
         assert!(tree.contains("cs-base"), "{tree}");
-        assert!(!tree.contains("mutants"), "{program} has planted bugs:\n{tree}");
+        assert!(
+            !tree.contains("mutants"),
+            "{program} has planted bugs:\n{tree}"
+        );
     }
 }
 
@@ -273,9 +328,21 @@ fn nothing_switches_planted_bugs_on_in_other_programs() {
 fn other_programs_have_no_planted_bugs() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clean");
     let mut build = cargo();
-    build.args(["build", "-p", "cs-inspect", "-p", "cs-bench", "--profile", "ci", "--target-dir"]);
+    build.args([
+        "build",
+        "-p",
+        "cs-inspect",
+        "-p",
+        "cs-bench",
+        "--profile",
+        "ci",
+        "--target-dir",
+    ]);
     output_of(build.arg(&target));
     for program in ["cs-inspect", "cs-bench"] {
-        assert!(!has_mark(&target.join("ci").join(program)), "{program} has planted bugs");
+        assert!(
+            !has_mark(&target.join("ci").join(program)),
+            "{program} has planted bugs"
+        );
     }
 }

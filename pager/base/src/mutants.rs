@@ -2,7 +2,7 @@
 //!
 //! Without the feature `mutants` (every build but that of the test crate)
 //! [`planted`] is the constant `false` and the compiler removes the bug. With
-//! it, a bug is switched on for the whole process by [`plant`].
+//! it, a bug is switched on for the whole process by `plant`.
 
 /// A bug that the torture harness must catch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

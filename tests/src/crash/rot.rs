@@ -22,8 +22,12 @@ pub(super) fn examine(
     expected: Expected<'_>,
     rng: &mut Rng,
 ) -> Verdict {
-    let Some(mut file) = image.read(DATA_FILE) else { return Ok(()) };
-    let Some(slots) = slots(&file) else { return Ok(()) };
+    let Some(mut file) = image.read(DATA_FILE) else {
+        return Ok(());
+    };
+    let Some(slots) = slots(&file) else {
+        return Ok(());
+    };
     let sequences = slots.map(|slot| Meta::decode(&slot).ok().map(|meta| meta.sequence));
     let newest = usize::from(sequences[1] > sequences[0]);
     let both_valid = sequences.iter().all(Option::is_some);
@@ -31,7 +35,9 @@ pub(super) fn examine(
     if lost {
         // The newest meta never arrived, and the one before it rotted since:
         // the log may no longer reach back to what is left.
-        let Some(before) = sequences[newest].and_then(|newest| meta_written(phase, newest.checked_sub(2)?)) else {
+        let Some(before) =
+            sequences[newest].and_then(|newest| meta_written(phase, newest.checked_sub(2)?))
+        else {
             return Ok(());
         };
         put(&mut file, newest, &before);
@@ -40,7 +46,11 @@ pub(super) fn examine(
         flip(&mut file, newest, rng);
     }
     image.put(DATA_FILE, &file);
-    let what = if lost { "newest meta lost, older one damaged" } else { "newest meta damaged" };
+    let what = if lost {
+        "newest meta lost, older one damaged"
+    } else {
+        "newest meta damaged"
+    };
     let opened = open(phase, image, rng);
     let store = match opened {
         Ok((_, store)) => store,
@@ -87,9 +97,12 @@ fn flip(file: &mut [u8], slot: usize, rng: &mut Rng) {
 /// The meta with this sequence number, if this phase wrote it.
 fn meta_written(phase: &Phase, sequence: u64) -> Option<Block> {
     phase.journal.events().iter().find_map(|event| {
-        let Event::WriteStart { offset, bytes, .. } = event else { return None };
+        let Event::WriteStart { offset, bytes, .. } = event else {
+            return None;
+        };
         let block: &Block = bytes.as_ref().try_into().ok()?;
         let is_meta = META_OFFSETS.contains(offset);
-        (is_meta && Meta::decode(block).is_ok_and(|meta| meta.sequence == sequence)).then_some(*block)
+        (is_meta && Meta::decode(block).is_ok_and(|meta| meta.sequence == sequence))
+            .then_some(*block)
     })
 }

@@ -15,7 +15,10 @@ fn a_few_hundred_states_are_as_promised() {
 fn a_run_is_the_same_whatever_runs_before_and_beside_it() {
     let hashes = |seed| {
         let phases = life::live(seed).unwrap();
-        phases.iter().map(|phase| phase.journal.hash()).collect::<Vec<_>>()
+        phases
+            .iter()
+            .map(|phase| phase.journal.hash())
+            .collect::<Vec<_>>()
     };
     let forward: Vec<_> = (0..60).map(hashes).collect();
     let (mut backward, mut beside) = (Vec::new(), Vec::new());

@@ -24,31 +24,50 @@ const VALUE: usize = 1_000;
 /// # Errors
 /// A promise was broken.
 pub(super) fn live(seed: u64, capacity: u64) -> Verdict {
-    let sim = SimOptions { capacity, ..SimOptions::default() };
+    let sim = SimOptions {
+        capacity,
+        ..SimOptions::default()
+    };
     let disk = SimDisk::new(seed, sim);
     let store = Store::open(disk.clone(), SimRuntime::new(seed), options())?;
-    let mut full = Full { store, history: vec![Arc::new(State::default())], rng: Rng::new(seed), next: 0 };
+    let mut full = Full {
+        store,
+        history: vec![Arc::new(State::default())],
+        rng: Rng::new(seed),
+        next: 0,
+    };
     let tree = full.store.new_tree_id();
     full.commit(&[Change::Create(tree)])?;
     let mut first = None;
     for round in 0..3 {
         let written = full.fill(tree)?;
-        ensure(written < MOST_COMMITS, || format!("round {round}: {written} commits, and not full"))?;
+        ensure(written < MOST_COMMITS, || {
+            format!("round {round}: {written} commits, and not full")
+        })?;
         let first = *first.get_or_insert(written);
         ensure(written >= first / 2, || {
-            format!("round {round}: room for {written} commits, for {first} at first: space was not given back")
+            format!(
+                "round {round}: room for {written} commits, for {first} at first: space was not given back"
+            )
         })?;
         full.read()?;
-        full.empty(tree).map_err(|failure| failure.during(format_args!("round {round}, deleting")))?;
+        full.empty(tree)
+            .map_err(|failure| failure.during(format_args!("round {round}, deleting")))?;
     }
     full.read()?;
     check(&full.store)?;
-    full.store.close().map_err(|error| Failure(format!("close on a full disk: {error}")))?;
+    full.store
+        .close()
+        .map_err(|error| Failure(format!("close on a full disk: {error}")))?;
     let image = disk.crash(&mut full.rng, CrashKind::Machine);
     let after = SimDisk::from_image(&image, seed, sim);
     let Full { history, .. } = full;
     let store = Store::open(after, SimRuntime::new(1), options())?;
-    Expected { history: &history, at_least: history.len() as u64 - 1 }.verify(&store)?;
+    Expected {
+        history: &history,
+        at_least: history.len() as u64 - 1,
+    }
+    .verify(&store)?;
     check(&store)
 }
 
@@ -66,7 +85,9 @@ impl Full {
         for change in changes {
             match change {
                 Change::Create(tree) => batch.create_tree(*tree),
-                Change::Put(tree, key, value) => batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any),
+                Change::Put(tree, key, value) => {
+                    batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any)
+                }
                 Change::Delete(tree, key) => batch.delete(*tree, key.to_vec(), Expect::Any),
                 Change::Drop(tree) => batch.drop_tree(*tree),
             }
@@ -80,7 +101,9 @@ impl Full {
             }
             Err(error) if error.is_no_space() => {
                 let poisoned = self.store.stats().poisoned;
-                ensure(poisoned.is_none(), || format!("a full disk poisons: {poisoned:?}"))?;
+                ensure(poisoned.is_none(), || {
+                    format!("a full disk poisons: {poisoned:?}")
+                })?;
                 Ok(false)
             }
             Err(error) => Err(error.into()),
@@ -105,8 +128,10 @@ impl Full {
         let newest = Arc::clone(&self.history[self.history.len() - 1]);
         let keys: Vec<Bytes> = newest.trees[&tree].entries.keys().cloned().collect();
         for some in keys.chunks(20) {
-            let changes: Vec<Change> =
-                some.iter().map(|key| Change::Delete(tree, Arc::clone(key))).collect();
+            let changes: Vec<Change> = some
+                .iter()
+                .map(|key| Change::Delete(tree, Arc::clone(key)))
+                .collect();
             ensure(self.commit(&changes)?, || "a delete finds no space".into())?;
             self.steps()?;
         }
@@ -130,6 +155,11 @@ impl Full {
 
     fn read(&self) -> Verdict {
         let at_least = self.history.len() as u64 - 1;
-        Expected { history: &self.history, at_least }.verify(&self.store).map(drop)
+        Expected {
+            history: &self.history,
+            at_least,
+        }
+        .verify(&self.store)
+        .map(drop)
     }
 }

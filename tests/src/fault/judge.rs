@@ -18,7 +18,14 @@ const MACHINE_CRASHES: u64 = 3;
 
 /// Looks at what a life left.
 pub(super) fn judge(seed: u64, kind: Kind, lived: Lived) -> Verdict {
-    let Lived { disk, options, mut history, acknowledged, maybe, poisoned } = lived;
+    let Lived {
+        disk,
+        options,
+        mut history,
+        acknowledged,
+        maybe,
+        poisoned,
+    } = lived;
     if let Some(reason) = &poisoned {
         ensure(kind != Kind::NoSpace || a_write_failed(&disk), || {
             format!("a refused allocation poisons: {reason}")
@@ -26,8 +33,8 @@ pub(super) fn judge(seed: u64, kind: Kind, lived: Lived) -> Verdict {
     }
     history.extend(maybe.map(Arc::new));
     let mut rng = Rng::new(seed);
-    let crashes = std::iter::once(CrashKind::Process)
-        .chain((0..MACHINE_CRASHES).map(|_| CrashKind::Machine));
+    let crashes =
+        std::iter::once(CrashKind::Process).chain((0..MACHINE_CRASHES).map(|_| CrashKind::Machine));
     for crash in crashes {
         let image = disk.crash(&mut rng, crash);
         let after = SimDisk::from_image(&image, rng.draw(), SimOptions::default());
@@ -39,7 +46,12 @@ pub(super) fn judge(seed: u64, kind: Kind, lived: Lived) -> Verdict {
     look(&disk, &options, &history, acknowledged).map_err(|failure| failure.during("opened again"))
 }
 
-fn look(disk: &Arc<SimDisk>, options: &cs_kv::StoreOptions, history: &History, at_least: u64) -> Verdict {
+fn look(
+    disk: &Arc<SimDisk>,
+    options: &cs_kv::StoreOptions,
+    history: &History,
+    at_least: u64,
+) -> Verdict {
     disk.plan_fault(None);
     let store = Store::open(disk.clone(), SimRuntime::new(1), options.clone())
         .map_err(|error| Failure(format!("the store does not open: {error}")))?;

@@ -54,7 +54,10 @@ struct Life {
 /// # Errors
 /// A promise was broken on the way.
 pub(super) fn live(seed: u64, plan: FaultPlan) -> Verdict<Lived> {
-    let sim = SimOptions { fault: Some(plan), ..SimOptions::default() };
+    let sim = SimOptions {
+        fault: Some(plan),
+        ..SimOptions::default()
+    };
     let disk = SimDisk::new(seed, sim);
     let runtime = SimRuntime::new(seed);
     let options = options();
@@ -67,8 +70,17 @@ pub(super) fn live(seed: u64, plan: FaultPlan) -> Verdict<Lived> {
         maybe: None,
         poisoned: None,
     };
-    let Some(store) = opened else { return Ok(lived) };
-    let mut life = Life { rng: Rng::new(seed), runtime, lived, store, open: Vec::new(), over: false };
+    let Some(store) = opened else {
+        return Ok(lived);
+    };
+    let mut life = Life {
+        rng: Rng::new(seed),
+        runtime,
+        lived,
+        store,
+        open: Vec::new(),
+        over: false,
+    };
     for number in 0..COMMITS {
         life.commit(number)?;
         if number % 3 == 2 || life.over {
@@ -109,7 +121,9 @@ fn open(
             // What is in flight when a store is dropped ends before its lock is given up.
             while disk.end_some() {}
             again().map(Some).map_err(|second| {
-                Failure(format!("after \"{error}\" it does not open again: {second}"))
+                Failure(format!(
+                    "after \"{error}\" it does not open again: {second}"
+                ))
             })
         }
         Err(error) => Err(Failure(format!("it does not open: {error}"))),
@@ -117,7 +131,9 @@ fn open(
 }
 
 fn directory_failed(disk: &SimDisk) -> bool {
-    disk.journal().events().contains(&Event::DirSync { ok: false })
+    disk.journal()
+        .events()
+        .contains(&Event::DirSync { ok: false })
 }
 
 impl Life {
@@ -125,7 +141,9 @@ impl Life {
     /// refused. An error without a fault is a broken promise.
     fn stands<T>(&mut self, answer: Result<T, Error>) -> Verdict<bool> {
         let Err(error) = answer else { return Ok(true) };
-        ensure(self.lived.disk.fault_fired().is_some(), || format!("an error without a fault: {error}"))?;
+        ensure(self.lived.disk.fault_fired().is_some(), || {
+            format!("an error without a fault: {error}")
+        })?;
         if let Some(reason) = self.store.stats().poisoned {
             self.over = true;
             self.after_poison(&reason)?;
@@ -143,14 +161,20 @@ impl Life {
             Err(Error::Poisoned(said)) if said == reason => {}
             other => {
                 let other = other.map(|ticket| ticket.index());
-                return Err(Failure(format!("poisoned by \"{reason}\", a commit got {other:?}")));
+                return Err(Failure(format!(
+                    "poisoned by \"{reason}\", a commit got {other:?}"
+                )));
             }
         }
-        self.read().map_err(|failure| failure.during("reading while poisoned"))
+        self.read()
+            .map_err(|failure| failure.during("reading while poisoned"))
     }
 
     fn read(&self) -> Verdict {
-        let expected = Expected { history: &self.lived.history, at_least: self.lived.acknowledged };
+        let expected = Expected {
+            history: &self.lived.history,
+            at_least: self.lived.acknowledged,
+        };
         expected.verify(&self.store).map(drop)
     }
 
@@ -161,19 +185,30 @@ impl Life {
         for change in &changes {
             match change {
                 Change::Create(tree) => batch.create_tree(*tree),
-                Change::Put(tree, key, value) => batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any),
+                Change::Put(tree, key, value) => {
+                    batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any)
+                }
                 Change::Delete(tree, key) => batch.delete(*tree, key.to_vec(), Expect::Any),
                 Change::Drop(tree) => batch.drop_tree(*tree),
             }
         }
-        let level = if number % 5 == 4 { Durability::Async } else { Durability::Sync };
-        let answer = self.store.write(&batch, &CommitOptions::with_durability(level));
+        let level = if number % 5 == 4 {
+            Durability::Async
+        } else {
+            Durability::Sync
+        };
+        let answer = self
+            .store
+            .write(&batch, &CommitOptions::with_durability(level));
         let next = newest.after(&changes);
         match answer {
             Ok(ticket) => {
                 let expected = self.lived.history.len() as u64;
                 ensure(ticket.index().0 == expected, || {
-                    format!("expected commit {expected}, found {}: a refused one left a trace", ticket.index())
+                    format!(
+                        "expected commit {expected}, found {}: a refused one left a trace",
+                        ticket.index()
+                    )
                 })?;
                 self.lived.history.push(Arc::new(next));
                 self.open.push((ticket, level));
@@ -200,7 +235,10 @@ impl Life {
                     let said = error.to_string();
                     self.stands(Err::<(), _>(error))?;
                     ensure(self.over, || {
-                        format!("commit {} failed ({said}), the store is not poisoned", ticket.index())
+                        format!(
+                            "commit {} failed ({said}), the store is not poisoned",
+                            ticket.index()
+                        )
                     })?;
                 }
             }
@@ -264,7 +302,10 @@ impl Life {
             return Ok(());
         };
         self.store = store;
-        let expected = Expected { history: &self.lived.history, at_least: self.lived.acknowledged };
+        let expected = Expected {
+            history: &self.lived.history,
+            at_least: self.lived.acknowledged,
+        };
         let index = match expected.verify(&self.store) {
             // The fault may have hit this very reading.
             Err(_) if self.lived.disk.fault_fired().is_some() => expected.verify(&self.store)?,
@@ -279,7 +320,9 @@ impl Life {
             return vec![Change::Create(self.store.new_tree_id())];
         }
         let trees: Vec<TreeId> = state.trees.keys().copied().collect();
-        let Some(&first) = trees.first() else { return vec![Change::Create(self.store.new_tree_id())] };
+        let Some(&first) = trees.first() else {
+            return vec![Change::Create(self.store.new_tree_id())];
+        };
         if number == 26 {
             return vec![Change::Drop(first)];
         }

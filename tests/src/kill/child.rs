@@ -53,7 +53,13 @@ fn write_for_ever(seed: u64, cycle: u64, directory: &Path, pipe: &File) -> Made<
             .map(|writer| {
                 let store = &store;
                 scope.spawn(move || {
-                    let writer = Writer { seed, id: writer, store, trees, pipe };
+                    let writer = Writer {
+                        seed,
+                        id: writer,
+                        store,
+                        trees,
+                        pipe,
+                    };
                     // One that fails ends the process: the others would go on for ever.
                     if let Err(error) = writer.run() {
                         let _ = Frame::Broken(format!("writer {}: {error}", writer.id)).send(pipe);
@@ -69,7 +75,12 @@ fn write_for_ever(seed: u64, cycle: u64, directory: &Path, pipe: &File) -> Made<
 
 /// The trees, made if this is the first time.
 fn trees(store: &Store) -> Made<[TreeId; TREES]> {
-    let found: Vec<TreeId> = store.snapshot()?.trees()?.into_iter().map(|(tree, _)| tree).collect();
+    let found: Vec<TreeId> = store
+        .snapshot()?
+        .trees()?
+        .into_iter()
+        .map(|(tree, _)| tree)
+        .collect();
     if let Ok(trees) = found.as_slice().try_into() {
         return Ok(trees);
     }
@@ -103,7 +114,10 @@ impl Writer<'_> {
                 && let Some((oldest, ticket)) = under_way.pop_front()
             {
                 ticket.wait()?;
-                let done = Frame::Done { writer: self.id, number: oldest };
+                let done = Frame::Done {
+                    writer: self.id,
+                    number: oldest,
+                };
                 done.send(self.pipe)?;
                 self.look(oldest)?;
             }
@@ -138,7 +152,11 @@ impl Writer<'_> {
     fn commit_after_reading(&self, changes: &Changes) -> cs_kv::Result<Ticket> {
         let mut txn = self.store.begin()?;
         let shared = number_in(txn.get(self.trees[0], SHARED_KEY)?);
-        txn.put(self.trees[0], SHARED_KEY.to_vec(), (shared + 1).to_be_bytes().to_vec())?;
+        txn.put(
+            self.trees[0],
+            SHARED_KEY.to_vec(),
+            (shared + 1).to_be_bytes().to_vec(),
+        )?;
         for ((tree, key), value) in changes {
             match value {
                 Some(value) => txn.put(self.trees[*tree], key.clone(), value.clone())?,
@@ -150,7 +168,9 @@ impl Writer<'_> {
 
     fn stored_counter(&self) -> Made<u64> {
         let snapshot = self.store.snapshot()?;
-        Ok(number_in(snapshot.get(self.trees[0], &counter_key(self.id))?))
+        Ok(number_in(
+            snapshot.get(self.trees[0], &counter_key(self.id))?,
+        ))
     }
 
     /// What was acknowledged is visible to everybody.
@@ -165,5 +185,7 @@ impl Writer<'_> {
 
 /// A stored number; 0 if there is none.
 pub(super) fn number_in(value: Option<Vec<u8>>) -> u64 {
-    value.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
+    value
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u64::from_be_bytes)
 }

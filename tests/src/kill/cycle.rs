@@ -46,7 +46,11 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// Opens a directory in a way that depends on the cycle: the ways must agree.
 pub(super) fn open_disk(directory: &Path, seed: u64, turn: u64) -> io::Result<Arc<dyn Disk>> {
     let mut rng = Rand64::new(u128::from(seed) << 64 | u128::from(turn) | 1 << 40);
-    let direct = if rng.rand_range(0..4) == 0 { DirectIo::Off } else { DirectIo::Auto };
+    let direct = if rng.rand_range(0..4) == 0 {
+        DirectIo::Off
+    } else {
+        DirectIo::Auto
+    };
     let choice = match rng.rand_range(0..3) {
         0 => IoChoice::Auto,
         1 => IoChoice::Syscalls,
@@ -72,10 +76,16 @@ impl Death {
         let mut rng = Rand64::new(u128::from(seed) << 64 | u128::from(cycle) | 1 << 41);
         let mut up_to = |us: u64| Duration::from_micros(rng.rand_range(0..us));
         if cycle % EARLY_EVERY == EARLY_EVERY - 1 {
-            return Self { acknowledgements: None, then: up_to(EARLY_US) };
+            return Self {
+                acknowledgements: None,
+                then: up_to(EARLY_US),
+            };
         }
         let then = up_to(LATE_US);
-        Self { acknowledgements: Some(rng.rand_range(0..MOST_ACKNOWLEDGED)), then }
+        Self {
+            acknowledgements: Some(rng.rand_range(0..MOST_ACKNOWLEDGED)),
+            then,
+        }
     }
 }
 
@@ -99,7 +109,11 @@ pub(super) fn run(program: &Path, directory: &Path, args: &Args) -> Outcome {
         let is_fresh = cycle % FRESH_EVERY == FRESH_EVERY - 1;
         let mut fresh = Oracle::new(args.seed);
         let oracle = if is_fresh { &mut fresh } else { &mut long };
-        let name = if is_fresh { format!("fresh-{cycle}") } else { "long".to_owned() };
+        let name = if is_fresh {
+            format!("fresh-{cycle}")
+        } else {
+            "long".to_owned()
+        };
         let place = directory.join(name);
         let before = oracle.transactions();
         let result = panics::catch(|| one(program, &place, args, cycle, oracle));
@@ -122,7 +136,10 @@ pub(super) fn run(program: &Path, directory: &Path, args: &Args) -> Outcome {
         }
     }
     progress.finish();
-    eprintln!("kill: {transactions} transactions survived, {:.1} s", progress.seconds());
+    eprintln!(
+        "kill: {transactions} transactions survived, {:.1} s",
+        progress.seconds()
+    );
     outcome
 }
 
@@ -148,8 +165,18 @@ fn one(
     let failed = |what: &'static str| move |error: io::Error| Failure(format!("{what}: {error}"));
     // 1. Write and die.
     let mut command = Command::new(program);
-    command.args(["kill", "--seed", &args.seed.to_string(), "--child", &cycle.to_string()]);
-    command.arg("--dir").arg(place).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args([
+        "kill",
+        "--seed",
+        &args.seed.to_string(),
+        "--child",
+        &cycle.to_string(),
+    ]);
+    command
+        .arg("--dir")
+        .arg(place)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
     if let Some(mutant) = args.mutant {
         command.args(["--mutant", &format!("{mutant:?}")]);
     }
@@ -171,7 +198,11 @@ fn one(
     }
     oracle.judge(&store, &said.done)?;
     // 3. Leave it closed now and then, else as a second death would.
-    if cycle.is_multiple_of(3) { store.close().map_err(doing) } else { Ok(()) }
+    if cycle.is_multiple_of(3) {
+        store.close().map_err(doing)
+    } else {
+        Ok(())
+    }
 }
 
 fn listen_and_kill(child: &mut Child, death: Death) -> Result<Said, Failure> {
@@ -194,7 +225,9 @@ fn listen_and_kill(child: &mut Child, death: Death) -> Result<Said, Failure> {
     let killed = child.kill();
     // To the end: what is in the pipe was acknowledged.
     receiver.iter().for_each(|frame| said.note(frame));
-    reader.join().map_err(|_| Failure("the reader panicked".to_owned()))??;
+    reader
+        .join()
+        .map_err(|_| Failure("the reader panicked".to_owned()))??;
     killed.map_err(|error| Failure(format!("killing the writer: {error}")))?;
     silent?;
     Ok(said)
@@ -206,14 +239,22 @@ fn wait_for_death(
     death: Death,
     said: &mut Said,
 ) -> Result<(), Failure> {
-    let mut moment = death.acknowledgements.is_none().then(|| Instant::now() + death.then);
+    let mut moment = death
+        .acknowledgements
+        .is_none()
+        .then(|| Instant::now() + death.then);
     loop {
-        let left = moment.map_or(SILENCE_LIMIT, |at| at.saturating_duration_since(Instant::now()));
+        let left = moment.map_or(SILENCE_LIMIT, |at| {
+            at.saturating_duration_since(Instant::now())
+        });
         match receiver.recv_timeout(left) {
             Ok(frame) => said.note(frame),
             Err(RecvTimeoutError::Timeout) if moment.is_some() => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {
-                return Err(Failure(format!("the writer hangs after {} frames", said.count)));
+                return Err(Failure(format!(
+                    "the writer hangs after {} frames",
+                    said.count
+                )));
             }
             // It ended by itself: what it said tells why.
             Err(RecvTimeoutError::Disconnected) if said.broken.is_some() => return Ok(()),
@@ -221,7 +262,11 @@ fn wait_for_death(
                 return Err(Failure("the writer ended without a word".to_owned()));
             }
         }
-        if moment.is_none() && death.acknowledgements.is_some_and(|least| said.count > least) {
+        if moment.is_none()
+            && death
+                .acknowledgements
+                .is_some_and(|least| said.count > least)
+        {
             moment = Some(Instant::now() + death.then);
         }
     }

@@ -66,10 +66,17 @@ impl Frame {
         match (bytes[0], &bytes[1..]) {
             (0, []) => Ok(Some(Self::Ready)),
             (1, [writer, number @ ..]) => {
-                let number = number.try_into().map_err(|_| invalid("short frame".to_owned()))?;
-                Ok(Some(Self::Done { writer: *writer, number: u64::from_le_bytes(number) }))
+                let number = number
+                    .try_into()
+                    .map_err(|_| invalid("short frame".to_owned()))?;
+                Ok(Some(Self::Done {
+                    writer: *writer,
+                    number: u64::from_le_bytes(number),
+                }))
             }
-            (2, text) => Ok(Some(Self::Broken(String::from_utf8_lossy(text).into_owned()))),
+            (2, text) => Ok(Some(Self::Broken(
+                String::from_utf8_lossy(text).into_owned(),
+            ))),
             (kind, _) => Err(invalid(format!("frame of kind {kind}"))),
         }
     }

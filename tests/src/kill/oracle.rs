@@ -32,7 +32,12 @@ pub(super) struct Oracle {
 impl Oracle {
     /// Of a database that was never opened.
     pub(super) fn new(seed: u64) -> Self {
-        Self { seed, created: false, reached: [0; WRITERS as usize], model: Contents::new() }
+        Self {
+            seed,
+            created: false,
+            reached: [0; WRITERS as usize],
+            model: Contents::new(),
+        }
     }
 
     /// How many transactions are known to be there.
@@ -56,11 +61,17 @@ impl Oracle {
         acknowledged: &BTreeMap<u8, u64>,
     ) -> Result<(), Failure> {
         let snapshot = store.snapshot()?;
-        let trees: Vec<TreeId> = snapshot.trees()?.into_iter().map(|(tree, _)| tree).collect();
+        let trees: Vec<TreeId> = snapshot
+            .trees()?
+            .into_iter()
+            .map(|(tree, _)| tree)
+            .collect();
         if trees.is_empty() && !self.created {
             return Ok(());
         }
-        ensure(trees.len() == TREES, || format!("expected {TREES} trees, found {trees:?}"))?;
+        ensure(trees.len() == TREES, || {
+            format!("expected {TREES} trees, found {trees:?}")
+        })?;
         self.created = true;
         let mut found = Contents::new();
         for (position, &tree) in trees.iter().enumerate() {
@@ -72,7 +83,9 @@ impl Oracle {
         drop(snapshot);
         self.compare(&found, acknowledged)?;
         let report = store.check()?;
-        ensure(report.is_sound(), || format!("check: {:?}", report.findings))
+        ensure(report.is_sound(), || {
+            format!("check: {:?}", report.findings)
+        })
     }
 
     /// The comparison itself.
@@ -97,9 +110,14 @@ impl Oracle {
             })?;
             self.advance(writer, reached);
         }
-        let shared: u64 = self.reached.iter().map(|reached| reached / SHARED_EVERY).sum();
+        let shared: u64 = self
+            .reached
+            .iter()
+            .map(|reached| reached / SHARED_EVERY)
+            .sum();
         if shared > 0 {
-            self.model.insert((0, SHARED_KEY.to_vec()), shared.to_be_bytes().to_vec());
+            self.model
+                .insert((0, SHARED_KEY.to_vec()), shared.to_be_bytes().to_vec());
         }
         same(&self.model, found)
     }

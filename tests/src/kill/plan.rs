@@ -53,7 +53,10 @@ pub(super) fn changes(seed: u64, writer: u8, number: u64) -> Changes {
         changes.insert((tree, key), len.map(|len| value(&mut rng, len as usize)));
     }
     for tree in 0..TREES {
-        changes.insert((tree, counter_key(writer)), Some(number.to_be_bytes().to_vec()));
+        changes.insert(
+            (tree, counter_key(writer)),
+            Some(number.to_be_bytes().to_vec()),
+        );
     }
     changes
 }

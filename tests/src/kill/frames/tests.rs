@@ -2,7 +2,9 @@ use super::*;
 
 fn bytes_of(frames: &[Frame]) -> Vec<u8> {
     let mut pipe = Vec::new();
-    frames.iter().for_each(|frame| frame.send(&mut pipe).unwrap());
+    frames
+        .iter()
+        .for_each(|frame| frame.send(&mut pipe).unwrap());
     pipe
 }
 
@@ -10,7 +12,10 @@ fn bytes_of(frames: &[Frame]) -> Vec<u8> {
 #[test]
 fn every_number_comes_through_whatever_its_bytes() {
     let frames: Vec<Frame> = (0..1_000)
-        .map(|number| Frame::Done { writer: 0x0A, number: number * 0x0A0D_0A0D })
+        .map(|number| Frame::Done {
+            writer: 0x0A,
+            number: number * 0x0A0D_0A0D,
+        })
         .chain([Frame::Ready, Frame::Broken("line\nline".to_owned())])
         .collect();
     let bytes = bytes_of(&frames);
@@ -23,7 +28,10 @@ fn every_number_comes_through_whatever_its_bytes() {
 
 #[test]
 fn half_a_frame_at_the_end_is_none() {
-    let bytes = bytes_of(&[Frame::Done { writer: 1, number: 7 }]);
+    let bytes = bytes_of(&[Frame::Done {
+        writer: 1,
+        number: 7,
+    }]);
     for len in 0..bytes.len() {
         assert_eq!(Frame::receive(&bytes[..len]).unwrap(), None);
     }

@@ -9,7 +9,9 @@ fn contents(reached: [u64; WRITERS as usize]) -> Contents {
         oracle.advance(writer, reached);
     }
     let shared: u64 = reached.iter().map(|reached| reached / SHARED_EVERY).sum();
-    oracle.model.insert((0, SHARED_KEY.to_vec()), shared.to_be_bytes().to_vec());
+    oracle
+        .model
+        .insert((0, SHARED_KEY.to_vec()), shared.to_be_bytes().to_vec());
     oracle.model
 }
 
@@ -20,11 +22,17 @@ fn acknowledged(numbers: [u64; WRITERS as usize]) -> BTreeMap<u8, u64> {
 #[test]
 fn what_was_acknowledged_and_a_few_that_were_under_way_are_accepted() {
     let mut oracle = Oracle::new(SEED);
-    oracle.compare(&contents([9, 8, 8, 9]), &acknowledged([9, 8, 8, 9])).unwrap();
+    oracle
+        .compare(&contents([9, 8, 8, 9]), &acknowledged([9, 8, 8, 9]))
+        .unwrap();
     // The same again without any acknowledgement: the base was taken.
-    oracle.compare(&contents([9, 8, 8, 9]), &acknowledged([0; 4])).unwrap();
+    oracle
+        .compare(&contents([9, 8, 8, 9]), &acknowledged([0; 4]))
+        .unwrap();
     // Writer 0 has one under way at most, writer 2 three.
-    oracle.compare(&contents([10, 8, 11, 9]), &acknowledged([0; 4])).unwrap();
+    oracle
+        .compare(&contents([10, 8, 11, 9]), &acknowledged([0; 4]))
+        .unwrap();
 }
 
 #[test]
@@ -36,13 +44,23 @@ fn a_lost_acknowledgement_is_found() {
 #[test]
 fn what_was_seen_once_may_not_be_taken_back() {
     let mut oracle = Oracle::new(SEED);
-    oracle.compare(&contents([1, 1, 3, 1]), &acknowledged([0; 4])).unwrap();
-    assert!(oracle.compare(&contents([1, 1, 2, 1]), &acknowledged([0; 4])).is_err());
+    oracle
+        .compare(&contents([1, 1, 3, 1]), &acknowledged([0; 4]))
+        .unwrap();
+    assert!(
+        oracle
+            .compare(&contents([1, 1, 2, 1]), &acknowledged([0; 4]))
+            .is_err()
+    );
 }
 
 #[test]
 fn more_than_was_under_way_is_found() {
-    assert!(Oracle::new(SEED).compare(&contents([2, 0, 0, 0]), &acknowledged([0; 4])).is_err());
+    assert!(
+        Oracle::new(SEED)
+            .compare(&contents([2, 0, 0, 0]), &acknowledged([0; 4]))
+            .is_err()
+    );
 }
 
 /// Each single difference: an entry missing, another value, one too many.
@@ -53,13 +71,25 @@ fn half_a_transaction_is_found() {
     for place in whole.keys() {
         let mut without = whole.clone();
         without.remove(place);
-        assert!(Oracle::new(SEED).compare(&without, &acknowledged(reached)).is_err(), "{place:?}");
+        assert!(
+            Oracle::new(SEED)
+                .compare(&without, &acknowledged(reached))
+                .is_err(),
+            "{place:?}"
+        );
         let mut other = whole.clone();
         other.entry(place.clone()).or_default().push(0);
-        assert!(Oracle::new(SEED).compare(&other, &acknowledged(reached)).is_err(), "{place:?}");
+        assert!(
+            Oracle::new(SEED)
+                .compare(&other, &acknowledged(reached))
+                .is_err(),
+            "{place:?}"
+        );
     }
     let mut more = whole;
     more.insert((1, b"stray".to_vec()), Vec::new());
-    let found = Oracle::new(SEED).compare(&more, &acknowledged(reached)).unwrap_err();
+    let found = Oracle::new(SEED)
+        .compare(&more, &acknowledged(reached))
+        .unwrap_err();
     assert_eq!(found.0, "tree 1, stray: nobody wrote it");
 }
