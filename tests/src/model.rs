@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cs_base::TreeId;
-use cs_kv::{KeyRange, Snapshot, Store, TreeStats};
+use cs_kv::{Batch, Expect, KeyRange, Snapshot, Store, TreeStats};
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::verdict::ensure;
@@ -22,6 +22,22 @@ pub(crate) enum Change {
     Put(TreeId, Bytes, Bytes),
     Delete(TreeId, Bytes),
     Drop(TreeId),
+}
+
+/// The batch that makes these changes, whatever is there.
+pub(crate) fn batch_of(changes: &[Change]) -> Batch {
+    let mut batch = Batch::new();
+    for change in changes {
+        match change {
+            Change::Create(tree) => batch.create_tree(*tree),
+            Change::Put(tree, key, value) => {
+                batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any);
+            }
+            Change::Delete(tree, key) => batch.delete(*tree, key.to_vec(), Expect::Any),
+            Change::Drop(tree) => batch.drop_tree(*tree),
+        }
+    }
+    batch
 }
 
 /// One tree.

@@ -16,7 +16,7 @@ use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
 use crate::root::Root;
 use crate::ticket::Ticket;
-use crate::tree::{SealedSource, find};
+use crate::tree::{Position, SealedSource, find};
 use crate::tree_root::system;
 use crate::writer::{Writer, get_sealed, lookup_tree};
 
@@ -310,6 +310,16 @@ fn check_expectation(operation: &Operation, position: usize, there: bool) -> Res
     }
 }
 
+/// Whether a leaf that was there in the snapshot says how the key stood in it:
+/// the key is in it, or between two that are. At its edges the key may have
+/// been in a neighbour that was emptied since, and whose range the leaf took over.
+fn speaks_for_key(position: &Position<'_>) -> bool {
+    match position.slot {
+        Ok(_) => true,
+        Err(slot) => 0 < slot && slot < position.leaf.len(),
+    }
+}
+
 /// First committer wins: has anybody changed this key since the snapshot?
 ///
 /// A leaf that is not newer than the snapshot answers at once; otherwise the
@@ -329,7 +339,9 @@ fn check_conflict(
         let guard = ReadGuard::enter();
         let leaf = find(&source, &guard, tree, &root, key, |_| {})?;
         match &leaf {
-            Some(position) => position.at.version <= snapshot.record.version,
+            Some(position) => {
+                position.at.version <= snapshot.record.version && speaks_for_key(position)
+            }
             None => lookup_tree(&SealedSource(pager), &snapshot.directory, tree)?
                 .is_some_and(|before| before.height == 0),
         }

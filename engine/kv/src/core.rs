@@ -1,13 +1,20 @@
 //! What all handles of a store share.
 //!
-//! | state | where it hangs |
+//! All state that a commit changes hangs off the root, so that dropping a root
+//! drops it. A test holds this table to the fields:
+//!
+//! | field | hangs off |
 //! |---|---|
-//! | pages, allocation, trees, tree ids, sessions | the root (in [`Writer`] while open) |
-//! | which root readers see | `published`, moved by [`Visibility`] |
-//! | pinned versions | the pager's register |
-//! | the log's end, durable LSN, groups in flight | [`Log`] |
-//! | metas on disk, the checkpoint being written | `maintenance` |
-//! | poison, closed | flags; they only ever go up |
+//! | `options`, `disk`, `runtime`, `process`, `_lock` | opening: never changes |
+//! | `writer` | the root, while it is open: pages, allocation, trees, sessions |
+//! | `published` | a root: the one that readers see |
+//! | `visibility`, `target`, `advanced` | the log's durable end: which root is `published` next |
+//! | `pager` | disk and pins: frames that never change, the register of pinned versions |
+//! | `log` | disk: its end, its durable LSN, groups in flight |
+//! | `maintenance`, `checkpoint_lsn` | disk: the metas, the checkpoint being written |
+//! | `next_tree` | nothing: ids that a dropped root had used are not given again |
+//! | `poisoned`, `closed` | nothing: they only ever go up |
+//! | `background`, `counters` | nothing: a thread, and figures since open |
 //!
 //! Locks are taken in this order: `maintenance`, `writer`, the log's, `visibility`,
 //! `published`, the pager's. Nothing waits for the log with `writer` held.
@@ -269,3 +276,6 @@ impl LogOwner for Core {
         let _ = self.poisoned.set(error.to_string());
     }
 }
+
+#[cfg(test)]
+mod tests;

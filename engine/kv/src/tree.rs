@@ -20,6 +20,6 @@ mod walk;
 pub(crate) use change::TreeEdit;
 pub(crate) use overflow::{DIGEST, read_key, read_value, run_pages};
 pub(crate) use read::{
-    OpenSource, PageSource, SealedSource, expect_node, find, load_key, load_value,
+    OpenSource, PageSource, Position, SealedSource, expect_node, find, load_key, load_value,
 };
 pub(crate) use walk::{Visited, Walker};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use cs_io::SimRuntime;
 use cs_io::sim::{CrashKind, Replay, Rng, SimDisk, SimImage, SimOptions};
-use cs_kv::{Batch, CommitOptions, Expect, Store};
+use cs_kv::{CommitOptions, Store};
 
 use super::changes::{self, Taste};
 use super::life::Phase;
 use super::rot;
-use crate::model::{Change, Expected, History, check};
+use crate::model::{Change, Expected, History, batch_of, check};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -169,19 +169,4 @@ fn go_on(phase: &Phase, image: &SimImage, booted: Booted, rng: &mut Rng) -> Verd
                 index + 1
             ))
         })
-}
-
-fn batch_of(changes: &[Change]) -> Batch {
-    let mut batch = Batch::new();
-    for change in changes {
-        match change {
-            Change::Create(tree) => batch.create_tree(*tree),
-            Change::Put(tree, key, value) => {
-                batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any)
-            }
-            Change::Delete(tree, key) => batch.delete(*tree, key.to_vec(), Expect::Any),
-            Change::Drop(tree) => batch.drop_tree(*tree),
-        }
-    }
-    batch
 }

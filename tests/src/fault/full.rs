@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use cs_io::SimRuntime;
 use cs_io::sim::{CrashKind, Rng, SimDisk, SimOptions};
-use cs_kv::{Batch, CommitOptions, Error, Expect, Store};
+use cs_kv::{CommitOptions, Error, Store};
 
 use super::life::options;
-use crate::model::{Bytes, Change, Expected, History, State, check};
+use crate::model::{Bytes, Change, Expected, History, State, batch_of, check};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -81,17 +81,7 @@ struct Full {
 impl Full {
     /// True if it was carried out, false if there was no space for it.
     fn commit(&mut self, changes: &[Change]) -> Verdict<bool> {
-        let mut batch = Batch::new();
-        for change in changes {
-            match change {
-                Change::Create(tree) => batch.create_tree(*tree),
-                Change::Put(tree, key, value) => {
-                    batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any)
-                }
-                Change::Delete(tree, key) => batch.delete(*tree, key.to_vec(), Expect::Any),
-                Change::Drop(tree) => batch.drop_tree(*tree),
-            }
-        }
+        let batch = batch_of(changes);
         match self.store.write(&batch, &CommitOptions::default()) {
             Ok(ticket) => {
                 ticket.wait()?;

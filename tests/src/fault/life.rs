@@ -6,9 +6,9 @@ use std::sync::Arc;
 use cs_base::TreeId;
 use cs_io::SimRuntime;
 use cs_io::sim::{Event, FaultPlan, Rng, SimDisk, SimOptions};
-use cs_kv::{Batch, CommitOptions, Durability, Error, Expect, Store, StoreOptions, Ticket};
+use cs_kv::{Batch, CommitOptions, Durability, Error, Store, StoreOptions, Ticket};
 
-use crate::model::{Bytes, Change, Expected, History, State};
+use crate::model::{Bytes, Change, Expected, History, State, batch_of};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -181,17 +181,7 @@ impl Life {
     fn commit(&mut self, number: u64) -> Verdict {
         let newest = Arc::clone(&self.lived.history[self.lived.history.len() - 1]);
         let changes = self.changes(number, &newest);
-        let mut batch = Batch::new();
-        for change in &changes {
-            match change {
-                Change::Create(tree) => batch.create_tree(*tree),
-                Change::Put(tree, key, value) => {
-                    batch.put(*tree, key.to_vec(), value.to_vec(), Expect::Any)
-                }
-                Change::Delete(tree, key) => batch.delete(*tree, key.to_vec(), Expect::Any),
-                Change::Drop(tree) => batch.drop_tree(*tree),
-            }
-        }
+        let batch = batch_of(&changes);
         let level = if number % 5 == 4 {
             Durability::Async
         } else {
