@@ -20,7 +20,9 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.expect("an entry");
         let copy = to.join(entry.file_name());
         std::fs::copy(entry.path(), &copy).expect("a copy");
-        std::fs::File::open(copy).and_then(|file| file.sync_all()).expect("a sync");
+        std::fs::File::open(copy)
+            .and_then(|file| file.sync_all())
+            .expect("a sync");
     }
 }
 

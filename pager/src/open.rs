@@ -173,11 +173,16 @@ pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Op
         .max(PagerOptions::MIN_FRAMES * u64::from(page_size));
     let pager = Pager::new(file, newest.file, page_size, budget, options.verify);
     let map = load_map(&pager, root)?;
-    // If the older state cannot be read, nobody could go back to it either.
-    let older = metas
-        .older()
-        .map(|meta| &meta.root)
-        .and_then(|root| load_map(&pager, root).ok().map(|map| (root.version, map)));
+    let older = match metas.older().map(|meta| &meta.root) {
+        None => None,
+        Some(root) => match load_map(&pager, root) {
+            Ok(map) => Some((root.version, map)),
+            // To a state that is damaged nobody could go back anyway. A read
+            // that was refused is another matter: it may succeed next time.
+            Err(error) if error.is_corruption() => None,
+            Err(error) => return Err(error),
+        },
+    };
     pager.pin_version(root.version);
     if let Some(older) = metas.older() {
         pager.pin_version(older.root.version);

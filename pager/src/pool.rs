@@ -258,10 +258,12 @@ impl Pager {
     /// # Errors
     /// A write failed: the caller must poison the database.
     pub fn write_back(&self, pages: usize, wait: bool) -> Result<usize> {
+        // First the list, then the frames: a checkpoint passes over a page that
+        // is being written, and must find that write in the list.
+        let mut early = self.early.lock();
         let mut chosen = self.choose_dirty(pages);
         chosen.sort_unstable_by_key(|frame| frame.at().page);
         let started = chosen.len();
-        let mut early = self.early.lock();
         let joins = |one: &Arc<Frame>, two: &Arc<Frame>| one.at().page.next() == two.at().page;
         for run in chosen.chunk_by(joins) {
             for batch in run.chunks(self.pages_per_write()) {
@@ -478,3 +480,6 @@ fn mismatch(at: PageRef, found: Version) -> PagerError {
         PagerError::corrupt(at.page, "version", at.version, found)
     }
 }
+
+#[cfg(test)]
+mod tests;

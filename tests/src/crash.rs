@@ -40,7 +40,7 @@ mod rot;
 mod tests;
 mod writer;
 
-pub use mutants::hunt;
+pub use mutants::{Caught, hunt};
 
 /// States taken from one run: enough to make its journal worth having.
 pub const STATES_PER_RUN: u64 = 250;

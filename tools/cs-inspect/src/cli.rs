@@ -114,6 +114,8 @@ the first line is printed; a file appears under its name when it is whole.")]
 Makes the database where there is none. Ends at the first line that cannot be inserted; what was
 inserted before stays.")]
     Load(LoadArgs),
+    /// List every limit and fixed size by name
+    Constants,
 }
 
 /// What to do with the log.

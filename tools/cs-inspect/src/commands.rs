@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod constants;
 pub(crate) mod dump;
 pub(crate) mod info;
 pub(crate) mod load;

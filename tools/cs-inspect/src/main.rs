@@ -63,5 +63,6 @@ fn run(cli: &Cli) -> Result<u8> {
         Command::Wal(WalCommand::Dump(arguments)) => commands::wal_dump::run(global, arguments),
         Command::Dump(arguments) => commands::dump::run(global, arguments),
         Command::Load(arguments) => commands::load::run(global, arguments),
+        Command::Constants => commands::constants::run(global),
     }
 }

@@ -519,8 +519,9 @@ fn a_key_whose_leaf_was_emptied_since_the_snapshot_is_a_conflict() {
     let tree = store.new_tree_id();
     let mut batch = Batch::new();
     batch.create_tree(tree);
+    // So large that neighbours stay too full to take in what is left of a leaf.
     for number in 0..400 {
-        batch.put(tree, key(number), vec![1; 100], Expect::Any);
+        batch.put(tree, key(number), vec![1; 900], Expect::Any);
     }
     let options = CommitOptions::default();
     store.write(&batch, &options).unwrap().wait().unwrap();
