@@ -1,6 +1,8 @@
 //! The same promises on every disk: memory, simulated, system calls, io_uring,
 //! with and without direct I/O, and with either of them refused.
 
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;

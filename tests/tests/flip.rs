@@ -1,5 +1,7 @@
 //! A small share of `cs-torture flip`: damage is found or harmless.
 
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::sync::{Mutex, PoisonError};
 
 use cs_base::mutants::Mutant;

@@ -3,6 +3,8 @@
 //!
 //! Needs the right to mount; where it is refused the tests say so and pass.
 
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! One writer, several readers, checkpoints all the time: a snapshot is one
 //! state, and stays it.
 
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cs_base::TreeId;

@@ -228,14 +228,17 @@ impl Store {
     pub fn stats(&self) -> StoreStats {
         let core = self.core();
         let counters = &core.counters;
+        // One lock at a time: a temporary in the literal would live to its end.
+        let checkpoints = core.maintenance.lock().checkpoints;
+        let space = core.lock_writer().shadow.space();
         StoreStats {
             pool: core.pager.stats(),
-            space: core.lock_writer().shadow.space(),
+            space,
             page_size: core.pager.page_size(),
             commits: counters.commits.load(Ordering::Relaxed),
             conflicts: counters.conflicts.load(Ordering::Relaxed),
             refusals: counters.refusals.load(Ordering::Relaxed),
-            checkpoints: core.maintenance.lock().checkpoints,
+            checkpoints,
             log_bytes: core.log_bytes(),
             visible_index: core.visible_index(),
             durable_lsn: core.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn()),

@@ -548,3 +548,41 @@ fn a_key_whose_leaf_was_emptied_since_the_snapshot_is_a_conflict() {
     }
     assert_sound(&store);
 }
+
+/// Symptom: a program hung that asked for figures while a checkpoint began.
+/// Cause: `stats` held the writer's lock while it asked for the maintenance
+/// lock, against the order of locks. Cure: one lock at a time.
+#[test]
+fn figures_may_be_asked_for_at_any_time() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk, small_options());
+    let mut txn = store.begin().unwrap();
+    let tree = txn.create_tree();
+    txn.commit(&CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            while store.stats().commits < 400 {
+                std::thread::yield_now();
+            }
+        });
+        for number in 0..400_u32 {
+            let mut batch = Batch::new();
+            batch.put(
+                tree,
+                number.to_be_bytes().to_vec(),
+                vec![1; 500],
+                Expect::Absent,
+            );
+            store
+                .write(&batch, &CommitOptions::default())
+                .unwrap()
+                .wait()
+                .unwrap();
+            store.checkpoint().unwrap();
+        }
+        asking.join().unwrap();
+    });
+}
