@@ -102,22 +102,30 @@ pub(crate) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
 /// Unlike a classic record lock it also conflicts within the process, and it
 /// ends only with the last descriptor of *this* opening.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
-    // SAFETY: all-zero bytes are a valid `flock`; zero length means the whole file
-    // and `l_pid` must be zero here.
-    let mut request: libc::flock = unsafe { std::mem::zeroed() };
-    request.l_type = libc::F_WRLCK as libc::c_short;
-    request.l_whence = libc::SEEK_SET as libc::c_short;
-    // SAFETY: the request lives on our stack for the duration of the call.
-    let result = uninterrupted(|| unsafe {
-        libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request)
-    });
+    let result = set_lock(file, libc::F_WRLCK);
     match result {
-        Ok(_) => Ok(true),
+        Ok(()) => Ok(true),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
             Ok(false)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Gives the lock of this opening back, whoever else has a descriptor of it.
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    set_lock(file, libc::F_UNLCK)
+}
+
+fn set_lock(file: &File, kind: libc::c_int) -> io::Result<()> {
+    // SAFETY: all-zero bytes are a valid `flock`; zero length means the whole file
+    // and `l_pid` must be zero here.
+    let mut request: libc::flock = unsafe { std::mem::zeroed() };
+    request.l_type = kind as libc::c_short;
+    request.l_whence = libc::SEEK_SET as libc::c_short;
+    // SAFETY: the request lives on our stack for the duration of the call.
+    uninterrupted(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) })
+        .map(drop)
 }
 
 /// The name of this machine, or `unknown`.

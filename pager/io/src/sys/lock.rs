@@ -12,24 +12,42 @@ use crate::{LockError, LockGuard};
 /// Longest lock file that is read for the message: three short lines.
 const TEXT_BYTES_MAX: u64 = 512;
 
-/// Holds the lock for as long as its descriptor is open. The file stays: to
+/// Holds the lock until it is dropped, or the process ends. The file stays: to
 /// remove it would let a second process lock a new file of the same name.
 #[derive(Debug)]
 pub(super) struct DirectoryLock {
-    _file: File,
+    file: File,
+    /// Who took it: a forked child has a copy, and gives nothing back.
+    process: u32,
 }
 
 impl LockGuard for DirectoryLock {}
 
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread forks off just
+        // now has a copy of the descriptor until it becomes another program.
+        if self.process == std::process::id() {
+            // There is nobody to tell; closing will do for all other cases.
+            let _ = calls::unlock(&self.file);
+        }
+    }
+}
+
 impl DirectoryLock {
     pub(super) fn take(directory: &OwnedFd) -> Result<Box<dyn LockGuard>, LockError> {
+        Ok(Box::new(Self::take_own(directory)?))
+    }
+
+    fn take_own(directory: &OwnedFd) -> Result<Self, LockError> {
         let mut file = calls::open_at(directory, LOCK_NAME, libc::O_RDWR | libc::O_CREAT)
             .map_err(LockError::Io)?;
         if !calls::try_lock(&file).map_err(LockError::Io)? {
             return Err(LockError::Held(describe_holder(&mut file)));
         }
         write_holder(&mut file).map_err(LockError::Io)?;
-        Ok(Box::new(Self { _file: file }))
+        let process = std::process::id();
+        Ok(Self { file, process })
     }
 }
 

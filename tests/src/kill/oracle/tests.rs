@@ -9,9 +9,11 @@ fn contents(reached: [u64; WRITERS as usize]) -> Contents {
         oracle.advance(writer, reached);
     }
     let shared: u64 = reached.iter().map(|reached| reached / SHARED_EVERY).sum();
-    oracle
-        .model
-        .insert((0, SHARED_KEY.to_vec()), shared.to_be_bytes().to_vec());
+    // Nobody has added anything: then it is not there.
+    if shared > 0 {
+        let value = shared.to_be_bytes().to_vec();
+        oracle.model.insert((0, SHARED_KEY.to_vec()), value);
+    }
     oracle.model
 }
 

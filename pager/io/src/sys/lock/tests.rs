@@ -1,4 +1,24 @@
-use super::{holder, utc};
+use super::{DirectoryLock, holder, utc};
+use crate::LockError;
+
+/// Symptom: a directory that was just given back was locked for a moment, by
+/// this very process. Cause: another thread was starting a program, and the
+/// forked child still had the descriptor. Cure: the lock is given back by name.
+#[test]
+fn a_lock_that_was_dropped_is_free_although_a_copy_of_its_descriptor_lives() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = std::fs::File::open(directory.path()).unwrap().into();
+    let lock = DirectoryLock::take_own(&directory).unwrap();
+    // What a fork makes: another descriptor of the same open file.
+    let copy = lock.file.try_clone().unwrap();
+    assert!(matches!(
+        DirectoryLock::take_own(&directory),
+        Err(LockError::Held(_))
+    ));
+    drop(lock);
+    let again = DirectoryLock::take_own(&directory).unwrap();
+    drop((copy, again));
+}
 
 #[test]
 fn times_are_shown_in_utc() {
