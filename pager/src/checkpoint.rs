@@ -124,8 +124,8 @@ impl CheckpointRun {
     /// returns instead. `log_is_durable` says whether the log has reached the root's LSN.
     ///
     /// # Errors
-    /// A write or sync failed: the database must be poisoned. The metas on
-    /// disk are intact.
+    /// A write or sync failed, now or earlier: the database must be poisoned.
+    /// The metas on disk are intact, and no step will succeed any more.
     pub fn step(
         &mut self,
         pager: &Pager,
@@ -133,6 +133,20 @@ impl CheckpointRun {
         wait: bool,
         log_is_durable: &mut dyn FnMut() -> bool,
     ) -> Result<bool> {
+        // Also what somebody else wrote: a failed early write may have been ours.
+        pager.check_sound()?;
+        let stepped = self.try_step(pager, metas, wait, log_is_durable);
+        pager.note(stepped)?;
+        Ok(matches!(self.phase, Phase::Done))
+    }
+
+    fn try_step(
+        &mut self,
+        pager: &Pager,
+        metas: &mut Metas,
+        wait: bool,
+        log_is_durable: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
         match &mut self.phase {
             Phase::Pages => {
                 self.write_pages(pager, wait)?;
@@ -172,7 +186,7 @@ impl CheckpointRun {
             }
             Phase::Done => {}
         }
-        Ok(matches!(self.phase, Phase::Done))
+        Ok(())
     }
 
     fn write_pages(&mut self, pager: &Pager, wait: bool) -> Result<()> {

@@ -43,6 +43,10 @@ pub enum PagerError {
         /// How many pages were asked for.
         pages: u64,
     },
+    /// An earlier write or sync of the data file failed: nothing may be built
+    /// on what is there now.
+    #[error("an earlier write of the data file failed")]
+    Failed,
     /// The system refused.
     #[error("i/o error on the data file, {doing}: {source}")]
     Io {

@@ -11,7 +11,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cs_base::mutants::{Mutant, planted};
 use cs_base::{FileId, PageId, Version};
@@ -31,6 +31,8 @@ pub type VerifyPage = fn(PageKind, &[u8]) -> Result<(), String>;
 /// The largest single write of dirty pages, in bytes: beyond it the device
 /// gains nothing, and the copy made for it stays small.
 const MAX_WRITE: usize = 256 * 1024;
+/// Entries of the eviction queue that are not worth tidying up.
+const QUEUE_SLACK: u64 = 4096;
 /// How many frames one call looks at before it gives up evicting.
 const EVICTION_ATTEMPTS: usize = 512;
 
@@ -81,6 +83,9 @@ pub struct Pager {
     dirty: Mutex<PageMap<Arc<Frame>>>,
     early: Mutex<Vec<WriteBatch>>,
     register: Mutex<Register>,
+    /// A write or sync of the data file failed. Never goes down: what the
+    /// failed write had claimed will not be written by anybody else.
+    failed: AtomicBool,
     counters: Counters,
 }
 
@@ -110,6 +115,7 @@ impl Pager {
             dirty: Mutex::new(HashMap::default()),
             early: Mutex::default(),
             register: Mutex::default(),
+            failed: AtomicBool::new(false),
             counters: Counters::default(),
         }
     }
@@ -305,6 +311,7 @@ impl Pager {
     }
 
     fn poll_early(&self, mut early: MutexGuard<'_, Vec<WriteBatch>>, wait: bool) -> Result<()> {
+        self.check_sound()?;
         let mut position = 0;
         while position < early.len() {
             if wait || early[position].pending.is_finished() {
@@ -313,6 +320,19 @@ impl Pager {
             } else {
                 position += 1;
             }
+        }
+        Ok(())
+    }
+
+    /// Passes a result on, and remembers an error: see `failed`.
+    pub(crate) fn note<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|_| self.failed.store(true, Ordering::Release))
+    }
+
+    /// Whether everything written so far was written.
+    pub(crate) fn check_sound(&self) -> Result<()> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(PagerError::Failed);
         }
         Ok(())
     }
@@ -334,10 +354,8 @@ impl Pager {
     /// Waits for a write; its frames are clean then.
     pub(crate) fn finish_batch(&self, batch: WriteBatch) -> Result<()> {
         let first = batch.frames[0].at().page;
-        batch
-            .pending
-            .wait()
-            .map_err(PagerError::io(format!("writing pages from {first}")))?;
+        let written = batch.pending.wait();
+        self.note(written.map_err(PagerError::io(format!("writing pages from {first}"))))?;
         self.counters
             .written
             .fetch_add(batch.frames.len() as u64, Ordering::Relaxed);
@@ -361,10 +379,26 @@ impl Pager {
                 }
                 queue.push_back(page);
             }
+            self.tidy(&mut queue);
         }
         // What was dirty and held could not be evicted; now it can.
         drop(frames);
         self.make_room(&ReadGuard::enter());
+    }
+
+    /// Drops what the queue has twice or no longer needs, once that is the
+    /// larger part of it: pages come again with each write.
+    fn tidy(&self, queue: &mut VecDeque<PageId>) {
+        let resident = self.resident.load(Ordering::Relaxed) / self.page_size as u64;
+        if (queue.len() as u64) < 2 * resident + QUEUE_SLACK {
+            return;
+        }
+        let guard = ReadGuard::enter();
+        let mut seen: PageMap<()> = HashMap::default();
+        queue.retain(|&page| {
+            let frame = self.table.get_untouched(page, &guard);
+            frame.is_some_and(|frame| frame.is_clean()) && seen.insert(page, ()).is_none()
+        });
     }
 
     // ---- for the open version ----

@@ -7,7 +7,7 @@
 //!   the visible one on may still be asked for.
 //! * The visible version only grows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cs_base::Version;
 
@@ -16,7 +16,7 @@ use cs_base::Version;
 pub(crate) struct Register {
     pins: BTreeMap<Version, u64>,
     /// Versions whose last pin went since the allocator last asked.
-    unpinned: Vec<Version>,
+    unpinned: BTreeSet<Version>,
     visible: Version,
 }
 
@@ -30,7 +30,7 @@ impl Register {
             *count -= 1;
             if *count == 0 {
                 self.pins.remove(&version);
-                self.unpinned.push(version);
+                self.unpinned.insert(version);
             }
         }
     }
@@ -51,7 +51,7 @@ impl Register {
         (version >= born).then_some(version)
     }
 
-    pub(crate) fn take_unpinned(&mut self) -> Vec<Version> {
+    pub(crate) fn take_unpinned(&mut self) -> BTreeSet<Version> {
         std::mem::take(&mut self.unpinned)
     }
 
@@ -94,7 +94,7 @@ mod tests {
         register.unpin(Version(5));
         assert!(register.take_unpinned().is_empty());
         register.unpin(Version(5));
-        assert_eq!(register.take_unpinned(), vec![Version(5)]);
+        assert_eq!(register.take_unpinned(), BTreeSet::from([Version(5)]));
         assert_eq!(register.keeper(Version(1), Version(9)), None);
     }
 }

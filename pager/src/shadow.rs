@@ -348,7 +348,6 @@ impl Shadow {
         use_reserve: bool,
     ) -> Result<()> {
         let keep = if use_reserve { 0 } else { RESERVE_PAGES };
-        let tail = self.capacity.saturating_sub(self.page_count);
         // Runs come from extents or from the end, and single pages may be taken
         // from that same extent before.
         if run > 1 && !self.extents.has_run(pages) {
@@ -362,12 +361,30 @@ impl Shadow {
             run
         };
         let scattered = self.extents.pages() + self.recent.len() as u64;
-        let missing = (pages + keep)
-            .saturating_sub(scattered + tail)
-            .max(run_at_end.saturating_sub(tail));
+        // Numbers beyond the capacity, given out against an estimate that was
+        // too small, are made up for here.
+        let missing = (self.page_count + pages + keep)
+            .saturating_sub(self.capacity + scattered)
+            .max((self.page_count + run_at_end).saturating_sub(self.capacity));
         if missing == 0 {
             return Ok(());
         }
+        self.grow(pager, missing, pages)
+    }
+
+    /// Makes sure that the file has room for every number given out: what a
+    /// meta names must be inside the file, also pages that were never written.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    pub fn cover(&mut self, pager: &Pager) -> Result<()> {
+        match self.page_count.saturating_sub(self.capacity) {
+            0 => Ok(()),
+            missing => self.grow(pager, missing, missing),
+        }
+    }
+
+    fn grow(&mut self, pager: &Pager, missing: u64, pages: u64) -> Result<()> {
         let page_size = pager.page_size() as u64;
         let step =
             (self.capacity / 8 * page_size).clamp(*GROWTH.start(), *GROWTH.end()) / page_size;
@@ -527,6 +544,12 @@ impl Shadow {
         root.page_count = self.page_count;
         root.allocation = self.map.top();
         root.allocation_levels = self.map.levels() as u8;
+    }
+
+    /// How many pages the allocation map has: as many may be shadowed at once.
+    #[must_use]
+    pub fn map_size(&self) -> u64 {
+        self.map.shape(self.page_count).iter().sum::<usize>() as u64
     }
 
     /// Pages that the allocation map itself takes.

@@ -120,8 +120,12 @@ impl Log {
             self.poison(&error.to_string());
             return nowhere;
         }
+        let was_half_full = appender.is_half_full();
         let appended = self.write_record(appender, head, payload, payload_len);
         appender.end = appended.end;
+        if !was_half_full && appender.lacks_spare(self).is_some() {
+            self.wants_step.store(true, Ordering::Relaxed);
+        }
         appender.chain = appended.chain;
         appender.last_time = appender.last_time.max(head.time);
         appender.sealed = head.kind == RecordKind::Seal;

@@ -99,6 +99,10 @@ pub enum LogError {
     /// The log is idle, and what was waited for is still not so.
     #[error("the log is idle and what is waited for did not happen")]
     Stalled,
+    /// A callback waited for a log. It may run on the very thread that would
+    /// have to write.
+    #[error("a callback must not wait for the log; hand the work to another thread")]
+    WaitInCallback,
 }
 
 fn first_present(first: Option<Lsn>) -> String {

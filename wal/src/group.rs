@@ -53,7 +53,8 @@ pub trait LogOwner: Send + Sync {
     /// The durable LSN moved: in order, one call at a time.
     fn durable_advanced(&self, durable: Lsn);
 
-    /// A write or sync failed: nothing more will become durable. Called once.
+    /// A write or sync failed, or somebody poisoned the log: nothing more will
+    /// become durable. Called once.
     fn log_failed(&self, error: &LogError);
 }
 
@@ -123,6 +124,8 @@ impl Log {
             self.durable_waiters.complete_up_to(durable.0);
             self.wake_coarse();
         }
+        // The owner may have found a failure while it sealed.
+        self.report_failure(owner);
         if started || finished.groups > 0 {
             Drive::Progress
         } else if self.flights.queue.lock().is_empty() {
@@ -167,9 +170,13 @@ impl Log {
     }
 
     /// Takes the group out of the gather buffer; the caller holds the owner's
-    /// lock.
+    /// lock. Nothing leaves a poisoned log: the owner poisons it under that
+    /// lock when it could not apply what it had appended.
     fn cut_group(&self) -> Option<(Arc<Flight>, Vec<Chunk>)> {
         let mut appender = self.appender.lock();
+        if self.is_poisoned() {
+            return None;
+        }
         let (chunks, records) = appender.gather.cut();
         if chunks.is_empty() {
             return None;
@@ -236,14 +243,17 @@ impl Log {
         Some(result)
     }
 
-    /// Tells the owner of a failure, once, with no lock held.
+    /// If the log is poisoned, tells the owner, once, and runs the callbacks
+    /// that still wait. With no lock held.
     pub(crate) fn report_failure(&self, owner: &dyn LogOwner) {
-        if self.is_poisoned() && !self.poison.reported.swap(true, Ordering::AcqRel) {
-            let error = self.poisoned_error();
-            owner.log_failed(&error);
-            self.durable_waiters.fail_all(&error);
+        if !self.is_poisoned() {
+            return;
+        }
+        if !self.poison.reported.swap(true, Ordering::AcqRel) {
+            owner.log_failed(&self.poisoned_error());
             self.wake_parked();
         }
+        self.fail_waiters();
     }
 }
 

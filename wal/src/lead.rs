@@ -15,6 +15,7 @@
 //!   parked waiter or the log thread has been given the baton and was woken.
 //! * A waiter registers before it looks at its condition for the last time, so
 //!   no wake-up is missed; superfluous ones are harmless.
+//! * Leadership is never given to a log thread that was told to stop.
 //! * No lock but `lead` itself is taken while `lead` is held.
 
 mod thread;
@@ -27,6 +28,7 @@ use cs_base::Lsn;
 use cs_io::Signal;
 use parking_lot::Mutex;
 
+use crate::callback;
 use crate::error::{LogError, Result};
 use crate::group::{Drive, LogOwner, Patience};
 use crate::log::Log;
@@ -137,6 +139,8 @@ impl Log {
     /// # Errors
     /// [`LogError::Poisoned`]: the outcome is unknown. [`LogError::Stalled`]:
     /// the log has nothing left to do, and `done` is still false.
+    /// [`LogError::WaitInCallback`]: called inside a callback, of this log or
+    /// another, and `done` is false.
     pub fn wait(&self, owner: &dyn LogOwner, done: &dyn Fn() -> bool) -> Result<()> {
         self.wait_until(owner, done, None)
     }
@@ -162,7 +166,9 @@ impl Log {
         self.wait_for(owner, &self.durable_waiters.register(lsn.0))
     }
 
-    /// Calls back once everything below `lsn` is durable, or never will be.
+    /// Calls back once everything below `lsn` is durable, or never will be. A
+    /// callback may run on the thread that writes the log, and must not wait
+    /// for it: see [`WaitQueue::on_complete`](crate::WaitQueue::on_complete).
     pub fn on_durable(&self, lsn: Lsn, call: Box<dyn FnOnce(Result<()>) + Send>) {
         self.durable_waiters.on_complete(lsn.0, call);
     }
@@ -181,6 +187,18 @@ impl Log {
         done: &dyn Fn() -> bool,
         waiter: Option<&Waiter>,
     ) -> Result<()> {
+        let waited = self.lead_or_park(owner, done, waiter);
+        // Whoever poisoned the log ended the waiters, and told nobody else.
+        self.report_failure(owner);
+        waited
+    }
+
+    fn lead_or_park(
+        &self,
+        owner: &dyn LogOwner,
+        done: &dyn Fn() -> bool,
+        waiter: Option<&Waiter>,
+    ) -> Result<()> {
         let mut own_signal = None;
         loop {
             if done() {
@@ -193,6 +211,10 @@ impl Log {
                 } else {
                     Err(self.poisoned_error())
                 };
+            }
+            // Whoever leads may be below us on this very stack.
+            if callback::is_running() {
+                return Err(LogError::WaitInCallback);
             }
             let signal = match waiter {
                 Some(waiter) => waiter.signal(),
@@ -301,11 +323,18 @@ impl Log {
     /// As leader: hands over, or lays leadership down.
     fn release(&self) {
         let crowd = self.lead.crowd.load(Ordering::Relaxed) && self.work_remains();
-        let thread = if crowd { self.log_thread() } else { None };
+        self.hand_over(if crowd { self.log_thread() } else { None });
+    }
+
+    /// As leader: gives leadership to the log thread, to a parked waiter, or
+    /// to nobody.
+    fn hand_over(&self, thread: Option<&Thread>) {
         let signals: Vec<_> = {
             let mut state = self.lead.state.lock();
             if self.work_remains() {
-                if let Some(thread) = thread {
+                // Asked again under the lock: a thread that is told to stop
+                // later finds that it leads, and lays it down.
+                if let Some(thread) = thread.filter(|thread| !thread.control.has_to_stop()) {
                     (state.thread_leads, state.thread_idle) = (true, false);
                     thread.control.signal.raise();
                     return;

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | reserve space, append a record | `reserve.rs`, `append.rs`, into `gather.rs` |
 //! | a group leaves, flies, ends | `group.rs`; who drives it: `lead.rs` |
-//! | somebody waits for a position | `tickets.rs` |
+//! | somebody waits for a position | `tickets.rs`; callbacks: `callback.rs` |
 //! | read the log back and judge it | `inventory.rs`, `scan.rs`, `superseding.rs`, `recover.rs` |
 //! | make durable what was read, cut the rest | `finish.rs` |
 //! | make, begin, recycle segment files | `segment.rs`, `recycle.rs`, `pins.rs` |
@@ -55,6 +55,7 @@
 #![forbid(unsafe_code)]
 
 mod append;
+mod callback;
 mod error;
 mod finish;
 mod format;

@@ -58,6 +58,8 @@ pub struct Log {
     pub(crate) lead: Lead,
     pub(crate) durable_waiters: WaitQueue,
     pub(crate) pins: Mutex<Pins>,
+    /// The next segment should be made; cleared by who tries.
+    pub(crate) wants_step: AtomicBool,
     /// One maker, trimmer or recycler of files at a time.
     pub(crate) maintenance: Mutex<()>,
     /// Number of the next file made.
@@ -120,6 +122,7 @@ impl Log {
             lead: Lead::default(),
             durable_waiters: WaitQueue::new(end),
             pins: Mutex::default(),
+            wants_step: AtomicBool::new(false),
             maintenance: Mutex::new(()),
             next_file: AtomicU64::new(next_file),
             options,
@@ -201,11 +204,33 @@ impl Log {
     }
 
     /// Refuses everything from now on: what is not durable yet has an unknown
-    /// outcome. The first reason stays.
+    /// outcome. The first reason stays. No group leaves any more once the
+    /// caller has let go of the lock under which it appends.
+    ///
+    /// May be called with that lock held: waiters are woken, but no callback
+    /// runs. That is for [`fail_waiters`](Self::fail_waiters), or whoever next
+    /// waits for the log or drives it.
     pub fn poison(&self, reason: &str) {
         let _ = self.poison.reason.set(reason.into());
-        self.durable_waiters.fail_all(&self.poisoned_error());
+        self.durable_waiters.fail(&self.poisoned_error());
         self.wake_parked();
+    }
+
+    /// Runs every callback that still waits, if the log is poisoned, with the
+    /// error. For whoever poisoned it, once no lock is held; again is harmless.
+    pub fn fail_waiters(&self) {
+        if self.is_poisoned() {
+            self.durable_waiters.fail_all(&self.poisoned_error());
+        }
+    }
+
+    /// Whether [`step`](Self::step) should run soon: the active segment has
+    /// become more than half full, and the next is not ready. Takes no lock;
+    /// the owner asks after each append, and wakes its background thread. Asked
+    /// for once per segment, so that a full disk is not tried at every commit.
+    #[must_use]
+    pub fn wants_step(&self) -> bool {
+        self.wants_step.load(Ordering::Relaxed)
     }
 
     /// Whether a write or sync failed, or somebody poisoned the log.

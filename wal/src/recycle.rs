@@ -5,10 +5,12 @@
 //!   and never the active segment.
 //! * Files are made, renamed and removed outside the appender's lock.
 
+use std::sync::atomic::Ordering;
+
 use cs_base::Lsn;
 
 use crate::append::Closed;
-use crate::error::{Context, Result};
+use crate::error::{Context, LogError, Result};
 use crate::log::Log;
 use crate::names::spare_name;
 use crate::segment::{SegmentInfo, SegmentState, Spare, make_spare};
@@ -79,21 +81,18 @@ impl Log {
 
     /// One piece of background work: prepares the next segment when the
     /// active one is more than half full, or removes a superfluous spare.
-    /// Returns whether it did something.
+    /// Returns whether it did something. Want of space harms nobody yet, and
+    /// is no error: a smaller segment is made, or none.
     ///
     /// # Errors
-    /// [`LogError::NoSpace`](crate::LogError::NoSpace), which harms nobody
-    /// yet, or an I/O error.
+    /// [`LogError::Poisoned`], or an I/O error.
     pub fn step(&self) -> Result<bool> {
         self.check()?;
         let _one = self.maintenance.lock();
         let (prepare, superfluous) = {
             let mut appender = self.appender.lock();
-            let wanted = appender.next_capacity(self);
-            let header = &appender.active.header;
-            let used = appender.end.0.saturating_sub(header.base.0);
-            let ready = appender.spares.iter().any(|spare| spare.capacity >= wanted);
-            let prepare = (used > header.capacity / 2 && !ready).then_some(wanted);
+            self.wants_step.store(false, Ordering::Relaxed);
+            let prepare = appender.lacks_spare(self);
             let keep = self.options.spare_segments.max(1);
             let over = prepare.is_none() && appender.spares.len() > keep;
             let smallest = appender
@@ -108,9 +107,7 @@ impl Log {
             )
         };
         if let Some(capacity) = prepare {
-            let spare = make_spare(self.disk.as_ref(), self.next_file(), capacity)?;
-            self.appender.lock().spares.push(spare);
-            return Ok(true);
+            return self.prepare(capacity);
         }
         if let Some(spare) = superfluous {
             self.disk
@@ -119,6 +116,30 @@ impl Log {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Makes a spare: of that capacity, or, where the disk has no room and there
+    /// is none of the smallest size either, of that.
+    fn prepare(&self, capacity: u64) -> Result<bool> {
+        let make = |capacity| make_spare(self.disk.as_ref(), self.next_file(), capacity);
+        let smallest = self.options.segment_bytes_min;
+        let has_any = || {
+            let appender = self.appender.lock();
+            appender
+                .spares
+                .iter()
+                .any(|spare| spare.capacity >= smallest)
+        };
+        let made = match make(capacity) {
+            Err(LogError::NoSpace { .. }) if smallest < capacity && !has_any() => make(smallest),
+            made => made,
+        };
+        match made {
+            Ok(spare) => self.appender.lock().spares.push(spare),
+            Err(LogError::NoSpace { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 
     /// Bytes of log from the oldest position kept to the end.

@@ -57,6 +57,19 @@ impl Appender {
         (self.active.header.capacity * 2).clamp(min, max)
     }
 
+    /// More than half of the active segment is used.
+    pub(crate) fn is_half_full(&self) -> bool {
+        let header = &self.active.header;
+        self.end.0.saturating_sub(header.base.0) > header.capacity / 2
+    }
+
+    /// Capacity of the spare that should be made now, if one should.
+    pub(crate) fn lacks_spare(&self, log: &Log) -> Option<u64> {
+        let wanted = self.next_capacity(log);
+        let ready = || self.spares.iter().any(|spare| spare.capacity >= wanted);
+        (self.is_half_full() && !ready()).then_some(wanted)
+    }
+
     /// Takes the best spare with at least `needed` bytes: the smallest of the
     /// wanted size, else the largest.
     fn take_spare(&mut self, wanted: u64, needed: u64) -> Option<Spare> {
@@ -193,7 +206,7 @@ impl Log {
             if needed > room {
                 let spare = match appender.take_spare(wanted, needed) {
                     Some(spare) => spare,
-                    None => make_spare(self.disk.as_ref(), self.next_file(), wanted.max(needed))?,
+                    None => self.make_next(&mut wanted, needed)?,
                 };
                 room = spare.capacity;
                 wanted =
@@ -204,6 +217,22 @@ impl Log {
             planned.push_back(Planned { payload_len, opens });
         }
         Ok(())
+    }
+
+    /// Makes a file of the wanted size or, where the disk has no room for that,
+    /// of the smallest size that holds `needed` bytes; that is then wanted for
+    /// the rest of the run.
+    fn make_next(&self, wanted: &mut u64, needed: u64) -> Result<Spare> {
+        let make = |capacity| make_spare(self.disk.as_ref(), self.next_file(), capacity);
+        let smallest = needed.max(self.options.segment_bytes_min);
+        let capacity = needed.max(*wanted);
+        match make(capacity) {
+            Err(LogError::NoSpace { .. }) if smallest < capacity => {
+                *wanted = smallest;
+                make(smallest)
+            }
+            made => made,
+        }
     }
 
     /// A number that no file of the log carries in its temporary or spare name.

@@ -6,10 +6,11 @@
 //! Invariants
 //! * The completed position only grows; a target at or below it is done, also
 //!   after a failure.
-//! * After [`WaitQueue::fail_all`] every other target, also one registered
+//! * After [`WaitQueue::fail`] every other target, also one registered
 //!   later, fails with the same error.
 //! * Callbacks run on the completing thread, in the order of their targets,
-//!   with no lock of the queue held.
+//!   with no lock of the queue held. A failure that is noted under somebody's
+//!   lock ([`WaitQueue::fail`]) runs none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,9 +20,8 @@ use std::sync::OnceLock;
 use cs_io::Signal;
 use parking_lot::Mutex;
 
+use crate::callback::{self, Callback};
 use crate::error::{LogError, Result};
-
-type Callback = Box<dyn FnOnce(Result<()>) + Send>;
 
 /// Waiters and callbacks, by the position they need.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ impl Entry {
     fn finish(self, result: Result<()>) {
         match self {
             Self::Waiter(state) => state.finish(result),
-            Self::Callback(call) => call(result),
+            Self::Callback(call) => callback::run(call, result),
         }
     }
 }
@@ -111,11 +111,15 @@ impl Waiter {
     /// Waits without leading: only right where another thread drives the log.
     ///
     /// # Errors
-    /// Whatever [`WaitQueue::fail_all`] was given.
+    /// Whatever [`WaitQueue::fail`] was given; [`LogError::WaitInCallback`]
+    /// inside a callback.
     pub fn wait(&self) -> Result<()> {
         loop {
             if let Some(outcome) = self.poll() {
                 return outcome;
+            }
+            if callback::is_running() {
+                return Err(LogError::WaitInCallback);
             }
             self.state.signal.wait();
         }
@@ -152,12 +156,17 @@ impl WaitQueue {
     }
 
     /// Calls back when `target` is reached or has failed: here and now where
-    /// that is already so.
+    /// that is already so, else on the thread that completes.
+    ///
+    /// That may be the one that writes the log for everybody. So a callback is
+    /// short, and does not wait for a log: it would be told
+    /// [`LogError::WaitInCallback`]. It may append, or hand the work to
+    /// another thread. A panic in it ends there, and nobody else hears of it.
     pub fn on_complete(&self, target: u64, call: Callback) {
         let mut inner = self.inner.lock();
         if let Some(outcome) = inner.outcome(target) {
             drop(inner);
-            call(outcome);
+            callback::run(call, outcome);
         } else {
             inner.insert(target, Entry::Callback(call));
         }
@@ -183,16 +192,44 @@ impl WaitQueue {
         }
     }
 
-    /// Fails all that wait, and all that come for a later position.
-    pub fn fail_all(&self, error: &LogError) {
-        let failed = {
+    /// Fails all that wait, and all that come for a later position. Callbacks
+    /// stay until [`run_failed`](Self::run_failed): nothing of anybody else's
+    /// runs here, so the caller may hold its own locks. The first error stays.
+    pub fn fail(&self, error: &LogError) {
+        let (waiters, error) = {
             let mut inner = self.inner.lock();
-            inner.failed.get_or_insert_with(|| error.clone());
-            std::mem::take(&mut inner.entries)
+            let error = inner.failed.get_or_insert_with(|| error.clone()).clone();
+            let (waiters, callbacks) = std::mem::take(&mut inner.entries)
+                .into_iter()
+                .partition::<BTreeMap<_, _>, _>(|(_, entry)| matches!(entry, Entry::Waiter(_)));
+            inner.entries = callbacks;
+            (waiters, error)
         };
-        for entry in failed.into_values() {
+        for entry in waiters.into_values() {
             entry.finish(Err(error.clone()));
         }
+    }
+
+    /// Runs the callbacks that a failure left behind; nothing where there are
+    /// none, or nothing has failed. Not to be called with a lock held that a
+    /// callback could want.
+    pub fn run_failed(&self) {
+        let (left, error) = {
+            let mut inner = self.inner.lock();
+            let Some(error) = inner.failed.clone() else {
+                return;
+            };
+            (std::mem::take(&mut inner.entries), error)
+        };
+        for entry in left.into_values() {
+            entry.finish(Err(error.clone()));
+        }
+    }
+
+    /// [`fail`](Self::fail), then [`run_failed`](Self::run_failed).
+    pub fn fail_all(&self, error: &LogError) {
+        self.fail(error);
+        self.run_failed();
     }
 
     /// How many wait.

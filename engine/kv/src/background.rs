@@ -6,7 +6,7 @@
 //! In simulation a scheduler calls [`Core::step`].
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use cs_base::Lsn;
@@ -27,16 +27,27 @@ impl Core {
         }
         let core = Arc::clone(self);
         let work = Box::new(move || core.run_background());
-        let task = self.runtime.spawn("cs-background", work);
-        *self.background.task.lock() = task.map_err(crate::Error::Directory)?;
-        Ok(())
+        match self.runtime.spawn("cs-background", work) {
+            Ok(task) => {
+                *self.background.task.lock() = task;
+                Ok(())
+            }
+            Err(error) => {
+                // The next commit tries again.
+                self.background.started.store(false, Ordering::Release);
+                Err(Error::Directory(error))
+            }
+        }
     }
 
     /// Tells the thread of a commit, if that is news to it.
     pub(crate) fn after_append(&self) {
         let armed = &self.background.armed;
+        // Either we see that the thread has gone to rest, or it sees our commit.
+        fence(Ordering::SeqCst);
         let is_news = !armed.load(Ordering::Relaxed) && !armed.swap(true, Ordering::AcqRel);
-        if is_news || self.checkpoint_is_due() {
+        let log_wants_step = self.log.as_ref().is_some_and(|log| log.wants_step());
+        if is_news || log_wants_step || self.checkpoint_is_due() {
             self.background.signal.raise();
         }
     }
@@ -45,21 +56,18 @@ impl Core {
         let background = &self.background;
         while !background.stop.load(Ordering::Acquire) {
             background.signal.wait();
-            let mut last_flush = self.runtime.monotonic();
+            self.flushed_now();
             // Awake until a while has passed without a commit.
             loop {
                 let commits = self.counters.commits.load(Ordering::Relaxed);
                 background.signal.wait_for(IDLE);
-                if background.stop.load(Ordering::Acquire) || self.poison_reason().is_some() {
+                if background.stop.load(Ordering::Acquire) || self.check_sound().is_err() {
                     break;
                 }
-                let due = self.runtime.monotonic() - last_flush >= self.options.flush_interval;
                 let is_idle = commits == self.counters.commits.load(Ordering::Relaxed);
                 // An error poisons the store where it must; the next commit will say so.
-                let _ = self.background_round(due || is_idle);
-                if due {
-                    last_flush = self.runtime.monotonic();
-                }
+                let _ = self.background_round(is_idle);
+                self.fail_waiters();
                 if is_idle && self.rest() {
                     break;
                 }
@@ -71,15 +79,37 @@ impl Core {
     fn background_round(&self, flush: bool) -> Result<()> {
         if let Some(log) = &self.log {
             while self.prepare_log(log)? {}
-            if flush {
-                self.flush()?;
+        }
+        if flush {
+            self.flush()?;
+        }
+        self.flush_if_due()?;
+        self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
+        if self.checkpoint_is_due() {
+            let mut maintenance = self.maintenance.lock();
+            if maintenance.run.is_none() {
+                self.begin_checkpoint(&mut maintenance)?;
+            }
+            while !self.checkpoint_step(&mut maintenance, true)? {
+                self.flush_if_due()?;
             }
         }
-        self.pager.finish_early_writes(false)?;
-        if self.checkpoint_is_due() {
-            self.checkpoint_now()?;
-        }
         while self.reclaim_dropped_tree()? {}
+        Ok(())
+    }
+
+    fn flushed_now(&self) {
+        let now = u64::try_from(self.runtime.monotonic().as_millis()).unwrap_or(u64::MAX);
+        self.background.flushed_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// Keeps the promise of `Async`, also in the middle of long work.
+    pub(crate) fn flush_if_due(&self) -> Result<()> {
+        let last = Duration::from_millis(self.background.flushed_ms.load(Ordering::Relaxed));
+        if self.runtime.monotonic().saturating_sub(last) >= self.options.flush_interval {
+            self.flushed_now();
+            self.flush()?;
+        }
         Ok(())
     }
 
@@ -94,10 +124,11 @@ impl Core {
 
     /// The store is idle: seals the log. False if a commit came between.
     fn rest(&self) -> bool {
-        self.background.armed.store(false, Ordering::Release);
-        let sealed = self.seal_log();
         let before = self.counters.commits.load(Ordering::Acquire);
-        let _ = sealed;
+        self.background.armed.store(false, Ordering::Release);
+        fence(Ordering::SeqCst);
+        // Also flushes whatever was appended before we said that we rest.
+        let _ = self.seal_log();
         before == self.counters.commits.load(Ordering::Acquire)
     }
 
@@ -117,7 +148,11 @@ impl Core {
         self.flush()?;
         let sealed = {
             let _writer = self.lock_writer();
-            self.must(log.seal_if_idle().map_err(Into::into))?
+            match log.seal_if_idle().map_err(Error::from) {
+                // Nobody waits for the record, and nothing depends on it.
+                Err(error) if error.is_no_space() => false,
+                other => self.must(other)?,
+            }
         };
         if sealed { self.flush() } else { Ok(()) }
     }
@@ -125,7 +160,8 @@ impl Core {
     /// One small step of background work, without waiting; false if there was
     /// nothing to do. For schedulers that own the only thread.
     pub(crate) fn step(&self) -> Result<bool> {
-        if self.poison_reason().is_some() {
+        if self.check_sound().is_err() {
+            self.fail_waiters();
             return Ok(false);
         }
         let mut busy = false;

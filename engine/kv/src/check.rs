@@ -83,24 +83,17 @@ struct Check<'a> {
 /// See the module's text. The allocation is compared only while nobody writes:
 /// the writer's lock is held for that moment.
 pub(crate) fn check(core: &Arc<Core>, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport> {
+    // Damage is to be found in what is on disk, so nothing may be on its way.
+    core.flush()?;
     // The newest state, and the allocation that belongs to it, in one go.
-    let (snapshot, used, page_count) = {
-        core.flush()?;
+    let (snapshot, map, used, page_count) = {
         let mut writer = core.lock_writer();
-        core.seal(&mut writer)?;
-        core.advance(
-            core.log
-                .as_ref()
-                .map_or(cs_base::Lsn::ZERO, |log| log.durable_lsn()),
-        );
-        // The lock is held, so nothing can be appended between.
-        let snapshot = Snapshot::visible(core)?;
-        let space = writer.shadow.space();
-        let used = used_pages(&writer.shadow, space.page_count, core.pager.page_size());
+        let snapshot = Snapshot::of(core, core.seal(&mut writer)?);
+        let page_count = writer.shadow.space().page_count;
+        let used = used_pages(&writer.shadow, page_count, core.pager.page_size());
         let map: Vec<PageRef> = writer.shadow.map_pages().collect();
-        ((snapshot, map), used, space.page_count)
+        (snapshot, map, used, page_count)
     };
-    let (snapshot, map) = snapshot;
     let mut check = Check {
         snapshot,
         report: CheckReport::default(),

@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 use crate::root::LogPosition;
 use crate::tree::{SealedSource, Walker};
 
+/// Pages by which the allocation map and the directory may grow in one checkpoint.
+const MAP_GROWTH: u64 = 8;
 /// Dirty pages that one early write takes, at most.
 const WRITE_BACK_PAGES: usize = 256;
 
@@ -31,9 +33,6 @@ impl Core {
 
     /// Makes everything appended so far part of a durable meta, and waits for it.
     pub(crate) fn checkpoint_now(&self) -> Result<()> {
-        if self.poison_reason().is_some() {
-            return self.check_writable();
-        }
         let mut maintenance = self.maintenance.lock();
         // One that is under way began too early for us: finish it first.
         if maintenance.run.is_some() {
@@ -53,6 +52,7 @@ impl Core {
     ) -> Result<bool> {
         let newest = *maintenance.metas.newest();
         let mut writer = self.lock_writer();
+        self.check_sound()?;
         if let Some(log) = &self.log {
             let end = log.last_appended();
             writer.position.lsn = end.lsn;
@@ -66,7 +66,13 @@ impl Core {
         if unchanged {
             return Ok(false);
         }
+        // Room for the map, and for every number that was given out: without it
+        // the checkpoint is refused, and nothing has happened.
+        let map = 2 * writer.shadow.map_size() + MAP_GROWTH;
+        writer.shadow.reserve(&self.pager, map, 0, true)?;
+        writer.shadow.cover(&self.pager)?;
         let root = self.must(writer.seal_for_checkpoint(&self.pager))?;
+        writer.shadow.cover(&self.pager)?;
         self.visibility.lock().sealed(root.clone());
         let run = CheckpointRun::begin(
             &self.pager,
@@ -99,6 +105,8 @@ impl Core {
             checkpoints,
         } = &mut **maintenance;
         let Some(running) = run else { return Ok(true) };
+        // The failure may have come from anywhere, while we waited for the lock.
+        self.check_sound()?;
         let lsn = running.meta().root.lsn;
         let log = self.log.as_ref();
         if wait && log.is_some_and(|log| log.durable_lsn() < lsn) && running.waits_for_log() {
@@ -185,7 +193,9 @@ impl Core {
         let mut pages = Vec::new();
         let source = SealedSource(&self.pager);
         let mut walker = Walker::new(&source, tree, &root);
-        while walker.step(&mut pages, &mut |_, _, _| Ok(()))? {}
+        while walker.step(&mut pages, &mut |_, _, _| Ok(()))? {
+            self.flush_if_due()?;
+        }
         let pages: Vec<PageRef> = pages.into_iter().map(|visited| visited.at).collect();
         let mut writer = self.lock_writer();
         let space = writer.shadow.reserve(&self.pager, 16, 0, true);

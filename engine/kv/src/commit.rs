@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cs_base::{Lsn, Term};
+use cs_base::{Lsn, Term, TreeId};
 use cs_pager::{Pager, ReadGuard};
 use cs_wal::{Appended, Log, RecordHead, RecordKind, Reservation};
 
@@ -14,14 +14,16 @@ use crate::effects::{Effect, EffectWriter};
 use crate::error::{Error, Result};
 use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
-use crate::root::Root;
+use crate::root::{Root, is_system};
 use crate::ticket::Ticket;
 use crate::tree::{Position, SealedSource, find};
-use crate::tree_root::system;
+use crate::tree_root::{directory_key, system};
 use crate::writer::{Writer, get_sealed, lookup_tree};
 
 /// The term that a node on its own writes.
 pub(crate) const OWN_TERM: Term = Term(1);
+/// Flag of a part record: a run of parts begins with it.
+pub(crate) const FIRST_PART: u8 = 2;
 /// Flag of a transaction record: part records come before it and belong to it.
 pub(crate) const HAS_PARTS: u8 = 1;
 
@@ -104,6 +106,10 @@ impl Core {
             Err(error) => Err(error),
         };
         writer.shadow.end_plan();
+        drop(writer);
+        if result.is_err() {
+            self.fail_waiters();
+        }
         result
     }
 
@@ -114,9 +120,7 @@ impl Core {
         // A commit that waited for the lock may find the database failed.
         self.check_writable()?;
         self.plan_session(writer, commit)?;
-        for &tree in &commit.batch.dropped {
-            writer.tree(pager, tree)?.ok_or(Error::UnknownTree(tree))?;
-        }
+        plan_trees(pager, writer, commit)?;
         for (position, operation) in commit.batch.operations.iter().enumerate() {
             if commit.batch.created.contains(&operation.tree) {
                 continue;
@@ -208,6 +212,7 @@ impl Core {
         let mut parts = payload.chunks(MAX_PART).peekable();
         let mut reservation = reservation;
         let has_parts = payload.len() > MAX_PART;
+        let mut is_first = true;
         while let Some(part) = parts.next() {
             let is_last = parts.peek().is_none();
             position.index = position.index.next();
@@ -223,7 +228,11 @@ impl Core {
                 } else {
                     RecordKind::Part
                 };
-                let flags = if is_last && has_parts { HAS_PARTS } else { 0 };
+                let flags = match (is_last, std::mem::take(&mut is_first)) {
+                    (true, _) if has_parts => HAS_PARTS,
+                    (false, true) => FIRST_PART,
+                    _ => 0,
+                };
                 let head = RecordHead {
                     kind,
                     flags,
@@ -240,6 +249,50 @@ impl Core {
         writer.position = position;
         position.lsn
     }
+}
+
+/// Checks what is made and dropped, so that carrying it out cannot fail. A drop
+/// conflicts with nobody: it comes after whatever was committed before it.
+fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
+    let Batch {
+        operations,
+        created,
+        dropped,
+    } = commit.batch;
+    let twice = |trees: &[TreeId]| {
+        let mut sorted = trees.to_vec();
+        sorted.sort_unstable();
+        sorted.windows(2).any(|pair| pair[0] == pair[1])
+    };
+    if twice(created) || twice(dropped) {
+        return Err(Error::Refused(
+            "a tree is made or dropped twice in one commit",
+        ));
+    }
+    if created.iter().chain(dropped).any(|&tree| is_system(tree)) {
+        return Err(Error::Refused("a system tree cannot be made or dropped"));
+    }
+    let own = [system::DIRECTORY, system::DROPPED, system::SESSIONS];
+    if operations
+        .iter()
+        .any(|operation| own.contains(&operation.tree))
+    {
+        return Err(Error::Refused(
+            "the trees of the store itself are not written to",
+        ));
+    }
+    for &tree in created {
+        if writer.tree(pager, tree)?.is_some() {
+            return Err(Error::Refused("a tree is made under an id that is in use"));
+        }
+    }
+    for &tree in dropped {
+        writer.tree(pager, tree)?.ok_or(Error::UnknownTree(tree))?;
+        for holder in [system::DIRECTORY, system::DROPPED] {
+            writer.plan_key(pager, holder, &directory_key(tree))?;
+        }
+    }
+    Ok(())
 }
 
 fn too_large(what: &'static str, found: u64, limit: u64) -> Error {

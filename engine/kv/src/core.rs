@@ -19,6 +19,7 @@
 //! Locks are taken in this order: `maintenance`, `writer`, the log's, `visibility`,
 //! `published`, the pager's. Nothing waits for the log with `writer` held.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -80,6 +81,8 @@ pub(crate) struct Background {
     pub(crate) armed: AtomicBool,
     pub(crate) task: Mutex<Option<cs_io::Task>>,
     pub(crate) started: AtomicBool,
+    /// When everything appended was last made durable on purpose.
+    pub(crate) flushed_ms: AtomicU64,
 }
 
 /// Figures since open.
@@ -176,6 +179,26 @@ impl Core {
         self.poisoned.get().cloned()
     }
 
+    /// Refuses if the database has failed; for whatever must not build on a
+    /// state that a failure left half changed.
+    pub(crate) fn check_sound(&self) -> Result<()> {
+        match self.poisoned.get() {
+            Some(reason) => Err(Error::Poisoned(reason.clone())),
+            None => match &self.log {
+                Some(log) => Ok(log.check()?),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Tells those who wait that nothing more will become durable; they may be
+    /// closures of the caller's, so no lock may be held here.
+    pub(crate) fn fail_waiters(&self) {
+        if let Some(log) = self.log.as_ref().filter(|_| self.poisoned.get().is_some()) {
+            log.fail_waiters();
+        }
+    }
+
     /// Passes a result on, and poisons on an error: for whatever must not fail.
     pub(crate) fn must<T>(&self, result: Result<T>) -> Result<T> {
         result.inspect_err(|error| self.poison(error))
@@ -185,6 +208,7 @@ impl Core {
 
     /// Seals what was appended; the caller holds the writer's lock.
     pub(crate) fn seal(&self, writer: &mut Writer) -> Result<Arc<Root>> {
+        self.check_sound()?;
         let root = self.must(writer.seal(&self.pager))?;
         self.visibility.lock().sealed(Arc::clone(&root));
         writer.shadow.reclaim(&self.pager);
@@ -221,7 +245,7 @@ impl Core {
                 }
             }
             // Visible already, but not sealed: whoever asks first seals it.
-            let mut writer = self.writer.lock();
+            let mut writer = self.lock_writer();
             self.seal(&mut writer)?;
             self.advance(Lsn::ZERO);
         }
@@ -255,17 +279,52 @@ impl Core {
         TreeId(self.next_tree.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) fn lock_writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock()
+    pub(crate) fn lock_writer(&self) -> WriterGuard<'_> {
+        WriterGuard {
+            core: self,
+            writer: self.writer.lock(),
+        }
+    }
+}
+
+/// The writer, locked. A panic while it is held has left a change half done:
+/// it poisons the database before anybody else gets the lock.
+pub(crate) struct WriterGuard<'a> {
+    core: &'a Core,
+    writer: MutexGuard<'a, Writer>,
+}
+
+impl Deref for WriterGuard<'_> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        &self.writer
+    }
+}
+
+impl DerefMut for WriterGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+}
+
+impl Drop for WriterGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let what = "a panic came in the middle of a change";
+            self.core.poison(&Error::Damaged(what.into()));
+        }
     }
 }
 
 impl LogOwner for Core {
     fn seal_and_cut(&self, cut: &mut dyn FnMut()) {
-        let mut writer = self.writer.lock();
-        // A failed seal has poisoned the log: the cut finds it so.
-        let _ = self.seal(&mut writer);
-        cut();
+        let mut writer = self.lock_writer();
+        // After a failure nothing may leave: the newest record may be one whose
+        // effects could not be carried out.
+        if self.seal(&mut writer).is_ok() {
+            cut();
+        }
     }
 
     fn durable_advanced(&self, durable: Lsn) {

@@ -9,11 +9,12 @@
 use std::sync::Arc;
 
 use cs_base::{FileId, Incarnation};
+use cs_io::overlay::OverlayDisk;
 use cs_io::{Disk, LockError, OpenMode, Runtime};
 use cs_pager::{PageKind, PagerOptions};
 use cs_wal::{Log, RecordKind, StartPoint};
 
-use crate::commit::HAS_PARTS;
+use crate::commit::{FIRST_PART, HAS_PARTS};
 use crate::core::{Core, Parts};
 use crate::error::{Error, Result};
 use crate::limits::MAX_TRANSACTION;
@@ -49,11 +50,15 @@ pub(crate) fn verify_node(kind: PageKind, bytes: &[u8]) -> Result<(), String> {
 
 /// See the module's text.
 pub(crate) fn open(
-    disk: Arc<dyn Disk>,
+    mut disk: Arc<dyn Disk>,
     runtime: Arc<dyn Runtime>,
     mut options: StoreOptions,
 ) -> Result<(Arc<Core>, RecoveryReport)> {
     options.check()?;
+    if options.read_only {
+        // Whatever recovery has to write stays in memory.
+        disk = OverlayDisk::new(disk);
+    }
     // 1.
     let lock = disk.lock().map_err(|error| match error {
         LockError::Held(whom) => Error::Locked(whom),
@@ -177,6 +182,10 @@ impl Recovery<'_> {
         recovered.for_each(|record| {
             match record.head.kind {
                 RecordKind::Part => {
+                    // A run whose commit a crash took away is dropped.
+                    if record.head.flags & FIRST_PART != 0 {
+                        parts.clear();
+                    }
                     if parts.len() + record.payload.len() > MAX_TRANSACTION {
                         return Err(Error::Damaged(format!(
                             "the parts of the transaction before LSN {} are over the limit",
@@ -230,7 +239,11 @@ impl Recovery<'_> {
         report.bytes += payload.len() as u64;
         // Stay within the budget: what was changed so far may be written early.
         if self.writer.shadow.open_bytes(self.pager) > self.options.cache_bytes / 4 {
-            self.writer.seal_partly(self.pager);
+            let sealed = self.writer.seal_partly(self.pager);
+            // Nobody reads yet, and the metas are pinned: what the records so
+            // far have freed may be used by those that follow.
+            self.pager.set_visible(sealed);
+            self.writer.shadow.reclaim(self.pager);
         }
         if self.pager.is_crowded() {
             self.pager.write_back(256, true)?;

@@ -39,6 +39,16 @@ impl Snapshot {
         })))
     }
 
+    /// Of a state that the caller has just sealed, with the writer's lock held:
+    /// it may be ahead of what is visible.
+    pub(crate) fn of(core: &Arc<Core>, root: Arc<Root>) -> Self {
+        core.pager.pin_version(root.record.version);
+        Self(Arc::new(Pinned {
+            core: Arc::clone(core),
+            root,
+        }))
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.core
     }

@@ -48,6 +48,8 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        // A transaction that outlives the last handle has nobody to flush it.
+        self.core.closed.store(true, Ordering::Release);
         stop_background(&self.core);
     }
 }

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cs_base::TreeId;
+use cs_base::{TreeId, Version};
 use cs_pager::{PageRef, Pager, ReadGuard, RootRecord, Shadow};
 
 use crate::effects::{Effect, Effects};
@@ -73,6 +73,9 @@ impl Writer {
 
     /// The newest root of a tree, or `None` if there is no such tree.
     pub(crate) fn tree(&mut self, pager: &Pager, tree: TreeId) -> Result<Option<TreeRoot>> {
+        if tree == system::DIRECTORY {
+            return Ok(Some(self.directory));
+        }
         if let Some(known) = self.trees.get(&tree) {
             return Ok(known.map(|open| open.root));
         }
@@ -138,8 +141,10 @@ impl Writer {
     /// An upper bound for the pages that these effects take, and the longest
     /// sum of pages that must lie side by side.
     pub(crate) fn pages_needed(&mut self, pager: &Pager, payload: &[u8]) -> Result<(u64, u64)> {
-        /// What the directory, the allocation map and new roots may take.
+        /// New roots, and the top of the directory.
         const OVERHEAD: u64 = 16;
+        /// A path of the directory, for each tree whose root changes.
+        const DIRECTORY_PATH: u64 = 3;
         /// What a page spends on an entry beside key and value.
         const ENTRY: u64 = 16;
         let page_size = pager.page_size();
@@ -169,12 +174,13 @@ impl Writer {
             }
             touched[at].bytes += (key.min(page_size / 4) + value.min(page_size / 4)) as u64 + 32;
         }
-        let mut pages = OVERHEAD + runs;
+        let mut pages = OVERHEAD + runs + 2 * self.shadow.map_size();
+        pages += DIRECTORY_PATH * touched.len() as u64;
         for Touched { tree, ops, bytes } in touched {
             let root = self.tree(pager, tree)?.unwrap_or_default();
-            // Pages are half full or better but for few, and branches add an eighth.
+            // A page that shrinks below a third is merged if it can be.
             let held = root.stats.bytes + ENTRY * root.stats.count;
-            let size = 9 * held / (4 * page_size as u64) + 8;
+            let size = 3 * held / page_size as u64 + 8;
             let height = u64::from(root.height) + 1;
             pages += (ops * height).min(size) + 4 * bytes / page_size as u64 + height + 2;
         }
@@ -343,8 +349,8 @@ impl Writer {
 
     /// Ends the version in the middle of a record, so that its pages can be
     /// written early: nobody will ever see or name it.
-    pub(crate) fn seal_partly(&mut self, pager: &Pager) {
-        self.shadow.seal(pager);
+    pub(crate) fn seal_partly(&mut self, pager: &Pager) -> Version {
+        self.shadow.seal(pager)
     }
 
     fn flush_directory(&mut self, pager: &Pager) -> Result<()> {

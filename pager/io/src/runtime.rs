@@ -44,8 +44,12 @@ pub struct Task(Option<JoinHandle<()>>);
 impl Task {
     /// Waits for its end. A panic in it is swallowed here: its effects were
     /// reported where they happened.
+    ///
+    /// On the thread itself this returns at once, and the thread is left
+    /// alone: it may hold the last reference to whoever joins it when closing.
     pub fn join(mut self) {
-        if let Some(handle) = self.0.take() {
+        let other = |handle: &JoinHandle<()>| handle.thread().id() != std::thread::current().id();
+        if let Some(handle) = self.0.take().filter(other) {
             let _ = handle.join();
         }
     }
@@ -224,3 +228,6 @@ impl SplitMix {
         number
     }
 }
+
+#[cfg(test)]
+mod tests;

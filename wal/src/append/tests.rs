@@ -198,3 +198,46 @@ fn options_are_rounded_to_blocks() {
         (8192, 1)
     );
 }
+
+/// As ahead of need (see the tests of `recycle.rs`), so when it is needed.
+#[test]
+fn a_smaller_segment_is_made_where_the_doubled_one_does_not_fit() {
+    let disk: std::sync::Arc<dyn Disk> = MemoryDisk::with_capacity(106 << 10);
+    let log = create(&disk);
+    let owner = TestOwner::default();
+    commit(&log, &owner, &[1; 16_000]);
+    commit(&log, &owner, &[1; 30_000]);
+    // 20 and 36 KiB are used, with headers. The next segment would be of 64
+    // KiB; two of 16 fit.
+    let mut run = log.reserve_run(&[16_000, 16_000]).unwrap();
+    log.append_next(&mut run, head(3), &[&[2; 16_000]]);
+    log.append_next(&mut run, head(4), &[&[3; 16_000]]);
+    let segments = log.segments().into_iter();
+    let capacities: Vec<_> = segments.map(|segment| segment.capacity >> 10).collect();
+    assert_eq!(capacities, [16, 32, 16, 16]);
+    log.wait_durable(&owner, log.appended_lsn()).unwrap();
+    drop((log, run));
+    assert_eq!(contents(&recover(&disk)).len(), 4);
+}
+
+#[test]
+fn want_of_space_for_a_seal_or_hard_state_changes_nothing() {
+    let disk: std::sync::Arc<dyn Disk> = MemoryDisk::with_capacity(30 << 10);
+    let log = create(&disk);
+    let owner = TestOwner::default();
+    // Exactly one segment.
+    commit(&log, &owner, &[1; (16 << 10) - RECORD_HEADER_BYTES]);
+    let (names, last) = (disk.list().unwrap(), log.last_appended());
+    let state = HardState {
+        term: Term(5),
+        ..HardState::default()
+    };
+    assert!(matches!(log.seal_if_idle(), Err(LogError::NoSpace { .. })));
+    assert!(matches!(
+        log.save_hard_state(&state),
+        Err(LogError::NoSpace { .. })
+    ));
+    assert_eq!(log.hard_state(), HardState::default());
+    assert_eq!((disk.list().unwrap(), log.last_appended()), (names, last));
+    assert!(log.check().is_ok());
+}

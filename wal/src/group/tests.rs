@@ -128,3 +128,68 @@ fn a_failed_rollover_inside_a_run_poisons() {
     assert!(log.wait_durable(&owner, lost.end).is_err());
     assert!(!disk.list().unwrap().is_empty());
 }
+
+/// An owner that finds, while it seals, that it cannot go on.
+struct FailsToSeal<'a> {
+    log: &'a Log,
+    inner: TestOwner,
+}
+
+impl LogOwner for FailsToSeal<'_> {
+    fn seal_and_cut(&self, cut: &mut dyn FnMut()) {
+        let _writer = self.inner.writer.lock();
+        self.log.poison("the record was not applied");
+        cut();
+    }
+
+    fn durable_advanced(&self, durable: Lsn) {
+        self.inner.durable_advanced(durable);
+    }
+
+    fn log_failed(&self, error: &LogError) {
+        self.inner.log_failed(error);
+    }
+}
+
+/// Symptom: a record whose apply had failed in the owner was there after a
+/// restart. Cause: poison was looked at before the owner's lock was taken, not
+/// under it. Cure: the cut looks again.
+#[test]
+fn nothing_leaves_a_log_that_was_poisoned_under_the_owners_lock() {
+    let (disk, log) = simulated(100);
+    let owner = FailsToSeal {
+        log: &log,
+        inner: TestOwner::default(),
+    };
+    let appended = append(&log, b"never applied");
+    let operations = disk.operations();
+    assert!(log.wait_durable(&owner, appended.end).is_err());
+    assert_eq!(disk.operations(), operations, "nothing was written");
+    assert_eq!(log.durable_lsn(), Lsn::ZERO);
+    assert_eq!(owner.inner.failed.load(Ordering::Relaxed), 1);
+    drop(log);
+    let disk: Arc<dyn Disk> = disk;
+    assert!(contents(&recover(&disk)).is_empty());
+}
+
+#[test]
+fn callbacks_hear_of_a_failure_that_the_owner_found_while_driving() {
+    let (_disk, log) = simulated(100);
+    let owner = FailsToSeal {
+        log: &log,
+        inner: TestOwner::default(),
+    };
+    let appended = append(&log, b"never applied");
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counter = heard.clone();
+    log.on_durable(
+        appended.end,
+        Box::new(move |outcome| {
+            assert!(outcome.is_err());
+            counter.fetch_add(1, Ordering::Relaxed);
+        }),
+    );
+    log.drive(&owner);
+    assert_eq!(heard.load(Ordering::Relaxed), 1);
+    assert_eq!(owner.inner.failed.load(Ordering::Relaxed), 1);
+}

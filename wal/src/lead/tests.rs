@@ -121,3 +121,128 @@ fn poison_wakes_every_parked_waiter() {
     });
     assert_eq!(owner.failed.load(Ordering::Relaxed), 1);
 }
+
+/// Symptom: the log hung for good. Cause: a callback committed and waited on
+/// the thread of the leader that ran it, behind that leader. Cure: such a wait
+/// is refused by name.
+#[test]
+fn a_callback_that_waits_for_the_log_is_refused() {
+    for log in [create(&memory()), create_threaded(&memory())] {
+        let owner = Arc::new(TestOwner::default());
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let first = append(&log, b"first").end;
+        let (inner, inner_owner, slot) = (log.clone(), owner.clone(), told.clone());
+        log.on_durable(
+            first,
+            Box::new(move |outcome| {
+                outcome.unwrap();
+                inner.wait_durable(inner_owner.as_ref(), first).unwrap();
+                let end = append(&inner, b"second").end;
+                let done = || inner.durable_lsn() >= end;
+                slot.lock().extend([
+                    inner.wait_durable(inner_owner.as_ref(), end),
+                    inner.wait(inner_owner.as_ref(), &done),
+                ]);
+            }),
+        );
+        log.wait_durable(owner.as_ref(), first).unwrap();
+        let told = std::mem::take(&mut *told.lock());
+        assert_eq!(told.len(), 2);
+        for outcome in told {
+            assert!(matches!(outcome, Err(LogError::WaitInCallback)));
+        }
+        commit(&log, &owner, b"third");
+        assert_eq!(log.last_index().0, 3);
+    }
+}
+
+/// Symptom: a callback's panic ended the log thread, and everybody else waited
+/// for ever. Cause: it unwound through the leader. Cure: it is caught.
+#[test]
+fn a_panic_of_a_callback_strands_nobody() {
+    let log = create_threaded(&memory());
+    let owner = Arc::new(TestOwner::default());
+    log.attach(Arc::downgrade(&owner) as Weak<dyn LogOwner>);
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let (log, owner) = (&log, &owner);
+            scope.spawn(move || {
+                for round in 0..50 {
+                    let end = {
+                        let _writer = owner.writer.lock();
+                        append(log, b"x").end
+                    };
+                    if (thread, round % 10) == (0, 0) {
+                        log.on_durable(end, Box::new(|_| panic!("on purpose")));
+                    }
+                    log.wait_durable(owner.as_ref(), end).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(log.durable_lsn(), log.appended_lsn());
+    log.shutdown();
+}
+
+/// Symptom: waiters hung while a store closed. Cause: a leader had looked up
+/// the log thread before it was told to stop, and gave it the lead afterwards.
+/// Cure: whether it has to stop is asked under the lock of the lead.
+#[test]
+fn leadership_is_not_given_to_a_thread_that_has_stopped() {
+    let (log, owner) = crowd(1, 1, true);
+    let thread = log.log_thread();
+    assert!(thread.is_some());
+    append(&log, b"x");
+    log.lead.state.lock().led = true;
+    log.shutdown();
+    log.hand_over(thread);
+    assert!(!log.lead.state.lock().led);
+    commit(&log, &owner, b"y");
+}
+
+#[test]
+fn no_thread_is_started_after_shutdown() {
+    let (log, _owner) = crowd(1, 1, true);
+    log.shutdown();
+    assert!(log.log_thread().is_none());
+}
+
+#[test]
+fn shutdown_amid_a_crowd_strands_nobody() {
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    let worker = std::thread::spawn(move || {
+        for round in 0..100_u64 {
+            let log = create_threaded(&memory());
+            let owner = Arc::new(TestOwner::default());
+            log.attach(Arc::downgrade(&owner) as Weak<dyn LogOwner>);
+            std::thread::scope(|scope| {
+                for _ in 0..6 {
+                    scope.spawn(|| {
+                        for _ in 0..40 {
+                            let end = {
+                                let _writer = owner.writer.lock();
+                                append(&log, b"x").end
+                            };
+                            log.wait_durable(owner.as_ref(), end).unwrap();
+                        }
+                    });
+                }
+                // Two at once, at a moment that differs from round to round.
+                for closer in 0..2 {
+                    let log = &log;
+                    scope.spawn(move || {
+                        while log.last_index().0 < round * 2 + closer {
+                            std::thread::yield_now();
+                        }
+                        log.shutdown();
+                    });
+                }
+            });
+            assert_eq!(log.durable_lsn(), log.appended_lsn());
+        }
+        ended.send(()).unwrap();
+    });
+    let outcome = has_ended.recv_timeout(std::time::Duration::from_secs(60));
+    assert!(outcome.is_ok(), "somebody waits for ever");
+    worker.join().unwrap();
+}

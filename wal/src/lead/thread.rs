@@ -37,6 +37,12 @@ pub(super) struct Control {
     id: OnceLock<ThreadId>,
 }
 
+impl Control {
+    pub(super) fn has_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
 impl Lead {
     pub(super) fn thread(&self) -> Option<&Thread> {
         self.thread.get().and_then(Option::as_ref)
@@ -53,19 +59,28 @@ impl Log {
         });
     }
 
-    /// Ends the log thread, if there is one, and waits for it.
+    /// Ends the log thread, if there is one, and waits for it; none is started
+    /// from now on. From the thread itself: it ends soon after.
     pub fn shutdown(&self) {
-        if let Some(thread) = self.lead.thread() {
-            thread.control.stop.store(true, Ordering::Release);
-            thread.control.signal.raise();
-            // The thread may have been left with the last reference to the
-            // owner, which then closes the log from within it.
-            let own = thread.control.id.get() == Some(&std::thread::current().id());
-            if let Some(task) = thread.task.lock().take().filter(|_| !own) {
-                task.join();
-            }
-            self.lay_down_for_thread();
+        // Waits for a thread that is being started just now.
+        let Some(thread) = self.lead.thread.get_or_init(|| None) else {
+            return;
+        };
+        thread.control.stop.store(true, Ordering::Release);
+        thread.control.signal.raise();
+        // The thread may have been left with the last reference to the owner,
+        // which then closes the log from within it. It leads until it has
+        // ended, and lays that down itself.
+        if thread.control.id.get() == Some(&std::thread::current().id()) {
+            return;
         }
+        // Held while joining: a second caller must not think that it has ended.
+        let mut task = thread.task.lock();
+        if let Some(task) = task.take() {
+            task.join();
+        }
+        drop(task);
+        self.lay_down_for_thread();
     }
 
     /// The log thread has ended: others may lead.
@@ -96,13 +111,13 @@ impl Log {
         });
         thread
             .as_ref()
-            .filter(|thread| !thread.control.stop.load(Ordering::Acquire))
+            .filter(|thread| !thread.control.has_to_stop())
     }
 
-    /// As log thread: works until there is nothing to do. Stays leader, parked,
-    /// while the crowd lasts.
-    fn lead_as_thread(&self, owner: &dyn LogOwner) {
-        loop {
+    /// As log thread: works until there is nothing to do, or it has to stop.
+    /// Stays leader, parked, while the crowd lasts.
+    fn lead_as_thread(&self, owner: &dyn LogOwner, control: &Control) {
+        while !control.has_to_stop() {
             match self.lead_step(owner, Patience::None) {
                 Drive::Progress => continue,
                 Drive::Busy => {
@@ -130,20 +145,22 @@ impl Log {
 /// The log thread: sleeps until it is given leadership.
 fn serve(control: &Control, log: &Weak<Log>, owner: &Weak<dyn LogOwner>) {
     let _ = control.id.set(std::thread::current().id());
-    loop {
+    while !control.has_to_stop() {
         control.signal.wait();
-        if control.stop.load(Ordering::Acquire) {
+        if control.has_to_stop() {
             break;
         }
         let (Some(log), Some(owner)) = (log.upgrade(), owner.upgrade()) else {
-            return;
+            // Nobody may hand over to us any more.
+            control.stop.store(true, Ordering::Release);
+            break;
         };
         let leads = {
             let state = log.lead.state.lock();
             state.thread_leads && !state.thread_idle
         };
         if leads {
-            log.lead_as_thread(owner.as_ref());
+            log.lead_as_thread(owner.as_ref(), control);
         }
     }
     // Stopped with leadership in hand: others can lead.

@@ -144,3 +144,60 @@ fn pins_are_listed_and_removed() {
     assert!(log.unpin("backup"));
     assert!(!log.unpin("backup"));
 }
+
+/// Registers a callback that takes the owner's lock, and counts.
+fn wants_the_lock(log: &Log, owner: &Arc<TestOwner>, end: Lsn) -> Arc<AtomicU64> {
+    let called = Arc::new(AtomicU64::new(0));
+    let (owner, counter) = (owner.clone(), called.clone());
+    log.on_durable(
+        end,
+        Box::new(move |outcome| {
+            let _writer = owner.writer.lock();
+            assert!(matches!(outcome, Err(LogError::Poisoned { .. })));
+            counter.fetch_add(1, Ordering::Relaxed);
+        }),
+    );
+    called
+}
+
+/// Symptom: a store hung when a change could not be applied. Cause: poisoning,
+/// done under the writer's lock, ran callbacks that wanted that lock. Cure:
+/// poisoning only wakes; callbacks run later, with no lock held.
+#[test]
+fn poison_runs_no_callback_under_the_callers_lock() {
+    let log = create(&memory());
+    let owner = Arc::new(TestOwner::default());
+    let end = append(&log, b"x").end;
+    let called = wants_the_lock(&log, &owner, end);
+    let waiter = log.durable_waiters.register(end.0);
+    log.fail_waiters();
+    assert!(!waiter.is_complete(), "a sound log fails nobody");
+    {
+        let _writer = owner.writer.lock();
+        log.poison("test");
+        assert!(waiter.is_complete(), "who waits is woken at once");
+        assert_eq!(called.load(Ordering::Relaxed), 0);
+    }
+    log.fail_waiters();
+    log.fail_waiters();
+    assert_eq!(called.load(Ordering::Relaxed), 1);
+    assert_eq!(owner.failed.load(Ordering::Relaxed), 0, "the owner knows");
+}
+
+#[test]
+fn whoever_next_waits_or_drives_tells_the_owner_and_the_callbacks() {
+    for drives in [false, true] {
+        let log = create(&memory());
+        let owner = Arc::new(TestOwner::default());
+        let end = append(&log, b"x").end;
+        let called = wants_the_lock(&log, &owner, end);
+        log.poison("test");
+        if drives {
+            log.drive(owner.as_ref());
+        } else {
+            assert!(log.wait_durable(owner.as_ref(), end).is_err());
+        }
+        assert_eq!(called.load(Ordering::Relaxed), 1);
+        assert_eq!(owner.failed.load(Ordering::Relaxed), 1);
+    }
+}

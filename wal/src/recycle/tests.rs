@@ -1,8 +1,12 @@
-use cs_io::Disk;
+use std::sync::Arc;
+
+use cs_io::memory::MemoryDisk;
+use cs_io::{Disk, SimRuntime};
 
 use super::*;
 use crate::log::tests::*;
 use crate::names::{FileName, parse};
+use crate::options::LogOptions;
 
 fn spares(disk: &dyn Disk) -> usize {
     let names = disk.list().unwrap();
@@ -77,4 +81,67 @@ fn spares_are_bounded_and_reused() {
         [(201, b"last".to_vec())],
         "stale records do not count"
     );
+}
+
+/// Symptom: a log refused writes on a disk with room for many. Cause: it asked
+/// only for a segment twice as large as the last. Cure: the smallest that will
+/// do is asked for next; ahead of need, want of space is no error.
+#[test]
+fn a_smaller_segment_is_prepared_where_the_doubled_one_does_not_fit() {
+    // A segment of 16 KiB and its header are there; another fits, 32 KiB do not.
+    let disk: Arc<dyn Disk> = MemoryDisk::with_capacity(44 << 10);
+    let log = create(&disk);
+    append(&log, &[1; 9000]);
+    assert!(log.step().unwrap());
+    assert!(!log.step().unwrap(), "one will do, and no more fit");
+    append(&log, &[1; 9000]);
+    append(&log, &[1; 1000]);
+    let capacities = log.segments().into_iter().map(|segment| segment.capacity);
+    assert_eq!(capacities.collect::<Vec<_>>(), [16 << 10, 16 << 10]);
+    assert!(!log.step().unwrap(), "not even the smallest fits");
+    assert!(log.check().is_ok());
+}
+
+#[test]
+fn small_spares_do_not_pile_up_on_a_full_disk() {
+    let disk: Arc<dyn Disk> = MemoryDisk::with_capacity(100 << 10);
+    let options = LogOptions {
+        segment_bytes_min: 16 << 10,
+        segment_bytes_max: 1 << 20,
+        ..LogOptions::default()
+    };
+    let log = Log::create(disk.clone(), SimRuntime::new(1), FILE_ID, options).unwrap();
+    append(&log, &[1; 9000]);
+    append(&log, &[1; 20_000]);
+    for _ in 0..5 {
+        let _ = log.step().unwrap();
+    }
+    assert_eq!(spares(disk.as_ref()), 1);
+}
+
+#[test]
+fn a_step_is_wanted_once_per_segment_and_only_while_none_is_ready() {
+    let disk = memory();
+    let log = create(&disk);
+    append(&log, &[1; 4000]);
+    assert!(!log.wants_step());
+    append(&log, &[1; 5000]);
+    assert!(log.wants_step());
+    assert!(log.step().unwrap());
+    append(&log, &[1; 10]);
+    assert!(!log.wants_step(), "the next is ready");
+    append(&log, &[1; 17_000]);
+    assert_eq!(log.segments().len(), 2);
+    assert!(log.wants_step(), "the second is half full by one record");
+}
+
+#[test]
+fn a_full_disk_is_not_tried_again_at_every_append() {
+    let disk: Arc<dyn Disk> = MemoryDisk::with_capacity(20 << 10);
+    let log = create(&disk);
+    append(&log, &[1; 9000]);
+    assert!(log.wants_step());
+    assert!(!log.step().unwrap());
+    append(&log, &[1; 10]);
+    assert!(!log.wants_step());
 }

@@ -75,3 +75,51 @@ fn a_parked_thread_is_woken() {
     assert!(waiter.wait().is_ok());
     thread.join().unwrap();
 }
+
+#[test]
+fn failing_wakes_waiters_and_leaves_callbacks_for_later() {
+    let queue = WaitQueue::new(0);
+    let waiter = queue.register(2);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for target in [3_u64, 1] {
+        let order = order.clone();
+        let note = move |outcome: Result<()>| order.lock().push((target, outcome.is_err()));
+        queue.on_complete(target, Box::new(note));
+    }
+    queue.run_failed();
+    queue.fail(&poisoned());
+    assert!(matches!(waiter.poll(), Some(Err(_))));
+    assert!(order.lock().is_empty());
+    assert_eq!(queue.len(), 2);
+    queue.run_failed();
+    queue.run_failed();
+    assert_eq!(*order.lock(), [(1, true), (3, true)]);
+}
+
+#[test]
+fn a_callback_that_panics_does_not_keep_others_from_theirs() {
+    let queue = WaitQueue::new(0);
+    let later = Arc::new(AtomicU64::new(0));
+    let seen = later.clone();
+    queue.on_complete(1, Box::new(|_| panic!("on purpose")));
+    queue.on_complete(
+        2,
+        Box::new(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        }),
+    );
+    let waiter = queue.register(3);
+    queue.complete_up_to(3);
+    assert_eq!(later.load(Ordering::Relaxed), 1);
+    assert!(waiter.wait().is_ok());
+}
+
+#[test]
+fn a_waiter_does_not_wait_inside_a_callback() {
+    let queue = WaitQueue::new(1);
+    let waiter = queue.register(2);
+    let told = Arc::new(OnceLock::new());
+    let slot = told.clone();
+    queue.on_complete(1, Box::new(move |_| drop(slot.set(waiter.wait()))));
+    assert!(matches!(told.get(), Some(Err(LogError::WaitInCallback))));
+}
