@@ -69,6 +69,8 @@ pub struct Shadow {
     /// Frames that the plan of the present commit has read: they are found
     /// here even if the pool evicts them meanwhile.
     planned: PageMap<Arc<Frame>>,
+    /// The same, of pages that sealing the version will change.
+    kept: PageMap<Arc<Frame>>,
     freed: Vec<Freed>,
     map: AllocationMap,
     page_count: u64,
@@ -114,6 +116,7 @@ impl Shadow {
             version,
             open: HashMap::default(),
             planned: HashMap::default(),
+            kept: HashMap::default(),
             freed: Vec::new(),
             map,
             page_count: root.page_count.max(first.0),
@@ -180,6 +183,18 @@ impl Shadow {
         if at.version != self.version && !self.planned.contains_key(&at.page) {
             let frame = pager.pin(at)?;
             self.planned.insert(at.page, frame);
+        }
+        Ok(())
+    }
+
+    /// Like [`plan`](Self::plan), until the version is sealed.
+    ///
+    /// # Errors
+    /// As [`Pager::get`].
+    pub fn keep(&mut self, pager: &Pager, at: PageRef) -> Result<()> {
+        if at.version != self.version && !self.kept.contains_key(&at.page) {
+            let frame = pager.pin(at)?;
+            self.kept.insert(at.page, frame);
         }
         Ok(())
     }
@@ -461,6 +476,7 @@ impl Shadow {
         if !self.freed.is_empty() {
             self.queue.push_back(std::mem::take(&mut self.freed));
         }
+        self.kept.clear();
         self.version = sealed.next();
         sealed
     }

@@ -71,7 +71,9 @@ impl Core {
         let map = 2 * writer.shadow.map_size() + MAP_GROWTH;
         writer.shadow.reserve(&self.pager, map, 0, true)?;
         writer.shadow.cover(&self.pager)?;
-        let root = self.must(writer.seal_for_checkpoint(&self.pager))?;
+        let sealed = writer.seal_for_checkpoint(&self.pager);
+        writer.broken = sealed.is_err();
+        let root = self.must(sealed)?;
         writer.shadow.cover(&self.pager)?;
         self.visibility.lock().sealed(root.clone());
         let run = CheckpointRun::begin(
@@ -201,6 +203,7 @@ impl Core {
         let space = writer.shadow.reserve(&self.pager, 16, 0, true);
         space?;
         let freed = writer.reclaim_dropped(&self.pager, tree, &pages);
+        writer.broken |= freed.is_err();
         self.must(freed)?;
         Ok(true)
     }

@@ -101,6 +101,7 @@ impl Core {
         let result = match planned {
             Ok(planned) => {
                 let done = self.execute(&mut writer, commit, payload, planned);
+                writer.broken |= done.is_err();
                 self.must(done)
             }
             Err(error) => Err(error),
@@ -121,7 +122,11 @@ impl Core {
         self.check_writable()?;
         self.plan_session(writer, commit)?;
         plan_trees(pager, writer, commit)?;
+        let mut last = None;
         for (position, operation) in commit.batch.operations.iter().enumerate() {
+            if last.replace(operation.tree) != Some(operation.tree) {
+                writer.plan_root(pager, operation.tree)?;
+            }
             if commit.batch.created.contains(&operation.tree) {
                 continue;
             }
@@ -157,6 +162,7 @@ impl Core {
         let Some(statement) = &commit.options.session else {
             return Ok(());
         };
+        writer.plan_root(&self.pager, system::SESSIONS)?;
         writer.plan_key(&self.pager, system::SESSIONS, &statement.session)?;
         let stored = writer.get(&self.pager, system::SESSIONS, &statement.session)?;
         let Some((head, results)) = stored.as_deref().and_then(<[u8]>::split_first_chunk) else {
@@ -282,12 +288,14 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
         ));
     }
     for &tree in created {
+        writer.plan_root(pager, tree)?;
         if writer.tree(pager, tree)?.is_some() {
             return Err(Error::Refused("a tree is made under an id that is in use"));
         }
     }
     for &tree in dropped {
         writer.tree(pager, tree)?.ok_or(Error::UnknownTree(tree))?;
+        writer.plan_root(pager, system::DROPPED)?;
         for holder in [system::DIRECTORY, system::DROPPED] {
             writer.plan_key(pager, holder, &directory_key(tree))?;
         }

@@ -207,9 +207,16 @@ impl Core {
     // ---- roots ----
 
     /// Seals what was appended; the caller holds the writer's lock.
+    ///
+    /// Also after a failed write, so that readers see what was acknowledged;
+    /// but never a state that was left half changed.
     pub(crate) fn seal(&self, writer: &mut Writer) -> Result<Arc<Root>> {
-        self.check_sound()?;
-        let root = self.must(writer.seal(&self.pager))?;
+        if writer.broken {
+            return Err(Error::Poisoned(self.poison_reason().unwrap_or_default()));
+        }
+        let sealed = writer.seal(&self.pager);
+        writer.broken = sealed.is_err();
+        let root = self.must(sealed)?;
         self.visibility.lock().sealed(Arc::clone(&root));
         writer.shadow.reclaim(&self.pager);
         writer.trim();
@@ -311,6 +318,7 @@ impl DerefMut for WriterGuard<'_> {
 impl Drop for WriterGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            self.writer.broken = true;
             let what = "a panic came in the middle of a change";
             self.core.poison(&Error::Damaged(what.into()));
         }
@@ -322,7 +330,7 @@ impl LogOwner for Core {
         let mut writer = self.lock_writer();
         // After a failure nothing may leave: the newest record may be one whose
         // effects could not be carried out.
-        if self.seal(&mut writer).is_ok() {
+        if self.check_sound().is_ok() && self.seal(&mut writer).is_ok() {
             cut();
         }
     }

@@ -48,6 +48,8 @@ pub(crate) struct Writer {
     dirty: bool,
     /// The last record need not be durable to be visible.
     pub(crate) ends_unsynced: bool,
+    /// A change failed half way: what is open now is no state of the database.
+    pub(crate) broken: bool,
 }
 
 impl Writer {
@@ -61,6 +63,7 @@ impl Writer {
             sealed: Arc::clone(root),
             dirty: false,
             ends_unsynced: false,
+            broken: false,
         }
     }
 
@@ -136,6 +139,26 @@ impl Writer {
             self.shadow.plan(pager, at)?;
         }
         Ok(found)
+    }
+
+    /// Reads the directory's path to a tree that is about to change, and keeps
+    /// it at hand until the version is sealed, which will change it.
+    pub(crate) fn plan_root(&mut self, pager: &Pager, tree: TreeId) -> Result<()> {
+        let known = self.trees.get(&tree).copied().flatten();
+        if known.is_some_and(|open| open.changed) {
+            return Ok(());
+        }
+        let mut path: Vec<PageRef> = Vec::new();
+        {
+            let (source, guard) = (self.source(pager), ReadGuard::enter());
+            let (directory, key) = (&self.directory, directory_key(tree));
+            let visit = |at| path.push(at);
+            find(&source, &guard, system::DIRECTORY, directory, &key, visit)?;
+        }
+        for at in path {
+            self.shadow.keep(pager, at)?;
+        }
+        Ok(())
     }
 
     /// An upper bound for the pages that these effects take, and the longest

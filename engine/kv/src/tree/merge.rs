@@ -79,7 +79,10 @@ impl TreeEdit<'_> {
             if !self.fits_together(at, other, level) {
                 continue;
             }
-            let other = self.shadow.shadow(self.pager, other)?;
+            // It was read just now, but may have been evicted since.
+            let Ok(other) = self.shadow.shadow(self.pager, other) else {
+                continue;
+            };
             let (left, right, right_slot) = if slot > child {
                 (at, other, slot)
             } else {
