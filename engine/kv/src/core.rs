@@ -270,8 +270,12 @@ impl Core {
             return Ok(());
         };
         if log.durable_lsn() < lsn {
-            log.wait_durable(self, lsn)
-                .map_err(|error| Error::OutcomeUnknown(error.to_string()))?;
+            log.wait_durable(self, lsn).map_err(|error| match error {
+                LogError::WaitInCallback => Error::Refused(
+                    "a callback must not wait for the log: hand the work to another thread",
+                ),
+                error => Error::OutcomeUnknown(error.to_string()),
+            })?;
         }
         // The log's durable LSN moves a moment before we are told of it, and
         // nobody may be told that a commit is done before readers see it.

@@ -46,6 +46,10 @@ impl Ticket {
     }
 
     /// Calls back when it is, or never will be; at once where that is so already.
+    ///
+    /// The closure runs on whichever thread drives the log, with no lock held.
+    /// It must not wait for a commit: that is refused. If it panics, the panic
+    /// goes no further.
     pub fn on_complete(&self, call: impl FnOnce(Result<()>) + Send + 'static) {
         match &self.core.log {
             Some(log) if self.needs > Lsn::ZERO => log.on_durable(

@@ -185,8 +185,7 @@ fn callbacks_hear_of_a_failure_that_the_owner_found_while_driving() {
     log.on_durable(
         appended.end,
         Box::new(move |outcome| {
-            assert!(outcome.is_err());
-            counter.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(usize::from(outcome.is_err()), Ordering::Relaxed);
         }),
     );
     log.drive(&owner);

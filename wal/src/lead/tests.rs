@@ -135,8 +135,10 @@ fn a_callback_that_waits_for_the_log_is_refused() {
         log.on_durable(
             first,
             Box::new(move |outcome| {
-                outcome.unwrap();
-                inner.wait_durable(inner_owner.as_ref(), first).unwrap();
+                let durable = inner.wait_durable(inner_owner.as_ref(), first);
+                if outcome.is_err() || durable.is_err() {
+                    return;
+                }
                 let end = append(&inner, b"second").end;
                 let done = || inner.durable_lsn() >= end;
                 slot.lock().extend([
@@ -196,6 +198,40 @@ fn leadership_is_not_given_to_a_thread_that_has_stopped() {
     log.lead.state.lock().led = true;
     log.shutdown();
     log.hand_over(thread);
+    assert!(!log.lead.state.lock().led);
+    commit(&log, &owner, b"y");
+}
+
+/// Symptom: two leaders at once, of whom one took a group for finished that the
+/// other still waited for. Cause: a second caller of `shutdown`, or one on the
+/// log thread itself, laid the lead down before that thread had ended. Cure:
+/// only whoever knows that it has ended does.
+#[test]
+fn the_log_thread_keeps_the_lead_until_it_has_ended() {
+    let (log, owner) = crowd(1, 1, true);
+    let (arrived, has_arrived) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let inner = log.clone();
+    log.on_durable(
+        append(&log, b"x").end,
+        Box::new(move |_| {
+            inner.shutdown();
+            let _ = arrived.send(());
+            let _ = may_go.recv();
+        }),
+    );
+    let thread = log.log_thread();
+    log.lead.state.lock().led = true;
+    log.hand_over(thread);
+    has_arrived.recv().unwrap();
+    std::thread::scope(|scope| {
+        let closers = [(); 2].map(|()| scope.spawn(|| log.shutdown()));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let leads = log.lead.state.lock().thread_leads;
+        let all_wait = closers.iter().all(|closer| !closer.is_finished());
+        go.send(()).unwrap();
+        assert!(leads && all_wait);
+    });
     assert!(!log.lead.state.lock().led);
     commit(&log, &owner, b"y");
 }
