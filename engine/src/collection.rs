@@ -8,6 +8,7 @@ mod find;
 mod insert;
 mod inserter;
 mod matches;
+mod tally;
 mod transfer;
 mod write;
 
@@ -75,7 +76,8 @@ impl Collection {
     /// Creates the collection, with options that are kept as given.
     ///
     /// # Errors
-    /// As [`create`](Self::create), or the options are no valid document.
+    /// As [`create`](Self::create), the options are no valid document, or
+    /// those of the context.
     pub fn create_with(
         &self,
         context: &OperationContext,
@@ -84,6 +86,7 @@ impl Collection {
         let options = options.into_document()?;
         validate_document(options.as_bytes())?;
         self.namespace.check()?;
+        context.start(&self.environment.runtime).check()?;
         let store = self.environment.writable()?;
         let mut batch = Batch::new();
         self.add_creation(&mut batch, &Entry::new(store.new_tree_id(), options));
@@ -110,6 +113,15 @@ impl Collection {
     /// # Errors
     /// The name is not allowed, or the catalog could not be read.
     pub fn exists_now(&self) -> Result<bool> {
+        self.exists_now_with(&OperationContext::new())
+    }
+
+    /// [`exists_now`](Self::exists_now) with a context.
+    ///
+    /// # Errors
+    /// As [`exists_now`](Self::exists_now), and those of the context.
+    pub fn exists_now_with(&self, context: &OperationContext) -> Result<bool> {
+        context.start(&self.environment.runtime).check()?;
         Ok(self.environment.entry(&self.namespace)?.is_some())
     }
 
@@ -118,10 +130,17 @@ impl Collection {
     /// # Errors
     /// As [`exists_now`](Self::exists_now).
     pub fn options(&self) -> Result<Option<RawDocumentBuf>> {
-        Ok(self
-            .environment
-            .entry(&self.namespace)?
-            .map(|entry| (*entry.options).clone()))
+        self.options_with(&OperationContext::new())
+    }
+
+    /// [`options`](Self::options) with a context.
+    ///
+    /// # Errors
+    /// As [`exists_now_with`](Self::exists_now_with).
+    pub fn options_with(&self, context: &OperationContext) -> Result<Option<RawDocumentBuf>> {
+        context.start(&self.environment.runtime).check()?;
+        let entry = self.environment.entry(&self.namespace)?;
+        Ok(entry.map(|entry| (*entry.options).clone()))
     }
 
     /// Drops the collection with all it holds; returns whether it existed.
@@ -135,11 +154,14 @@ impl Collection {
     /// [`drop_collection`](Self::drop_collection) with a context.
     ///
     /// # Errors
-    /// As [`drop_collection`](Self::drop_collection).
+    /// As [`drop_collection`](Self::drop_collection), and those of the context.
     pub fn drop_collection_with(&self, context: &OperationContext) -> Result<bool> {
         self.namespace.check()?;
         let store = self.environment.writable()?;
+        let watch = context.start(&self.environment.runtime);
         let _change = self.environment.catalog.change();
+        // Getting here may have meant waiting for another change.
+        watch.check()?;
         let Some(entry) = entry_in(&store.snapshot()?, &self.namespace)? else {
             return Ok(false);
         };
@@ -163,7 +185,7 @@ impl Collection {
     /// [`rename`](Self::rename) with a context.
     ///
     /// # Errors
-    /// As [`rename`](Self::rename).
+    /// As [`rename`](Self::rename), and those of the context.
     pub fn rename_with(
         &self,
         context: &OperationContext,
@@ -185,8 +207,8 @@ impl Collection {
             return Err(Error::new(ErrorKind::BadValue, message).with_code(20));
         }
         let store = self.environment.writable()?;
-        let _change = self.environment.catalog.change();
         let watch = context.start(&self.environment.runtime);
+        let _change = self.environment.catalog.change();
         // A round is lost only to an insert that creates the target.
         for _ in 0..MAX_ATTEMPTS {
             watch.check()?;
@@ -228,6 +250,15 @@ impl Collection {
     /// # Errors
     /// As [`exists_now`](Self::exists_now).
     pub fn stats(&self) -> Result<CollectionStats> {
+        self.stats_with(&OperationContext::new())
+    }
+
+    /// [`stats`](Self::stats) with a context.
+    ///
+    /// # Errors
+    /// As [`exists_now_with`](Self::exists_now_with).
+    pub fn stats_with(&self, context: &OperationContext) -> Result<CollectionStats> {
+        context.start(&self.environment.runtime).check()?;
         let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
         let Some(entry) = entry else {
             return Ok(CollectionStats::default());

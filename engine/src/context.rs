@@ -50,8 +50,6 @@ pub struct OperationContext {
     timeout: Option<Duration>,
     cancel: Option<CancelFlag>,
     memory_limit: Option<u64>,
-    session: Option<[u8; 16]>,
-    comment: Option<Arc<str>>,
     durability: Option<Durability>,
 }
 
@@ -78,24 +76,12 @@ impl OperationContext {
     }
 
     /// The operation ends with code 146 when it would hold more bytes than
-    /// these of documents and keys at once. (Pages have a budget of their own.)
+    /// these of documents and keys at once: the document that a query is at,
+    /// what waits for its commit, the `_id`s of the answer. (Pages have a budget
+    /// of their own.)
     #[must_use]
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
-        self
-    }
-
-    /// The session on whose behalf the operation runs.
-    #[must_use]
-    pub fn session(mut self, id: [u8; 16]) -> Self {
-        self.session = Some(id);
-        self
-    }
-
-    /// A note for logs and diagnosis.
-    #[must_use]
-    pub fn comment(mut self, comment: &str) -> Self {
-        self.comment = Some(comment.into());
         self
     }
 
@@ -104,18 +90,6 @@ impl OperationContext {
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
         self
-    }
-
-    /// The session given, if any.
-    #[must_use]
-    pub fn session_id(&self) -> Option<[u8; 16]> {
-        self.session
-    }
-
-    /// The note given, if any.
-    #[must_use]
-    pub fn comment_text(&self) -> Option<&str> {
-        self.comment.as_deref()
     }
 
     pub(crate) fn commit_options(&self) -> CommitOptions {
@@ -172,19 +146,21 @@ impl Watch {
 
     /// The operation takes so many bytes until it [releases](Self::release) them.
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<()> {
-        match self.memory_left.checked_sub(bytes as u64) {
-            Some(left) => {
-                self.memory_left = left;
-                Ok(())
-            }
-            None => {
-                let message = format!(
-                    "the operation would hold {bytes} bytes more, {} are left of its memory limit",
-                    self.memory_left
-                );
-                Err(Error::new(ErrorKind::MemoryExceeded, message))
-            }
+        self.room_for(bytes)?;
+        self.memory_left -= bytes as u64;
+        Ok(())
+    }
+
+    /// Whether the operation may take so many bytes for a moment.
+    pub(crate) fn room_for(&self, bytes: usize) -> Result<()> {
+        if bytes as u64 <= self.memory_left {
+            return Ok(());
         }
+        let message = format!(
+            "the operation would hold {bytes} bytes more, {} are left of its memory limit",
+            self.memory_left
+        );
+        Err(Error::new(ErrorKind::MemoryExceeded, message))
     }
 
     /// The operation gives bytes back.

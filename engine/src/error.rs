@@ -240,7 +240,8 @@ impl Error {
         self.0.bulk.as_ref().map_or(&[], |(_, errors)| errors)
     }
 
-    /// How many writes of a batch had succeeded when it failed.
+    /// How many writes of a batch had succeeded when it failed. Each of them was
+    /// acknowledged: it is visible, and as durable as was asked for.
     #[must_use]
     pub fn written(&self) -> u64 {
         self.0.bulk.as_ref().map_or(0, |(written, _)| *written)
@@ -301,6 +302,7 @@ impl From<cs_kv::Error> for Error {
         let kind = match &error {
             _ if error.is_no_space() => ErrorKind::NoSpace,
             _ if error.is_corruption() => ErrorKind::Corruption,
+            _ if error.is_unsupported() => ErrorKind::Unsupported,
             Kv::Conflict { .. } => ErrorKind::Conflict,
             Kv::Locked(_) => ErrorKind::Locked,
             Kv::Poisoned(_) => ErrorKind::Poisoned,

@@ -1,9 +1,12 @@
 //! Extended JSON, version 2, in and out, and newline-delimited JSON.
 //!
 //! [`parse`] takes canonical and relaxed form, mixed as you like;
-//! [`to_string`] writes either. Both keep the order of fields, and writing
-//! keeps fields of the same name. Text is nested at most as deep as documents
-//! are; deeper text is an error before anything recurses.
+//! [`to_string`] writes either. Both keep the order of fields, and fields of
+//! the same name. Text deeper than 127 levels is an error before anything
+//! recurses. That is enough for every document, but for one with many codes
+//! with scope in one another: a scope is one level of a document, as any
+//! document in it is, but two of its text (`{"$code":"","$scope":{…}}`). So more
+//! than 63 scopes in one another can be written but not read.
 //!
 //! | type | canonical | relaxed |
 //! |---|---|---|
@@ -14,6 +17,7 @@
 
 mod lines;
 mod read;
+mod text;
 mod write;
 
 pub use lines::{LineReader, LineWriter, MAX_LINE_LEN};

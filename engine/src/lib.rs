@@ -24,6 +24,7 @@ pub use collection::{
 };
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::Durability;
+pub use cs_kv::io;
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
 pub use input::{IntoDocument, IntoFilter};

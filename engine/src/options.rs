@@ -33,16 +33,16 @@ use crate::names::DEFAULT_DATABASE;
 #[must_use]
 pub struct DatabaseOptions {
     store: StoreOptions,
-    create: bool,
     io: IoChoice,
+    direct: DirectIo,
 }
 
 impl Default for DatabaseOptions {
     fn default() -> Self {
         Self {
             store: StoreOptions::default(),
-            create: true,
             io: IoChoice::default(),
+            direct: DirectIo::Auto,
         }
     }
 }
@@ -60,10 +60,11 @@ impl DatabaseOptions {
         self
     }
 
-    /// What acknowledged writes survive, unless an operation says otherwise.
-    /// `Memory` means that there is no log, and is settled when a database is made.
+    /// What acknowledged writes survive, unless an operation says otherwise:
+    /// `Sync` unless told. `Memory` means that there is no log; that is settled
+    /// when a database is made, and one without a log opens without being told.
     pub fn durability(mut self, durability: Durability) -> Self {
-        self.store.durability = durability;
+        self.store.durability = Some(durability);
         self
     }
 
@@ -79,26 +80,41 @@ impl DatabaseOptions {
         self
     }
 
-    /// Whether a database is made where there is none; so unless told.
+    /// Whether a database is made where there is none; so unless told. If not,
+    /// opening is an error there, and makes nothing.
     pub fn create(mut self, create: bool) -> Self {
-        self.create = create;
+        self.store.create = create;
         self
     }
 
-    /// How input and output reach the system.
+    /// How input and output reach the system: [`io::uring`](crate::io::uring) has
+    /// the choices.
     pub fn io(mut self, choice: IoChoice) -> Self {
         self.io = choice;
+        self
+    }
+
+    /// Whether the data file may pass by the cache of the kernel, as it does
+    /// where the system allows it unless told.
+    pub fn direct_io(mut self, direct: DirectIo) -> Self {
+        self.direct = direct;
         self
     }
 
     /// Opens the database in the directory `path`, and makes it if there is none.
     ///
     /// # Errors
+    /// [`ErrorKind::BadValue`]: an option makes no sense, and nothing was made.
     /// [`ErrorKind::Locked`], damage, or the system refused.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let path = path.as_ref();
-        let disk = open_best(path, self.create, self.io, DirectIo::Auto)
+        self.store.check()?;
+        let disk = open_best(path, self.store.create, self.io, self.direct)
             .map_err(|error| directory_error(path, error))?;
+        if !self.store.create {
+            // Before the lock, which is a file too.
+            refuse_empty(&*disk).map_err(|error| directory_error(path, error))?;
+        }
         self.open_on(disk, RealRuntime::new())
     }
 
@@ -108,7 +124,7 @@ impl DatabaseOptions {
     /// # Errors
     /// An option makes no sense.
     pub fn open_in_memory(mut self) -> Result<Database> {
-        self.store.durability = Durability::Memory;
+        self.store.durability = Some(Durability::Memory);
         self.open_on(MemoryDisk::new(), RealRuntime::new())
     }
 
@@ -121,18 +137,32 @@ impl DatabaseOptions {
     /// There is no database, damage, or the system refused.
     pub fn open_read_only(mut self, path: impl AsRef<Path>) -> Result<Database> {
         let path = path.as_ref();
+        self.store.check()?;
         let disk = SysDisk::open_read_only(path).map_err(|error| directory_error(path, error))?;
-        let names = disk.list().map_err(|error| directory_error(path, error))?;
-        if names.is_empty() {
-            let error = std::io::Error::new(std::io::ErrorKind::NotFound, "it is empty");
-            return Err(directory_error(path, error));
-        }
+        refuse_empty(&*disk).map_err(|error| directory_error(path, error))?;
         self.store.read_only = true;
         self.open_on(OverlayDisk::new(disk), RealRuntime::new())
     }
 
     /// Opens the database on a disk and a runtime of one's own: another
     /// storage, or a simulation.
+    ///
+    /// ```
+    /// use bson::doc;
+    /// use collection_store::{Database, io};
+    ///
+    /// let disk = io::memory::MemoryDisk::new();
+    /// let database = Database::options().open_on(disk.clone(), io::RealRuntime::new())?;
+    /// database.collection("notes").insert_one(doc! { "_id": 1 })?;
+    /// database.close()?;
+    /// drop(database);
+    ///
+    /// // The disk is the caller's, and so is what was stored on it.
+    /// let options = Database::options().create(false);
+    /// let database = options.open_on(disk, io::RealRuntime::new())?;
+    /// assert_eq!(database.collection("notes").count(doc! {})?, 1);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -142,6 +172,16 @@ impl DatabaseOptions {
         let environment = Environment::new(store, runtime, read_only);
         Ok(Database::new(environment, DEFAULT_DATABASE))
     }
+}
+
+fn refuse_empty(disk: &dyn Disk) -> std::io::Result<()> {
+    if disk.list()?.is_empty() {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "it is empty",
+        ));
+    }
+    Ok(())
 }
 
 fn directory_error(path: &Path, error: std::io::Error) -> Error {

@@ -34,9 +34,15 @@ pub enum PagerError {
         /// Version in the page.
         found: Version,
     },
-    /// The data file as a whole cannot be used.
-    #[error("data file cannot be opened: {0}")]
-    Unusable(String),
+    /// The data file as a whole is not what was written.
+    #[error("the data file is damaged: {0}")]
+    Damaged(String),
+    /// The data file is of a format or has features that this program does not know.
+    #[error("the data file is not supported: {0}")]
+    Unsupported(String),
+    /// Something that was asked for is not possible.
+    #[error("{0}")]
+    InvalidOption(String),
     /// The disk is full. Nothing has changed.
     #[error("no space left for {pages} pages")]
     NoSpace {
@@ -80,6 +86,9 @@ impl PagerError {
     /// Whether bytes were found that nobody wrote.
     #[must_use]
     pub fn is_corruption(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::Overtaken { .. })
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::Overtaken { .. } | Self::Damaged(_)
+        )
     }
 }

@@ -379,6 +379,17 @@ const _: () = assert!(size_of::<RawMeta>() == 264);
 const _: () = assert!(std::mem::offset_of!(RawMeta, checksum) == 12);
 const _: () = assert!(std::mem::offset_of!(RawMeta, payload) == 168);
 
+/// Why a block is no meta that this program can use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadMeta {
+    /// It is not what was written.
+    #[error("{0}")]
+    Damaged(String),
+    /// It is of a format or has features that this program does not know.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
 impl Meta {
     /// The block to be written.
     #[must_use]
@@ -422,39 +433,41 @@ impl Meta {
     /// Decides whether a block is a meta, and what it says.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it.
-    pub fn decode(block: &[u8; BLOCK_SIZE]) -> Result<Self, String> {
+    /// What is wrong with it.
+    pub fn decode(block: &[u8; BLOCK_SIZE]) -> Result<Self, BadMeta> {
+        let damaged = |what: String| Err(BadMeta::Damaged(what));
         let Ok((raw, rest)) = RawMeta::ref_from_prefix(block) else {
-            return Err("a meta is shorter than a block".into());
+            return damaged("a meta is shorter than a block".into());
         };
         if raw.magic != MAGIC {
-            return Err("it does not begin like a Collection Store data file".into());
+            return damaged("it does not begin like a Collection Store data file".into());
+        }
+        // Before the checksum: another format may reckon it otherwise.
+        if raw.format.get() != FORMAT_VERSION {
+            return Err(BadMeta::Unsupported(format!(
+                "format version: this program knows {FORMAT_VERSION}, the file has {}",
+                raw.format.get()
+            )));
         }
         let mut copy = *block;
         copy[12..16].fill(0);
         let sum = crc32c::crc32c(&copy);
         if sum != raw.checksum.get() && !planted(Mutant::IgnoreChecksum) {
-            return Err(format!(
+            return damaged(format!(
                 "checksum of the meta: expected {:08x}, found {sum:08x}",
                 raw.checksum.get()
             ));
         }
-        if raw.format.get() != FORMAT_VERSION {
-            return Err(format!(
-                "format version: this program knows {FORMAT_VERSION}, the file has {}",
-                raw.format.get()
-            ));
-        }
         if raw.incompatible.get() != 0 || raw.read_only_compatible.get() != 0 {
-            return Err(format!(
+            return Err(BadMeta::Unsupported(format!(
                 "the file uses features that this program does not know (masks {:#x}, {:#x})",
                 raw.incompatible.get(),
                 raw.read_only_compatible.get()
-            ));
+            )));
         }
         let page_size = raw.page_size.get();
         if !valid_page_size(page_size) {
-            return Err(format!(
+            return damaged(format!(
                 "page size: expected a power of two from 4096 to 65536, found {page_size}"
             ));
         }
@@ -462,7 +475,7 @@ impl Meta {
             || raw.reserved != [0; 3]
             || rest.iter().any(|&byte| byte != 0)
         {
-            return Err("reserved bytes of the meta are not zero".into());
+            return damaged("reserved bytes of the meta are not zero".into());
         }
         Ok(Self {
             file: FileId(raw.file.get()),

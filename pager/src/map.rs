@@ -24,6 +24,8 @@ const ENTRY: usize = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct AllocationMap {
     words: Vec<u64>,
+    /// How many bits are set.
+    used: u64,
     words_per_piece: usize,
     fan_out: usize,
     /// Pieces whose bits differ from those on disk.
@@ -37,6 +39,7 @@ impl AllocationMap {
         let room = page_size as usize - PAGE_HEADER;
         Self {
             words: Vec::new(),
+            used: 0,
             words_per_piece: room / 8,
             fan_out: room / ENTRY,
             changed: BTreeSet::new(),
@@ -69,14 +72,16 @@ impl AllocationMap {
             self.words.resize(word + 1, 0);
         }
         self.words[word] ^= 1 << (page.0 % 64);
+        if used {
+            self.used += 1;
+        } else {
+            self.used -= 1;
+        }
         self.changed.insert(word / self.words_per_piece);
     }
 
     pub(crate) fn used_pages(&self) -> u64 {
-        self.words
-            .iter()
-            .map(|word| u64::from(word.count_ones()))
-            .sum()
+        self.used
     }
 
     // ---- writing ----
@@ -189,6 +194,14 @@ impl AllocationMap {
         if self.words.len() < from + last {
             self.words.resize(from + last, 0);
         }
+        let ones = |words: &[u64]| {
+            words
+                .iter()
+                .map(|word| u64::from(word.count_ones()))
+                .sum::<u64>()
+        };
+        self.used -= ones(&self.words[from..from + last]);
+        self.used += ones(&words[..last]);
         self.words[from..from + last].copy_from_slice(&words[..last]);
     }
 
@@ -250,6 +263,7 @@ impl AllocationMap {
             self.words.resize(other.words.len(), 0);
         }
         for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
+            self.used += u64::from((theirs & !*mine).count_ones());
             *mine |= theirs;
         }
     }

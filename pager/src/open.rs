@@ -13,8 +13,8 @@ use cs_io::{Disk, File, OpenMode, is_no_space};
 
 use crate::checkpoint::Metas;
 use crate::format::{
-    DATA_FILE, DATA_FILE_NEW, META_BYTES, META_OFFSETS, Membership, Meta, PAGE_HEADER, PageHeader,
-    PageKind, PageRef, RootRecord, first_page, valid_page_size,
+    BadMeta, DATA_FILE, DATA_FILE_NEW, META_BYTES, META_OFFSETS, Membership, Meta, PAGE_HEADER,
+    PageHeader, PageKind, PageRef, RootRecord, first_page, valid_page_size,
 };
 use crate::map::AllocationMap;
 use crate::pool::{Pager, VerifyPage};
@@ -72,7 +72,7 @@ pub fn create(
     log_incarnation: Incarnation,
 ) -> Result<()> {
     if !valid_page_size(page_size) {
-        return Err(PagerError::Unusable(format!(
+        return Err(PagerError::InvalidOption(format!(
             "page size: expected a power of two from 4096 to 65536, found {page_size}"
         )));
     }
@@ -125,14 +125,20 @@ fn build(
 /// # Errors
 /// The file could not be read.
 pub fn read_metas(file: &dyn File) -> Result<[Result<Meta, String>; 2]> {
-    let mut metas = [Err(String::new()), Err(String::new())];
+    Ok(find_metas(file)?.map(|meta| meta.map_err(|bad| bad.to_string())))
+}
+
+fn find_metas(file: &dyn File) -> Result<[Result<Meta, BadMeta>; 2]> {
+    let unread = || Err(BadMeta::Damaged(String::new()));
+    let mut metas = [unread(), unread()];
     for (meta, offset) in metas.iter_mut().zip(META_OFFSETS) {
         let mut block = [0; BLOCK_SIZE];
         let read = file
             .read_at(&mut block, offset)
             .map_err(PagerError::io("reading a meta"))?;
         *meta = if read < BLOCK_SIZE {
-            Err(format!("the file ends inside the meta at byte {offset}"))
+            let what = format!("the file ends inside the meta at byte {offset}");
+            Err(BadMeta::Damaged(what))
         } else {
             Meta::decode(&block)
         };
@@ -143,13 +149,13 @@ pub fn read_metas(file: &dyn File) -> Result<[Result<Meta, String>; 2]> {
 /// Opens the data file at its newest valid meta.
 ///
 /// # Errors
-/// [`PagerError::Unusable`] if no meta is valid or they contradict each other
+/// [`PagerError::Damaged`] or [`PagerError::Unsupported`] if no meta is valid or they contradict each other
 /// or the file; [`PagerError::Corrupt`] if the allocation map is damaged.
 pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Opened> {
     let file = disk
         .open(DATA_FILE, mode)
         .map_err(PagerError::io("opening it"))?;
-    let (slots, page_size) = choose_metas(read_metas(&*file)?)?;
+    let (slots, page_size) = choose_metas(find_metas(&*file)?)?;
     let metas = Metas::new(slots);
     let newest = *metas.newest();
     if mode == OpenMode::ReadWrite {
@@ -163,7 +169,7 @@ pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Op
     let capacity = bytes / u64::from(page_size);
     let root = &newest.root;
     if root.page_count > capacity || root.page_count < first_page(page_size).0 {
-        return Err(PagerError::Unusable(format!(
+        return Err(PagerError::Damaged(format!(
             "the newest meta tells of {} pages of {page_size} bytes, the file has {bytes} bytes",
             root.page_count
         )));
@@ -196,17 +202,20 @@ pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Op
     })
 }
 
-fn choose_metas(found: [Result<Meta, String>; 2]) -> Result<([Option<Meta>; 2], u32)> {
+fn choose_metas(found: [Result<Meta, BadMeta>; 2]) -> Result<([Option<Meta>; 2], u32)> {
     if let [Ok(a), Ok(b)] = &found
         && (a.file != b.file || a.page_size != b.page_size || a.sequence == b.sequence)
     {
-        return Err(PagerError::Unusable(format!(
+        return Err(PagerError::Damaged(format!(
             "its two metas contradict each other: file ids {} and {}, page sizes {} and {}, sequences {} and {}",
             a.file, b.file, a.page_size, b.page_size, a.sequence, b.sequence
         )));
     }
     match found {
-        [Err(a), Err(b)] => Err(PagerError::Unusable(format!(
+        [Err(BadMeta::Unsupported(what)), Err(_)] | [Err(_), Err(BadMeta::Unsupported(what))] => {
+            Err(PagerError::Unsupported(what))
+        }
+        [Err(a), Err(b)] => Err(PagerError::Damaged(format!(
             "neither meta is valid: first, {a}; second, {b}"
         ))),
         [a, b] => {

@@ -562,6 +562,12 @@ impl Shadow {
         root.allocation_levels = self.map.levels() as u8;
     }
 
+    /// How many pages the open version reaches.
+    #[must_use]
+    pub fn used_pages(&self) -> u64 {
+        self.map.used_pages()
+    }
+
     /// How many pages the allocation map has: as many may be shadowed at once.
     #[must_use]
     pub fn map_size(&self) -> u64 {

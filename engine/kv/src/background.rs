@@ -60,7 +60,9 @@ impl Core {
             // Awake until a while has passed without a commit.
             loop {
                 let commits = self.counters.commits.load(Ordering::Relaxed);
-                background.signal.wait_for(IDLE);
+                background
+                    .signal
+                    .wait_for(IDLE.min(self.options.flush_interval));
                 if background.stop.load(Ordering::Acquire) || self.check_sound().is_err() {
                     break;
                 }

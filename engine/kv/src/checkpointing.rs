@@ -155,10 +155,14 @@ impl Core {
     /// Keeps dirty pages within the budget, and the log within its limit:
     /// gently at first, by making the writer help, so that there is no cliff.
     pub(crate) fn relieve(&self) -> Result<()> {
-        if self.pager.is_crowded() {
+        // Until there is room again: one commit may have dirtied any number.
+        while self.pager.is_crowded() {
             let full = self.pager.stats().resident_bytes > self.options.cache_bytes;
             let written = self.pager.write_back(WRITE_BACK_PAGES, full);
-            self.must(written.map_err(Into::into))?;
+            let written = self.must(written.map_err(Into::into))?;
+            if !full || written == 0 {
+                break;
+            }
         }
         let limit = self.options.checkpoint_log_bytes;
         let log_bytes = self.log_bytes();

@@ -107,6 +107,11 @@ impl Core {
             Err(error) => Err(error),
         };
         writer.shadow.end_plan();
+        // Only what is sealed can be written early and leave memory.
+        if result.is_ok() && writer.shadow.open_bytes(&self.pager) > self.options.cache_bytes / 4 {
+            let sealed = self.seal(&mut writer);
+            self.must(sealed)?;
+        }
         drop(writer);
         if result.is_err() {
             self.fail_waiters();
@@ -187,7 +192,8 @@ impl Core {
         payload: &[u8],
         planned: Planned,
     ) -> Result<Ticket> {
-        let level = commit.options.durability.unwrap_or(self.options.durability);
+        let usual = self.options.durability.unwrap_or_default();
+        let level = commit.options.durability.unwrap_or(usual);
         let waits = level == Durability::Sync && self.log.is_some();
         // 1. A state that is visible at once must not share a version with one that waits.
         if waits && writer.is_dirty() && writer.ends_unsynced {

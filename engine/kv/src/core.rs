@@ -19,6 +19,7 @@
 //! Locks are taken in this order: `maintenance`, `writer`, the log's, `visibility`,
 //! `published`, the pager's. Nothing waits for the log with `writer` held.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -45,7 +46,6 @@ pub(crate) struct Maintenance {
 }
 
 /// See the module's text.
-#[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) options: StoreOptions,
     pub(crate) disk: Arc<dyn Disk>,
@@ -91,6 +91,16 @@ pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) conflicts: AtomicU64,
     pub(crate) refusals: AtomicU64,
+}
+
+/// Short, and without anything that is stored.
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("visible_index", &self.visible_index())
+            .field("poisoned", &self.poisoned.get())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The parts that opening brings together.

@@ -110,10 +110,21 @@ impl Error {
     pub fn is_corruption(&self) -> bool {
         match self {
             Self::Pager(error) => error.is_corruption(),
+            Self::Log(LogError::Unreachable { .. }) => true,
             Self::Log(error) => error.is_corruption(),
             Self::Damaged(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether the files are of a format or have features that this program
+    /// does not know.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(
+            self,
+            Self::Pager(PagerError::Unsupported(_)) | Self::Log(LogError::Unsupported { .. })
+        )
     }
 
     /// The page concerned, if one is.

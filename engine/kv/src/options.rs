@@ -28,8 +28,9 @@ pub struct StoreOptions {
     pub page_size: u32,
     /// Memory for pages, in bytes.
     pub cache_bytes: u64,
-    /// What a commit survives unless it says otherwise.
-    pub durability: Durability,
+    /// What a commit survives unless it says otherwise; unless told `Sync`, or
+    /// `Memory` for a store that was made without a log.
+    pub durability: Option<Durability>,
     /// The longest that an `Async` commit stays unsynced.
     pub flush_interval: Duration,
     /// A checkpoint begins when the log has grown by so many bytes since the last.
@@ -38,6 +39,8 @@ pub struct StoreOptions {
     pub log: LogOptions,
     /// Nothing may be changed.
     pub read_only: bool,
+    /// Make a store where there is none.
+    pub create: bool,
 }
 
 impl Default for StoreOptions {
@@ -45,17 +48,22 @@ impl Default for StoreOptions {
         Self {
             page_size: DEFAULT_PAGE_SIZE,
             cache_bytes: 256 * 1024 * 1024,
-            durability: Durability::Sync,
+            durability: None,
             flush_interval: Duration::from_secs(1),
             checkpoint_log_bytes: 64 * 1024 * 1024,
             log: LogOptions::default(),
             read_only: false,
+            create: true,
         }
     }
 }
 
 impl StoreOptions {
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Refuses options that no store could have.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] names the option, what was expected and what was found.
+    pub fn check(&self) -> Result<()> {
         if !cs_pager::format::valid_page_size(self.page_size) {
             return Err(Error::InvalidOption(format!(
                 "page_size: expected a power of two from 4096 to 65536, found {}",

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use cs_base::{FileId, Incarnation};
 use cs_io::overlay::OverlayDisk;
 use cs_io::{Disk, LockError, OpenMode, Runtime};
+use cs_pager::format::DATA_FILE;
 use cs_pager::{PageKind, PagerOptions};
-use cs_wal::{Log, RecordKind, StartPoint};
+use cs_wal::{Log, LogError, RecordKind, StartPoint};
 
 use crate::commit::{FIRST_PART, HAS_PARTS};
 use crate::core::{Core, Parts};
@@ -66,7 +67,7 @@ pub(crate) fn open(
     })?;
     let mut report = RecoveryReport::default();
     if !cs_pager::exists(&*disk)? {
-        if options.read_only {
+        if options.read_only || !options.create {
             return Err(Error::InvalidOption(
                 "there is no database in this directory".into(),
             ));
@@ -89,19 +90,20 @@ pub(crate) fn open(
         )));
     }
     let has_log = newest.root.log_incarnation > Incarnation(0);
-    if options.read_only {
-        options.durability = if has_log {
-            Durability::Sync
-        } else {
-            Durability::Memory
-        };
-    }
-    if has_log != (options.durability != Durability::Memory) {
+    let made_for = if has_log {
+        Durability::Sync
+    } else {
+        Durability::Memory
+    };
+    let wanted = options.durability.filter(|_| !options.read_only);
+    let durability = wanted.unwrap_or(made_for);
+    if has_log != (durability != Durability::Memory) {
         return Err(Error::InvalidOption(format!(
             "durability: the database was made {} a log; memory can be chosen only when one is made",
             if has_log { "with" } else { "without" }
         )));
     }
+    options.durability = Some(durability);
     let root = Arc::new(Root::decode(&newest.root)?);
     let mut recovery = Recovery {
         pager: &opened.pager,
@@ -109,7 +111,7 @@ pub(crate) fn open(
         options: &options,
     };
     // 3. to 5.
-    let log = if options.durability == Durability::Memory {
+    let log = if !has_log {
         None
     } else {
         Some(recovery.run(&disk, &runtime, newest.file, &root, &mut report)?)
@@ -137,13 +139,19 @@ pub(crate) fn open(
 fn create(disk: &Arc<dyn Disk>, runtime: &Arc<dyn Runtime>, options: &StoreOptions) -> Result<()> {
     let file = FileId(runtime.random().max(1));
     let mut incarnation = Incarnation(0);
-    if options.durability != Durability::Memory {
+    if options.durability != Some(Durability::Memory) {
         let log = Log::create(
             Arc::clone(disk),
             Arc::clone(runtime),
             file,
             options.log.clone(),
-        )?;
+        );
+        let log = log.map_err(|error| match error {
+            LogError::AlreadyExists { name } => Error::Damaged(format!(
+                "the data file {DATA_FILE} is missing, though the log has records in {name}"
+            )),
+            other => other.into(),
+        })?;
         incarnation = log.incarnation();
     }
     cs_pager::create(&**disk, file, options.page_size, incarnation)?;

@@ -21,8 +21,8 @@ use crate::transaction::Transaction;
 /// An open database of ordered keys and values in any number of trees.
 ///
 /// Cheap to clone; all clones are the same database. When the last clone goes,
-/// the background thread ends; nothing is written then: [`close`](Self::close)
-/// makes the next open quick, but no commit depends on it.
+/// the log is flushed and the background thread ends. [`close`](Self::close)
+/// makes the next open quick, and says so if something fails.
 ///
 /// ```
 /// use cs_io::{RealRuntime, memory::MemoryDisk};
@@ -51,6 +51,11 @@ impl Drop for Handle {
         // A transaction that outlives the last handle has nobody to flush it.
         self.core.closed.store(true, Ordering::Release);
         stop_background(&self.core);
+        // What was acknowledged before it was durable: nobody else will see to
+        // it now. An error has poisoned the store, and nobody is left to hear.
+        if self.core.check_sound().is_ok() {
+            let _ = self.core.flush();
+        }
     }
 }
 
@@ -115,6 +120,28 @@ impl Store {
 
     fn core(&self) -> &Arc<Core> {
         &self.0.core
+    }
+
+    /// Brings a database in order that was not closed: opens it, recovers it
+    /// and closes it again. Opening does the same by itself.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open) and [`close`](Self::close).
+    pub fn recover(
+        disk: Arc<dyn Disk>,
+        runtime: Arc<dyn Runtime>,
+        options: StoreOptions,
+    ) -> Result<RecoveryReport> {
+        let store = Self::open(
+            disk,
+            runtime,
+            StoreOptions {
+                create: false,
+                ..options
+            },
+        )?;
+        store.close()?;
+        Ok(store.recovery())
     }
 
     /// What opening found and did.

@@ -203,7 +203,7 @@ impl Writer {
             let root = self.tree(pager, tree)?.unwrap_or_default();
             // A page that shrinks below a third is merged if it can be.
             let held = root.stats.bytes + ENTRY * root.stats.count;
-            let size = 3 * held / page_size as u64 + 8;
+            let size = (3 * held / page_size as u64 + 8).min(self.shadow.used_pages());
             let height = u64::from(root.height) + 1;
             pages += (ops * height).min(size) + 4 * bytes / page_size as u64 + height + 2;
         }

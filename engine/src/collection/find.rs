@@ -29,13 +29,14 @@ impl Collection {
     /// [`find_by_id`](Self::find_by_id) with a context.
     ///
     /// # Errors
-    /// As [`find_by_id`](Self::find_by_id).
+    /// As [`find_by_id`](Self::find_by_id), and those of the context.
     pub fn find_by_id_with(
         &self,
         context: &OperationContext,
         id: impl Into<Bson>,
     ) -> Result<Option<RawDocumentBuf>> {
-        context.start(&self.environment.runtime).check()?;
+        let watch = context.start(&self.environment.runtime);
+        watch.check()?;
         let id = OwnedValue::try_from(&id.into())?;
         let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
         let counters = &self.environment.counters;
@@ -43,7 +44,9 @@ impl Collection {
         let (Some(entry), Ok(key)) = (entry, key::encode(id.as_raw())) else {
             return Ok(None);
         };
-        let Some(bytes) = in_tree(snapshot.get(entry.tree, &key))?.flatten() else {
+        let copy = |bytes: &[u8]| watch.room_for(bytes.len()).map(|()| bytes.to_vec());
+        let found = in_tree(snapshot.with_value(entry.tree, &key, copy))?.flatten();
+        let Some(bytes) = found.transpose()? else {
             return Ok(None);
         };
         Counters::add(&counters.examined, 1);
@@ -115,7 +118,7 @@ impl Collection {
     pub fn count_with(&self, context: &OperationContext, filter: impl IntoFilter) -> Result<u64> {
         let filter = filter.into_filter()?;
         if filter.is_all() {
-            return Ok(self.stats()?.documents);
+            return Ok(self.stats_with(context)?.documents);
         }
         let mut cursor = self.find(filter).context(context.clone()).run()?;
         let mut count = 0;
@@ -253,15 +256,23 @@ impl Cursor {
             return Ok(false);
         }
         loop {
-            let document = &mut self.document;
-            let found = matches.next(&self.watch, |_, bytes| {
+            let (document, watch) = (&mut self.document, &self.watch);
+            let is_skipped = self.skip > 0;
+            let found = matches.next(watch, |_, bytes| -> Result<()> {
                 document.clear();
+                if is_skipped {
+                    return Ok(());
+                }
+                // One document at a time is all that a cursor holds.
+                watch.room_for(bytes.len())?;
                 document.extend_from_slice(bytes);
+                Ok(())
             })?;
-            if found.is_none() {
-                return Ok(false);
+            match found {
+                None => return Ok(false),
+                Some(copied) => copied?,
             }
-            if self.skip == 0 {
+            if !is_skipped {
                 break;
             }
             self.skip -= 1;

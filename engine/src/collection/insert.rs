@@ -73,8 +73,10 @@ impl Collection {
         context: &OperationContext,
         document: impl IntoDocument,
     ) -> Result<Bson> {
-        let watch = context.start(&self.environment.runtime);
+        let mut watch = context.start(&self.environment.runtime);
+        watch.check()?;
         let document = self.prepare(document)?;
+        watch.charge(document.key.len() + document.document.len())?;
         let id = id_of(&document)?;
         let waiting = [Waiting { index: 0, document }];
         match self.commit_inserts(&watch, &context.commit_options(), &waiting)? {
@@ -90,7 +92,8 @@ impl Collection {
     ///
     /// # Errors
     /// [`ErrorKind::BulkWrite`] names the documents that were not inserted, and
-    /// how many were; other errors are those of the commit.
+    /// how many were; other errors are those of the commit. What
+    /// [`Error::written`] counts was acknowledged.
     pub fn insert_many<D: IntoDocument>(
         &self,
         documents: impl IntoIterator<Item = D>,
@@ -115,8 +118,9 @@ impl Collection {
             if inserter.is_stopped() {
                 break;
             }
-            let pushed = inserter.push(index, document);
-            pushed.map_err(|error| error.with_written(inserter.inserted()))?;
+            if let Err(error) = inserter.push(index, document) {
+                return Err(inserter.fail(error));
+            }
         }
         let outcome = inserter.finish()?;
         if outcome.errors.is_empty() {

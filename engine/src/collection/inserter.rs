@@ -6,15 +6,17 @@
 //!   meets the first in a later commit, as if it had come alone.
 //! * Ordered, everything before the first failure is committed and nothing
 //!   after it.
+//! * An error leaves when everything that was committed before it was waited for.
 
 use std::collections::HashSet;
 
 use bson::Bson;
-use cs_kv::{CommitOptions, Ticket};
+use cs_kv::CommitOptions;
 
 use super::Collection;
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, id_of};
 use super::matches::in_tree;
+use super::tally::Tally;
 use crate::context::{OperationContext, Watch};
 use crate::error::{Error, Result, WriteError};
 use crate::id::Identified;
@@ -48,12 +50,10 @@ pub(super) struct Inserter<'a> {
     /// Keys of those waiting whose `_id` was given: no two may be in one commit.
     keys: HashSet<Vec<u8>>,
     bytes: usize,
-    inserted: u64,
+    tally: Tally,
     /// Collected if wanted.
     ids: Option<Vec<Bson>>,
     errors: Vec<WriteError>,
-    /// Of the last commit: waiting for it waits for all before it.
-    last: Option<Ticket>,
 }
 
 impl<'a> Inserter<'a> {
@@ -70,10 +70,9 @@ impl<'a> Inserter<'a> {
             waiting: Vec::new(),
             keys: HashSet::new(),
             bytes: 0,
-            inserted: 0,
+            tally: Tally::default(),
             ids: None,
             errors: Vec::new(),
-            last: None,
         }
     }
 
@@ -87,9 +86,9 @@ impl<'a> Inserter<'a> {
         self.ordered && !self.errors.is_empty()
     }
 
-    /// How many documents were committed so far.
-    pub(super) fn inserted(&self) -> u64 {
-        self.inserted
+    /// How many documents were committed so far, acknowledged or not.
+    pub(super) fn committed(&self) -> u64 {
+        self.tally.committed()
     }
 
     /// The failures since this was last asked.
@@ -99,6 +98,7 @@ impl<'a> Inserter<'a> {
 
     /// Takes a document, and commits what waits if it has become enough.
     pub(super) fn push(&mut self, index: u64, document: impl IntoDocument) -> Result<()> {
+        self.watch.check()?;
         match self.collection.prepare(document) {
             Ok(document) => self.add(Waiting { index, document }),
             Err(error) => self.refuse(index, error),
@@ -107,6 +107,7 @@ impl<'a> Inserter<'a> {
 
     /// Notes that a document cannot be inserted. Those before it are committed first.
     pub(super) fn refuse(&mut self, index: u64, error: Error) -> Result<()> {
+        self.watch.check()?;
         if self.ordered {
             self.flush()?;
             if self.is_stopped() {
@@ -130,7 +131,9 @@ impl<'a> Inserter<'a> {
             }
             self.keys.insert(waiting.document.key.clone());
         }
-        self.watch.charge(bytes)?;
+        // An `_id` that is kept for the answer is held to the end.
+        let kept = self.ids.as_ref().map_or(0, |_| waiting.document.key.len());
+        self.watch.charge(bytes.saturating_add(kept))?;
         self.bytes += bytes;
         self.waiting.push(waiting);
         Ok(())
@@ -145,8 +148,7 @@ impl<'a> Inserter<'a> {
             let collection = self.collection;
             let refused = match collection.commit_inserts(&self.watch, &self.options, &waiting)? {
                 Ok(ticket) => {
-                    self.last = Some(ticket);
-                    self.inserted += waiting.len() as u64;
+                    self.tally.add(ticket, waiting.len() as u64);
                     if let Some(ids) = &mut self.ids {
                         for one in &waiting {
                             ids.push(id_of(&one.document)?);
@@ -196,6 +198,7 @@ impl<'a> Inserter<'a> {
         };
         let mut absent = Vec::with_capacity(waiting.len());
         for one in waiting {
+            self.watch.check()?;
             if tree.with_value(&one.document.key, |_| ())?.is_some() {
                 let error = self.collection.duplicate(&one.document);
                 self.errors.push(WriteError {
@@ -211,23 +214,32 @@ impl<'a> Inserter<'a> {
 
     /// Commits what waits, and waits until all of it is as durable as asked for.
     pub(super) fn finish(mut self) -> Result<Outcome> {
-        if !self.is_stopped() {
-            self.flush()
-                .map_err(|error| error.with_written(self.inserted))?;
+        if !self.is_stopped()
+            && let Err(error) = self.flush()
+        {
+            return Err(self.fail(error));
         }
-        if let Some(last) = self.last {
-            last.wait()?;
-        }
-        Counters::add(
-            &self.collection.environment.counters.inserted,
-            self.inserted,
-        );
+        let settled = self.tally.settle();
+        self.count();
+        let inserted = settled?;
         self.errors.sort_by_key(|error| error.index);
         let ids = self.ids.unwrap_or_default();
         Ok(Outcome {
-            inserted: self.inserted,
+            inserted,
             ids,
             errors: self.errors,
         })
+    }
+
+    /// Ends with an error, once what was committed before it was waited for.
+    pub(super) fn fail(mut self, error: Error) -> Error {
+        let error = self.tally.end(error);
+        self.count();
+        error
+    }
+
+    fn count(&self) {
+        let counters = &self.collection.environment.counters;
+        Counters::add(&counters.inserted, self.tally.acknowledged());
     }
 }

@@ -49,7 +49,8 @@ pub struct ImportReport {
 
 impl Collection {
     /// Inserts a document for each line of extended JSON; blank lines are
-    /// skipped. `progress` is told now and then how many were inserted.
+    /// skipped. `progress` is told now and then how many were committed; only the
+    /// report counts what was acknowledged.
     ///
     /// Documents are committed in batches as with
     /// [`insert_many`](Self::insert_many): what was committed before an error stays.
@@ -89,13 +90,15 @@ impl Collection {
                 Err(error) if matches!(error.kind(), ErrorKind::Io) => Err(error),
                 Err(error) => inserter.refuse(number, error),
             };
-            pushed.map_err(|error| error.with_written(inserter.inserted()))?;
+            if let Err(error) = pushed {
+                return Err(inserter.fail(error));
+            }
             if inserter.is_stopped() {
                 break;
             }
             report.keep(inserter.take_errors(), options);
-            if inserter.inserted() >= told + PROGRESS_STEP {
-                told = inserter.inserted();
+            if inserter.committed() >= told + PROGRESS_STEP {
+                told = inserter.committed();
                 progress(told);
             }
         }

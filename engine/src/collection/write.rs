@@ -9,6 +9,7 @@ use cs_kv::{Batch, CommitOptions, Expect, Ticket, Transaction};
 
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 use super::matches::{Matches, in_tree};
+use super::tally::Tally;
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
 use crate::context::{OperationContext, Watch};
@@ -136,11 +137,15 @@ impl Collection {
         let filter = filter.into_filter()?;
         let watch = context.start(&self.environment.runtime);
         let options = context.commit_options();
-        let mut deleted = 0;
-        let outcome = self.delete_batches(&watch, &options, &filter, &mut deleted);
-        Counters::add(&self.environment.counters.deleted, deleted);
-        outcome.map_err(|error| error.with_written(deleted))?;
-        Ok(deleted)
+        let mut tally = Tally::default();
+        Counters::add(&self.environment.counters.queries, 1);
+        let outcome = match self.delete_batches(&watch, &options, &filter, &mut tally) {
+            Ok(()) => tally.settle(),
+            Err(error) => Err(tally.end(error)),
+        };
+        let counters = &self.environment.counters;
+        Counters::add(&counters.deleted, tally.acknowledged());
+        outcome
     }
 
     fn delete_batches(
@@ -148,17 +153,19 @@ impl Collection {
         watch: &Watch,
         options: &CommitOptions,
         filter: &Filter,
-        deleted: &mut u64,
+        tally: &mut Tally,
     ) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;
-        let mut last: Option<Ticket> = None;
         let mut attempts = 0;
         loop {
+            watch.check()?;
             let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
-            let Some(entry) = entry else { break };
+            let Some(entry) = entry else {
+                return Ok(());
+            };
             let keys = self.matching_keys(watch, &transaction, &entry, filter, after.as_deref())?;
             let Some(newest) = keys.last().cloned() else {
-                break;
+                return Ok(());
             };
             let count = keys.len() as u64;
             for key in keys {
@@ -166,8 +173,7 @@ impl Collection {
             }
             match transaction.commit(options) {
                 Ok(ticket) => {
-                    last = Some(ticket);
-                    *deleted += count;
+                    tally.add(ticket, count);
                     after = Some(newest);
                     attempts = 0;
                 }
@@ -175,8 +181,6 @@ impl Collection {
                 Err(error) => return Err(error.into()),
             }
         }
-        // Waiting for the last commit waits for all before it.
-        last.map_or(Ok(()), |last| Ok(last.wait()?))
     }
 
     /// The keys of the next batch.
@@ -194,9 +198,11 @@ impl Collection {
         let mut matches = Matches::new(&tree, filter.clone(), after)?;
         let (mut keys, mut bytes) = (Vec::new(), 0);
         while keys.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
-            let Some(key) = matches.next(watch, |key, _| key.to_vec())? else {
+            let copy = |key: &[u8]| watch.room_for(bytes + key.len()).map(|()| key.to_vec());
+            let Some(key) = matches.next(watch, |key, _| copy(key))? else {
                 break;
             };
+            let key = key?;
             bytes += key.len();
             keys.push(key);
         }
@@ -227,7 +233,11 @@ impl Collection {
             };
             let change = match change(&document)? {
                 Change::None => return Ok(Changed::Same),
-                change => change,
+                Change::Put(new) => {
+                    watch.room_for(key.len() + document.len() + new.len())?;
+                    Change::Put(new)
+                }
+                Change::Delete => Change::Delete,
             };
             let committed = if filter.single_id().is_some() {
                 self.change_by_id(&entry, key, change, &options)
@@ -258,9 +268,12 @@ impl Collection {
             return Ok(None);
         };
         let mut matches = Matches::new(&tree, filter.clone(), None)?;
-        let found = matches.next(watch, |key, document| (key.to_vec(), document.to_vec()))?;
+        let found = matches.next(watch, |key, document| {
+            watch.room_for(key.len() + document.len())?;
+            Ok((key.to_vec(), document.to_vec()))
+        })?;
         Counters::add(&self.environment.counters.examined, matches.examined);
-        Ok(found)
+        found.transpose()
     }
 
     /// Whatever the document is by now, as long as it is there.

@@ -34,3 +34,12 @@ fn conflicts_alone_are_retryable() {
     assert!(!Error::new(ErrorKind::NoSpace, "full").is_retryable());
     assert!(Error::new(ErrorKind::Corruption, "page 7").is_corruption());
 }
+
+#[test]
+fn damage_and_unknown_versions_are_told_from_refusals_of_the_system() {
+    let damaged = Error::from(cs_kv::Error::Damaged("a key is lost".into()));
+    assert!(damaged.is_corruption());
+    let io = std::io::Error::other("gone");
+    let error = Error::from(cs_kv::Error::Directory(io));
+    assert_eq!(error.kind(), ErrorKind::Io);
+}

@@ -4,7 +4,7 @@ use std::io::{BufRead, Write};
 
 use bson::{RawDocument, RawDocumentBuf};
 
-use super::read::parse_slice;
+use super::read::parse_line;
 use super::write::{Form, append};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -12,7 +12,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// limit may take several times its bytes.
 pub const MAX_LINE_LEN: usize = 64 * 1024 * 1024;
 
-/// Reads documents from lines of extended JSON; blank lines are skipped.
+/// What some programs write in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Reads documents from lines of extended JSON; blank lines are skipped, and so
+/// is a byte order mark (UTF-8) at the start of the text.
 ///
 /// After a line that is not a document reading may go on with the next; after
 /// an error of the reader, or a line beyond the limit, it has ended.
@@ -111,12 +115,18 @@ impl<R: BufRead> Iterator for LineReader<R> {
         while !self.ended {
             match self.read_line() {
                 Ok(true) => {
-                    let line = self.line.trim_ascii();
+                    let mut line = self.line.as_slice();
+                    if self.number == 1 {
+                        line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+                    }
+                    let line = line.trim_ascii_start();
+                    let before = self.line.len() - line.len();
+                    let line = line.trim_ascii_end();
                     if line.is_empty() {
                         continue;
                     }
                     let place = format_args!("line {}", self.number);
-                    return Some(parse_slice(line).map_err(|error| error.at(place)));
+                    return Some(parse_line(line, before).map_err(|error| error.at(place)));
                 }
                 Ok(false) => self.ended = true,
                 Err(error) => {

@@ -5,8 +5,8 @@
 //! same validation as any other untrusted document.
 
 use bson::{Bson, RawDocumentBuf};
-use serde_json::{Map, Value};
 
+use super::text::{Text, into_map};
 use crate::error::{Error, ErrorKind, Result};
 use crate::values::{Kind, OwnedValue, validate_document};
 
@@ -52,27 +52,41 @@ pub fn parse(text: &str) -> Result<RawDocumentBuf> {
 /// # Errors
 /// As [`parse`]; also if the bytes are not UTF-8.
 pub fn parse_slice(text: &[u8]) -> Result<RawDocumentBuf> {
-    let value: Value = serde_json::from_slice(text).map_err(|error| {
-        Error::new(ErrorKind::FailedToParse, format!("invalid JSON: {error}")).with_source(error)
+    document(text, |error| format!("invalid JSON: {error}"))
+}
+
+/// [`parse_slice`] of one line of a larger text, of which `before` bytes come
+/// before it: an error names the column in the whole line, and no line.
+pub(super) fn parse_line(text: &[u8], before: usize) -> Result<RawDocumentBuf> {
+    document(text, |error| {
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        let what = error.to_string();
+        let what = what.strip_suffix(&place).unwrap_or(&what);
+        format!("invalid JSON: {what} at column {}", before + error.column())
+    })
+}
+
+fn document(
+    text: &[u8],
+    describe: impl FnOnce(&serde_json::Error) -> String,
+) -> Result<RawDocumentBuf> {
+    let value: Text = serde_json::from_slice(text).map_err(|error| {
+        Error::new(ErrorKind::FailedToParse, describe(&error)).with_source(error)
     })?;
-    let Value::Object(map) = value else {
+    let Text::Object(members) = value else {
         return Err(Error::new(
             ErrorKind::FailedToParse,
             "expected a JSON object",
         ));
     };
     let mut bytes = Vec::with_capacity(text.len());
-    object(map, &mut bytes)?;
+    sequence(members.into_iter(), &mut bytes)?;
     validate_document(&bytes)?;
     Ok(RawDocumentBuf::from_bytes(bytes)?)
 }
 
-/// Appends a document of the object's members.
-fn object(map: Map<String, Value>, out: &mut Vec<u8>) -> Result<()> {
-    sequence(map.into_iter(), out)
-}
-
-fn sequence(members: impl Iterator<Item = (String, Value)>, out: &mut Vec<u8>) -> Result<()> {
+/// Appends a document of these members.
+fn sequence(members: impl Iterator<Item = (String, Text)>, out: &mut Vec<u8>) -> Result<()> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     for (name, value) in members {
@@ -96,22 +110,19 @@ fn sequence(members: impl Iterator<Item = (String, Value)>, out: &mut Vec<u8>) -
 }
 
 /// Appends a value's bytes and returns its kind.
-fn append(value: Value, out: &mut Vec<u8>) -> Result<Kind> {
+fn append(value: Text, out: &mut Vec<u8>) -> Result<Kind> {
     match value {
-        Value::Null => Ok(Kind::Null),
-        Value::Bool(value) => {
+        Text::Null => Ok(Kind::Null),
+        Text::Boolean(value) => {
             out.push(u8::from(value));
             Ok(Kind::Boolean)
         }
-        Value::Number(number) => Ok(append_number(&number, out)),
-        Value::String(text) => {
-            let len = i32::try_from(text.len() + 1).unwrap_or(i32::MAX);
-            out.extend_from_slice(&len.to_le_bytes());
-            out.extend_from_slice(text.as_bytes());
-            out.push(0);
+        Text::Number(number) => Ok(append_number(&number, out)),
+        Text::String(text) => {
+            append_string(&text, out);
             Ok(Kind::String)
         }
-        Value::Array(values) => {
+        Text::Array(values) => {
             let named = values.into_iter().enumerate();
             sequence(
                 named.map(|(position, value)| (position.to_string(), value)),
@@ -119,15 +130,22 @@ fn append(value: Value, out: &mut Vec<u8>) -> Result<Kind> {
             )?;
             Ok(Kind::Array)
         }
-        Value::Object(map) => {
+        Text::Object(members) => {
             let wraps = |name: &str| name.starts_with('$') && WRAPPERS.contains(&name);
-            if map.keys().any(|name| wraps(name)) {
-                return append_wrapped(map, out);
+            if members.iter().any(|(name, _)| wraps(name)) {
+                return append_wrapped(members, out);
             }
-            object(map, out)?;
+            sequence(members.into_iter(), out)?;
             Ok(Kind::Document)
         }
     }
+}
+
+fn append_string(text: &str, out: &mut Vec<u8>) {
+    let len = i32::try_from(text.len() + 1).unwrap_or(i32::MAX);
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+    out.push(0);
 }
 
 /// The smallest of int32, int64 and double that holds the number.
@@ -145,7 +163,17 @@ fn append_number(number: &serde_json::Number, out: &mut Vec<u8>) -> Kind {
     Kind::Double
 }
 
-fn append_wrapped(map: Map<String, Value>, out: &mut Vec<u8>) -> Result<Kind> {
+fn append_wrapped(members: Vec<(String, Text)>, out: &mut Vec<u8>) -> Result<Kind> {
+    let members = match <[_; 2]>::try_from(members) {
+        Ok([(first, Text::String(code)), (second, Text::Object(scope))])
+            if first == "$code" && second == "$scope" =>
+        {
+            append_scoped(&code, scope, out)?;
+            return Ok(Kind::CodeWithScope);
+        }
+        Ok(members) => members.into(),
+        Err(members) => members,
+    };
     let refuse = |error: bson::error::Error| {
         Error::new(
             ErrorKind::FailedToParse,
@@ -153,10 +181,26 @@ fn append_wrapped(map: Map<String, Value>, out: &mut Vec<u8>) -> Result<Kind> {
         )
         .with_source(error)
     };
+    // A document keeps fields of the same name; a wrapped value has no place for them.
+    let map = into_map(members).map_err(|name| {
+        let message = format!("invalid extended JSON: {name:?} occurs twice");
+        Error::new(ErrorKind::FailedToParse, message)
+    })?;
     let value = Bson::try_from(map).map_err(refuse)?;
     let value = OwnedValue::try_from(&value).map_err(refuse)?;
     out.extend_from_slice(value.as_raw().bytes());
     Ok(value.as_raw().kind())
+}
+
+/// Code with its scope, which is a document like any other.
+fn append_scoped(code: &str, scope: Vec<(String, Text)>, out: &mut Vec<u8>) -> Result<()> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    append_string(code, out);
+    sequence(scope.into_iter(), out).map_err(|error| error.at("\"$scope\""))?;
+    let len = i32::try_from(out.len() - start).unwrap_or(i32::MAX);
+    out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@
 //! * at most [`MAX_DOCUMENT_LEN`] bytes and [`MAX_DEPTH`] levels, so that code
 //!   which runs after this may recurse;
 //! * only known types, booleans of 0 or 1, every text ended by NUL;
-//! * UTF-8 in names, strings and regular expressions.
+//! * UTF-8 in names, strings and regular expressions;
+//! * binaries of the old subtype 2 whose inner length is that of their bytes.
+//!   (MongoDB does not look; but such bytes have no text, so that a document
+//!   with them could be stored and never exported.)
 //!
 //! As in MongoDB, a name may occur twice in a document, and the names in an
 //! array need not be 0, 1, 2, …; both are kept as they are.
@@ -22,6 +25,12 @@ pub const MAX_DOCUMENT_LEN: usize = 16 * 1024 * 1024;
 /// How deeply documents, arrays and scopes may be nested; the outermost
 /// document is the first level.
 pub const MAX_DEPTH: usize = 100;
+
+/// The subtype of binaries that repeat their length inside.
+const OLD_BINARY: u8 = 2;
+
+/// Bytes of that inner length.
+const OLD_BINARY_PREFIX: usize = 4;
 
 /// Why bytes are not a valid document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +60,14 @@ pub enum Reason {
     NotNul(u8),
     /// A boolean that is neither 0 nor 1.
     NotBoolean(u8),
+    /// A binary of subtype 2 has a length of its own, which must be that of the
+    /// bytes after it.
+    BinaryLength {
+        /// As written; `None` if there is no room for it.
+        stated: Option<i32>,
+        /// As there are bytes for it and what it counts.
+        available: usize,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -71,6 +88,19 @@ impl fmt::Display for Reason {
             Self::NoTerminator => write!(f, "text without a final NUL"),
             Self::NotNul(byte) => write!(f, "expected a final NUL, found 0x{byte:02x}"),
             Self::NotBoolean(byte) => write!(f, "expected a boolean of 0 or 1, found 0x{byte:02x}"),
+            Self::BinaryLength { stated, available } => {
+                let expected = available.saturating_sub(OLD_BINARY_PREFIX);
+                match stated {
+                    Some(stated) => write!(
+                        f,
+                        "binary of subtype 2 has an inner length of {stated}, expected {expected}"
+                    ),
+                    None => write!(
+                        f,
+                        "binary of subtype 2 has {available} bytes, expected at least {OLD_BINARY_PREFIX}"
+                    ),
+                }
+            }
         }
     }
 }
@@ -198,11 +228,7 @@ impl Validator<'_> {
         match kind {
             Kind::Document | Kind::Array => self.enter(end, false),
             Kind::String | Kind::Code | Kind::Symbol => self.string(end),
-            Kind::Binary => {
-                let len = self.length(end)?;
-                self.skip(4 + 1, end)?;
-                self.skip(len, end)
-            }
+            Kind::Binary => self.binary(end),
             Kind::DbPointer => {
                 self.string(end)?;
                 self.skip(12, end)
@@ -225,6 +251,32 @@ impl Validator<'_> {
                 self.cstring(end).map(|_| ())
             }
         }
+    }
+
+    /// Passes a binary: length, subtype, bytes.
+    fn binary(&mut self, limit: usize) -> Result<(), Fault> {
+        let len = self.length(limit)?;
+        self.skip(4, limit)?;
+        let subtype = self.position;
+        self.skip(1, limit)?;
+        let start = self.position;
+        self.skip(len, limit)?;
+        if self.bytes[subtype] != OLD_BINARY {
+            return Ok(());
+        }
+        let prefix = self.bytes[start..start + len].first_chunk::<4>();
+        let stated = prefix.map(|prefix| i32::from_le_bytes(*prefix));
+        let is_right = |stated| usize::try_from(stated) == Ok(len - OLD_BINARY_PREFIX);
+        if stated.is_some_and(is_right) {
+            return Ok(());
+        }
+        Err(Fault {
+            offset: start,
+            reason: Reason::BinaryLength {
+                stated,
+                available: len,
+            },
+        })
     }
 
     /// The int32 at the present position, which is not passed.

@@ -5,6 +5,7 @@
 mod catalog;
 mod concurrency;
 mod find;
+mod limits;
 mod reopen;
 mod transfer;
 mod write;

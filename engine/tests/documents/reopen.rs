@@ -164,3 +164,90 @@ fn a_database_without_sync_still_keeps_what_was_closed() {
         );
     }
 }
+
+#[test]
+fn where_none_is_to_be_made_nothing_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let empty = directory.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    for path in [&missing, &empty] {
+        let error = Database::options().create(false).open(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    }
+    assert!(!missing.exists());
+    assert!(files(&empty).is_empty());
+    Database::open(&empty).unwrap().close().unwrap();
+    Database::options().create(false).open(&empty).unwrap();
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_before_a_directory_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    for options in [
+        Database::options().page_size(5000),
+        Database::options().cache_bytes(0),
+    ] {
+        let error = options.open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadValue, "{error}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_database_without_a_log_opens_without_being_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let options = Database::options().durability(Durability::Memory);
+    let database = options.open(&path).unwrap();
+    database
+        .collection("c")
+        .insert_one(doc! { "_id": 1 })
+        .unwrap();
+    database.close().unwrap();
+    drop(database);
+    let database = Database::open(&path).unwrap();
+    assert_eq!(database.collection("c").count(doc! {}).unwrap(), 1);
+    drop(database);
+    let options = Database::options().durability(Durability::Sync);
+    let error = options.open(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadValue);
+}
+
+/// Changes the data file of a new database, and opens it again.
+fn opened_after(change: impl Fn(&mut Vec<u8>)) -> ErrorKind {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    Database::open(&path).unwrap().close().unwrap();
+    let name = files(&path)
+        .into_keys()
+        .find(|name| name.contains("data"))
+        .unwrap();
+    let mut bytes = std::fs::read(path.join(&name)).unwrap();
+    change(&mut bytes);
+    std::fs::write(path.join(&name), bytes).unwrap();
+    Database::open(&path).unwrap_err().kind()
+}
+
+#[test]
+fn a_damaged_data_file_is_corruption_and_no_refusal_of_the_system() {
+    assert_eq!(
+        opened_after(|bytes| bytes.truncate(100)),
+        ErrorKind::Corruption
+    );
+    assert_eq!(opened_after(|bytes| bytes.fill(0)), ErrorKind::Corruption);
+    assert_eq!(
+        opened_after(|bytes| bytes.fill(0x5A)),
+        ErrorKind::Corruption
+    );
+}
+
+#[test]
+fn direct_io_may_be_switched_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Database::options().direct_io(collection_store::io::sys::DirectIo::Off);
+    let database = options.open(directory.path().join("db")).unwrap();
+    database.collection("c").insert_one(doc! {}).unwrap();
+    assert!(!database.stats().unwrap().store.io.direct_io);
+}

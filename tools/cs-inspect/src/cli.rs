@@ -37,7 +37,7 @@ pub(crate) struct Cli {
 /// For all commands.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// How the result is printed
+    /// How the result is printed; dump knows text alone, which is lines of extended JSON
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// How long to go on trying where somebody else writes or holds the database
@@ -88,7 +88,10 @@ valid BSON under its own key. It goes on after the first finding.")]
   cs-inspect page /data/shop 17
   cs-inspect page /data/shop 17 --hex
 
-Whatever the log has beyond the last checkpoint is not in the data file yet.")]
+  cs-inspect page /data/shop 17 --page-size 8192    where neither meta is valid
+
+Whatever the log has beyond the last checkpoint is not in the data file yet. Where neither meta is
+valid, nobody knows the page size: pages 0 and 1 then show the metas, others need --page-size.")]
     Page(PageArgs),
     /// Show the shape of a collection's tree, level by level
     #[command(after_help = "Examples:
@@ -104,17 +107,19 @@ Whatever the log has beyond the last checkpoint is not in the data file yet.")]
   cs-inspect dump /data/shop orders --relaxed --output orders.ndjson
 
 The documents are those of one moment, in order of _id. A database in use is read to its end before
-the first line is printed; a file appears under its name when it is whole.")]
+the first line is printed; a file appears under its name when it is whole. --format json is refused:
+the documents are JSON already, one on each line.")]
     Dump(DumpArgs),
     /// Insert documents from lines of extended JSON
     #[command(after_help = "Examples:
   cs-inspect load /data/copy orders orders.ndjson
   zcat orders.ndjson.gz | cs-inspect load /data/copy orders -
 
-Makes the database where there is none. Ends at the first line that cannot be inserted; what was
-inserted before stays.")]
+Makes the database where there is none, and the collection too, even of an empty file. A directory
+that holds other files and no database is refused. Ends at the first line that cannot be inserted;
+what was inserted before stays.")]
     Load(LoadArgs),
-    /// List every limit and fixed size by name
+    /// List the limits, fixed sizes and defaults by name
     Constants,
 }
 
@@ -128,7 +133,9 @@ pub(crate) enum WalCommand {
     /// Show the records of the log, from the oldest that is still there
     #[command(after_help = "Examples:
   cs-inspect wal dump /data/shop --limit 20
-  cs-inspect wal dump /data/shop --from 81920")]
+  cs-inspect wal dump /data/shop --from 81920
+
+Where there is nothing to show, a line on standard error says why.")]
     Dump(WalDumpArgs),
 }
 
@@ -157,6 +164,9 @@ pub(crate) struct PageArgs {
     /// Number of the page: its offset in the data file divided by the page size
     #[arg(value_name = "N")]
     pub(crate) page: u64,
+    /// Bytes a page, where neither meta is valid to say so
+    #[arg(long, value_name = "BYTES", value_parser = page_size)]
+    pub(crate) page_size: Option<u32>,
     /// Show all bytes
     #[arg(long)]
     pub(crate) hex: bool,
@@ -225,6 +235,16 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = MOST_BATCH,
           value_parser = clap::value_parser!(u64).range(1..=MOST_BATCH))]
     pub(crate) batch: u64,
+}
+
+fn page_size(text: &str) -> std::result::Result<u32, String> {
+    let wanted = "expected a power of two from 4096 to 65536";
+    let size = text.parse().map_err(|_| wanted.to_owned())?;
+    if cs_pager::format::valid_page_size(size) {
+        Ok(size)
+    } else {
+        Err(wanted.to_owned())
+    }
 }
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {

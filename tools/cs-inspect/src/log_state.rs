@@ -90,6 +90,32 @@ impl LogState {
         Ok(())
     }
 
+    /// Whether an open could begin at the older meta, if the newer one were
+    /// lost: the log has to reach back to it. If not, a finding.
+    pub(crate) fn check_older(
+        &self,
+        disk: &Arc<dyn Disk>,
+        older: &Meta,
+        findings: &mut Vec<Finding>,
+    ) {
+        let lsn = older.root.lsn;
+        // Where a live segment begins at or before it, reading the log as a
+        // whole has judged what follows.
+        if self.first.is_some_and(|first| first <= lsn) {
+            return;
+        }
+        if let Err(error) = Self::default().recover(disk, older) {
+            let text = format!(
+                "the log does not lead on from the older meta (sequence {}, lsn {lsn}), which could not replace the newer one: {error}",
+                older.sequence
+            );
+            findings.push(Finding {
+                lsn: Some(lsn.0),
+                ..Finding::new("older-meta-unreachable", text)
+            });
+        }
+    }
+
     /// What an open would do, without doing it: this reads and judges only.
     fn recover(&mut self, disk: &Arc<dyn Disk>, meta: &Meta) -> Result<(), LogError> {
         let root = &meta.root;

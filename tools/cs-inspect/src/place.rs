@@ -97,6 +97,11 @@ impl Metas {
         })
     }
 
+    /// The older one, where both are valid.
+    pub(crate) fn older(&self) -> Option<&Meta> {
+        self.slots[1 - self.newest?].as_ref().ok()
+    }
+
     /// What is wrong with them.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let page_size = self

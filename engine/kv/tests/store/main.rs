@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod basics;
+mod faulty;
 mod model;
+mod regressions;

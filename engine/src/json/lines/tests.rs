@@ -74,3 +74,24 @@ fn written_lines_are_read_back() {
     let read: Vec<_> = LineReader::new(&*text).map(Result::unwrap).collect();
     assert_eq!(read, documents);
 }
+
+#[test]
+fn an_error_in_a_line_names_line_and_column() {
+    let text = "{\"a\":1}\n  {\"a\":}\n";
+    let error = LineReader::new(text.as_bytes()).nth(1).unwrap();
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "line 2: invalid JSON: expected value at column 8"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_at_the_start_of_the_text_alone() {
+    let text = "\u{feff}{\"a\":1}\n\u{feff}{\"a\":2}\n";
+    let mut lines = LineReader::new(text.as_bytes());
+    assert_eq!(lines.next().unwrap().unwrap(), rawdoc! { "a": 1 });
+    assert!(lines.next().unwrap().is_err());
+    assert!(LineReader::new("\u{feff}\n".as_bytes()).next().is_none());
+    let error = LineReader::new("\u{feff}{]".as_bytes()).next().unwrap();
+    assert!(error.unwrap_err().to_string().ends_with("at column 5"));
+}

@@ -125,3 +125,34 @@ fn what_is_written_is_read_back_the_same() {
     let again = to_string(&parse(&relaxed).unwrap(), Form::Relaxed).unwrap();
     assert_eq!(relaxed, again);
 }
+
+#[test]
+fn fields_of_the_same_name_are_kept_but_not_in_wrapped_values() {
+    let text = r#"{"a":1,"b":{"c":1,"c":"x"},"a":2,"s":{"$code":"","$scope":{"v":1,"v":2}}}"#;
+    let document = parse(text).unwrap();
+    let written = crate::json::to_string(&document, crate::json::Form::Relaxed).unwrap();
+    assert_eq!(written, text);
+    for text in [
+        r#"{"a":{"$numberInt":"1","$numberInt":"2"}}"#,
+        r#"{"a":{"$timestamp":{"t":1,"t":2,"i":1}}}"#,
+        r#"{"a":{"$code":"x","$code":"y"}}"#,
+    ] {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.contains("occurs twice"), "{error}");
+    }
+}
+
+#[test]
+fn scopes_are_read_to_the_depth_that_is_documented() {
+    let scopes = |count: usize| {
+        let (open, close) = (r#"{"a":{"$code":"","$scope":"#, "}}");
+        format!("{}{{}}{}", open.repeat(count), close.repeat(count))
+    };
+    let document = parse(&scopes(63)).unwrap();
+    let written = crate::json::to_string(&document, crate::json::Form::Canonical).unwrap();
+    assert_eq!(written, scopes(63));
+    assert_eq!(
+        parse(&scopes(64)).unwrap_err().kind(),
+        ErrorKind::FailedToParse
+    );
+}

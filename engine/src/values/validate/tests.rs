@@ -159,3 +159,42 @@ fn names_may_repeat_and_array_names_are_free() {
     bytes[at] = b'q';
     assert_eq!(validate_document(&bytes), Ok(()));
 }
+
+#[test]
+fn a_binary_of_subtype_2_repeats_its_length_rightly() {
+    let document = |subtype: u8, bytes: &[u8]| {
+        let mut element = vec![5, b'b', 0];
+        element.extend(i32::try_from(bytes.len()).unwrap().to_le_bytes());
+        element.push(subtype);
+        element.extend(bytes);
+        let mut document = i32::try_from(element.len() + 5)
+            .unwrap()
+            .to_le_bytes()
+            .to_vec();
+        document.extend(element);
+        document.push(0);
+        document
+    };
+    for bytes in [&[0_u8, 0, 0, 0][..], &[2, 0, 0, 0, 8, 9]] {
+        let valid = document(2, bytes);
+        assert_eq!(validate_document(&valid), Ok(()));
+        // What is accepted can be written, and read again.
+        let valid = bson::RawDocumentBuf::from_bytes(valid).unwrap();
+        let text = crate::json::to_string(&valid, crate::json::Form::Canonical).unwrap();
+        assert_eq!(crate::json::parse(&text).unwrap(), valid);
+    }
+    for (bytes, stated) in [
+        (&[][..], None),
+        (&[1, 0, 0], None),
+        (&[1, 0, 0, 0], Some(1)),
+        (&[0, 0, 0, 0, 7], Some(0)),
+        (&[0xFF, 0xFF, 0xFF, 0xFF, 7], Some(-1)),
+    ] {
+        let expected = Reason::BinaryLength {
+            stated,
+            available: bytes.len(),
+        };
+        assert_eq!(reason(&document(2, bytes)), expected);
+        assert_eq!(validate_document(&document(0, bytes)), Ok(()));
+    }
+}

@@ -97,6 +97,9 @@ impl Target for Embedded {
         Backend {
             name: io.name.to_owned(),
             fallbacks: io.fallbacks,
+            direct_io: io.direct_io,
+            ring_writes: io.ring_writes,
+            syscall_writes: io.syscall_writes,
         }
     }
 

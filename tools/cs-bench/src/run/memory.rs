@@ -78,6 +78,9 @@ impl Target for MemoryTarget {
         Backend {
             name: "map".to_owned(),
             fallbacks: Vec::new(),
+            direct_io: false,
+            ring_writes: 0,
+            syscall_writes: 0,
         }
     }
 

@@ -36,6 +36,9 @@ pub(crate) struct Report {
     peak_rss_bytes: Option<u64>,
     io_backend: String,
     fallbacks: Vec<String>,
+    direct_io: bool,
+    ring_writes: u64,
+    syscall_writes: u64,
     file_system: Option<String>,
     kernel: Option<String>,
 }
@@ -72,6 +75,9 @@ impl Report {
             peak_rss_bytes: machine::peak_rss_bytes(),
             io_backend: backend.name,
             fallbacks: backend.fallbacks,
+            direct_io: backend.direct_io,
+            ring_writes: backend.ring_writes,
+            syscall_writes: backend.syscall_writes,
             file_system: machine::file_system(&arguments.dir),
             kernel: machine::kernel(),
         }
@@ -113,7 +119,15 @@ impl Report {
             self.peak_rss_bytes
                 .map_or("unknown".to_owned(), report::bytes),
         );
-        row("io", self.io_backend.clone());
+        let direct = if self.direct_io { ", direct" } else { "" };
+        row("io", format!("{}{direct}", self.io_backend));
+        row(
+            "durable writes",
+            format!(
+                "{} by ring, {} by system call",
+                self.ring_writes, self.syscall_writes
+            ),
+        );
         for fallback in &self.fallbacks {
             row("io fell back", fallback.clone());
         }

@@ -42,4 +42,10 @@ pub(crate) struct Backend {
     pub(crate) name: String,
     /// Why something better is not used; empty where nothing fell back.
     pub(crate) fallbacks: Vec<String>,
+    /// Whether durable writes go past the page cache.
+    pub(crate) direct_io: bool,
+    /// Durable writes through the ring so far, loading included.
+    pub(crate) ring_writes: u64,
+    /// Durable writes by system call so far, loading included.
+    pub(crate) syscall_writes: u64,
 }

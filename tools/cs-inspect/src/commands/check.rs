@@ -1,7 +1,7 @@
 //! `check`: proves that a database is sound, or lists what is not.
 //!
 //! 1. Both metas.
-//! 2. The chain of the log.
+//! 2. The chain of the log, and whether it reaches back to the older meta.
 //! 3. Opening, with the log; where that fails, at the last checkpoint.
 //! 4. Every page in use, every tree, the allocation.
 //! 5. Every document.
@@ -77,8 +77,11 @@ fn look(place: &Place, quick: bool, progress: &Progress) -> Result<Check> {
     let before = check.findings.len();
     let log = LogState::look(&place.disk(), metas.newest()?, &mut check.findings);
     check.has_log = log.is_some();
-    check.records_to_replay = log.map_or(0, |log| log.to_replay);
+    check.records_to_replay = log.as_ref().map_or(0, |log| log.to_replay);
     let log_is_sound = check.findings.len() == before;
+    if let (Some(log), Some(older), true) = (log, metas.older(), log_is_sound) {
+        log.check_older(&place.disk(), older, &mut check.findings);
+    }
     // 3.
     let Some(view) = open(place, log_is_sound, &mut check)? else {
         return Ok(check);

@@ -1,7 +1,12 @@
-//! `constants`: every limit and fixed size, by name.
+//! `constants`: limits, fixed sizes and defaults, by name: all that the crates
+//! make public or that their default options say.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
+use collection_store::ImportOptions;
+use cs_kv::StoreOptions;
+use cs_wal::LogOptions;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Global;
@@ -19,21 +24,25 @@ pub(crate) fn run(global: &Global) -> Result<u8> {
 }
 
 fn rows() -> Vec<Row> {
-    use collection_store::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, json, key, names, values};
-    use cs_kv::limits;
+    let mut rows = formats();
+    rows.extend(limits());
+    rows.extend(defaults());
+    rows
+}
+
+/// Numbers and sizes of what lies on disk.
+fn formats() -> Vec<Row> {
     use cs_pager::format as pages;
-    let size = |bytes: usize| bytes as u64;
-    let size32 = u64::from;
     vec![
         (
             "data_format",
-            size32(pages::FORMAT_VERSION),
+            u64::from(pages::FORMAT_VERSION),
             "version",
             "format of the data file",
         ),
         (
             "log_format",
-            size32(cs_wal::FORMAT_VERSION),
+            u64::from(cs_wal::FORMAT_VERSION),
             "version",
             "format of the log",
         ),
@@ -45,21 +54,15 @@ fn rows() -> Vec<Row> {
         ),
         (
             "min_page_size",
-            size32(pages::MIN_PAGE_SIZE),
+            u64::from(pages::MIN_PAGE_SIZE),
             "bytes",
             "smallest page",
         ),
         (
             "max_page_size",
-            size32(pages::MAX_PAGE_SIZE),
+            u64::from(pages::MAX_PAGE_SIZE),
             "bytes",
             "largest page",
-        ),
-        (
-            "default_page_size",
-            size32(pages::DEFAULT_PAGE_SIZE),
-            "bytes",
-            "page unless told",
         ),
         (
             "page_header",
@@ -68,16 +71,48 @@ fn rows() -> Vec<Row> {
             "the pager's part of each page",
         ),
         (
-            "reserve_pages",
-            cs_pager::RESERVE_PAGES,
-            "pages",
-            "kept for deletes on a full disk",
-        ),
-        (
             "record_header",
             size(cs_wal::RECORD_HEADER_BYTES),
             "bytes",
             "before each log record",
+        ),
+        (
+            "metas",
+            pages::META_BYTES,
+            "bytes",
+            "both metas, at the start of the data file",
+        ),
+        (
+            "root_payload",
+            size(cs_pager::ROOT_PAYLOAD),
+            "bytes",
+            "the store's part of a meta",
+        ),
+        (
+            "segment_header",
+            cs_wal::SEGMENT_HEADER_BYTES,
+            "bytes",
+            "before the records of a segment",
+        ),
+        (
+            "first_user_tree",
+            u64::from(cs_kv::system::FIRST_USER),
+            "tree",
+            "first tree of a collection; those below are the store's",
+        ),
+    ]
+}
+
+/// What is refused beyond.
+fn limits() -> Vec<Row> {
+    use collection_store::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, json, key, names, values};
+    use cs_kv::limits;
+    vec![
+        (
+            "reserve_pages",
+            cs_pager::RESERVE_PAGES,
+            "pages",
+            "kept for deletes on a full disk",
         ),
         (
             "max_record_payload",
@@ -158,7 +193,89 @@ fn rows() -> Vec<Row> {
             "bytes",
             "a line of extended JSON",
         ),
+        (
+            "min_frames",
+            cs_pager::PagerOptions::MIN_FRAMES,
+            "pages",
+            "in memory, however small the cache",
+        ),
     ]
+}
+
+/// What holds unless told otherwise.
+fn defaults() -> Vec<Row> {
+    let store = StoreOptions::default();
+    let log = LogOptions::default();
+    vec![
+        (
+            "default_page_size",
+            u64::from(store.page_size),
+            "bytes",
+            "page unless told",
+        ),
+        (
+            "default_cache",
+            store.cache_bytes,
+            "bytes",
+            "memory for pages",
+        ),
+        (
+            "default_flush_interval",
+            milliseconds(store.flush_interval),
+            "ms",
+            "longest that an async commit stays unsynced",
+        ),
+        (
+            "default_checkpoint_log",
+            store.checkpoint_log_bytes,
+            "bytes",
+            "log since a checkpoint that begins the next",
+        ),
+        (
+            "default_segment_min",
+            log.segment_bytes_min,
+            "bytes",
+            "capacity of the first segment",
+        ),
+        (
+            "default_segment_max",
+            log.segment_bytes_max,
+            "bytes",
+            "capacity up to which segments double",
+        ),
+        (
+            "default_groups_in_flight",
+            size(log.groups_in_flight),
+            "groups",
+            "on their way to the disk at once",
+        ),
+        (
+            "default_group_max",
+            size(log.group_bytes_max),
+            "bytes",
+            "a gather buffer; a larger record gets its own",
+        ),
+        (
+            "default_spare_segments",
+            size(log.spare_segments),
+            "files",
+            "recycled segments kept for reuse",
+        ),
+        (
+            "default_kept_errors",
+            size(ImportOptions::default().kept_errors),
+            "errors",
+            "that the report of an import keeps",
+        ),
+    ]
+}
+
+fn size(bytes: usize) -> u64 {
+    bytes as u64
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Report for Constants {

@@ -17,7 +17,7 @@ use cs_kv::KeyRange;
 use tempfile::NamedTempFile;
 
 use crate::catalog;
-use crate::cli::{DumpArgs, Global};
+use crate::cli::{DumpArgs, Format, Global};
 use crate::error::{InspectError, Result};
 use crate::lock::Holder;
 use crate::passes::{Sound, settle};
@@ -30,6 +30,10 @@ const STEP: u64 = 256;
 
 /// Runs the command.
 pub(crate) fn run(global: &Global, arguments: &DumpArgs) -> Result<u8> {
+    if global.format == Format::Json {
+        let text = "--format json: dump prints documents, one on each line, not one JSON object";
+        return Err(InspectError::Usage(text.to_owned()));
+    }
     let place = Place::open(&arguments.dir)?;
     let progress = Progress::new(global.progress);
     let mut pass = |out: &mut dyn Write| dump(&place, arguments, &progress, out);

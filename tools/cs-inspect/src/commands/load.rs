@@ -5,8 +5,9 @@
 //! * Documents go in in the order of their lines, at most a batch in one commit.
 //! * At the first line that cannot be inserted it ends; all before it are in.
 //! * Whatever happens, the database is closed.
+//! * No database is made among files that are not one's.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::thread;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use bson::RawDocumentBuf;
 use collection_store::json::LineReader;
 use collection_store::{Collection, Database, ErrorKind, MAX_BATCH_BYTES};
+use cs_pager::format::DATA_FILE;
 use serde_json::{Value, json};
 
 use crate::cli::{Global, LoadArgs};
@@ -54,6 +56,7 @@ pub(crate) fn run(global: &Global, arguments: &LoadArgs) -> Result<u8> {
         arguments.file.display().to_string()
     };
     let start = Instant::now();
+    refuse_foreign(&arguments.dir)?;
     let database = open(&arguments.dir, global.timeout)?;
     let named = database.database(&arguments.database);
     let mut load = Load {
@@ -91,9 +94,54 @@ fn open(path: &Path, timeout: Duration) -> Result<Database> {
                 }
                 thread::sleep(PAUSE);
             }
-            Err(error) => return Err(InspectError::Unreadable(error.to_string())),
+            Err(error) => {
+                let text = error.to_string();
+                let path = path.display().to_string();
+                // The layers below know names of files, not where they lie.
+                let named = if text.contains(&path) {
+                    text
+                } else {
+                    format!("directory '{path}': {text}")
+                };
+                return Err(InspectError::Unreadable(named));
+            }
         }
     }
+}
+
+/// Refuses a directory without a database that holds files of somebody else.
+fn refuse_foreign(path: &Path) -> Result<()> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        // It is made, or opening it says what is wrong.
+        Err(_) => return Ok(()),
+    };
+    let mut foreign: Option<String> = None;
+    for entry in entries {
+        let entry = entry.map_err(InspectError::at("listing", path))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == DATA_FILE {
+            return Ok(());
+        }
+        if !is_ours(&name) && foreign.as_ref().is_none_or(|known| name < *known) {
+            foreign = Some(name);
+        }
+    }
+    foreign.map_or(Ok(()), |name| {
+        let path = path.display();
+        Err(InspectError::Usage(format!(
+            "directory '{path}' has no {DATA_FILE} but other files ({name}): expected a database, an empty or a new directory"
+        )))
+    })
+}
+
+/// Whether a database may have a file of this name, also one whose making was
+/// cut short before it had a data file.
+fn is_ours(name: &str) -> bool {
+    name == "lock"
+        || name.starts_with("wal-")
+        || name.starts_with("spare-")
+        || name.ends_with(".tmp")
 }
 
 struct Load<'a> {
@@ -128,6 +176,7 @@ impl Load<'_> {
                 }
                 None => {
                     self.insert(batch, &numbers)?;
+                    self.create_if_empty()?;
                     return Ok(lines.bytes_read());
                 }
             }
@@ -153,6 +202,20 @@ impl Load<'_> {
             .unwrap_or_default();
         let text = format!("line {line}: {}", first.error);
         Err(self.failed(&text, first.error.kind()))
+    }
+
+    /// Makes the collection even if there was no document, so that what was
+    /// dumped as empty is there again.
+    fn create_if_empty(&self) -> Result<()> {
+        if self.documents > 0 {
+            return Ok(());
+        }
+        match self.collection.create() {
+            Err(error) if error.kind() != ErrorKind::NamespaceExists => {
+                Err(self.failed(&error.to_string(), error.kind()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn failed(&self, text: &str, kind: ErrorKind) -> InspectError {

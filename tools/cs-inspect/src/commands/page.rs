@@ -1,11 +1,12 @@
 //! `page`: one page as it lies in the data file, damaged or not.
 
+mod bare;
 mod content;
 
 use std::io::{self, Write};
 
 use cs_base::PageId;
-use cs_pager::format::first_page;
+use cs_pager::format::{META_OFFSETS, first_page};
 use cs_pager::{PageHeader, PageKind};
 use serde_json::{Value, json};
 
@@ -14,18 +15,21 @@ use crate::error::{InspectError, Result};
 use crate::output::{self, Report, code_of_findings, hex};
 use crate::pages::{PageFile, Verdict, judge};
 use crate::passes::{Suspects, settle};
-use crate::place::Place;
+use crate::place::{Metas, Place};
 
 use content::{content, kind_name, write_content, write_hex};
 
 struct Page {
     number: u64,
+    offset: u64,
     page_size: u64,
     bytes: Vec<u8>,
     /// Whether the newest checkpoint uses it; `None` if that cannot be told.
     used: Option<bool>,
     what: What,
     hex: bool,
+    /// Neither meta is valid.
+    is_bare: bool,
 }
 
 enum What {
@@ -64,8 +68,20 @@ pub(crate) fn run(global: &Global, arguments: &PageArgs) -> Result<u8> {
 }
 
 fn look(place: &Place, arguments: &PageArgs) -> Result<Page> {
+    let metas = place.metas()?;
+    if metas.newest().is_err() {
+        return bare::look(place, &metas, arguments);
+    }
     let file = PageFile::open(&*place.disk())?;
     let number = arguments.page;
+    let page_size = file.page_size();
+    if let Some(wanted) = arguments.page_size
+        && u64::from(wanted) != page_size
+    {
+        return Err(InspectError::Usage(format!(
+            "--page-size: found {wanted}, but the metas say {page_size}"
+        )));
+    }
     if number >= file.pages() {
         let pages = file.pages();
         return Err(InspectError::Usage(format!(
@@ -74,7 +90,7 @@ fn look(place: &Place, arguments: &PageArgs) -> Result<Page> {
     }
     let bytes = file.read(PageId(number))?;
     let what = if number < first_page(file.meta.page_size).0 {
-        metas(&file, number)
+        metas_within(&file.metas, number, number * page_size, page_size)
     } else {
         What::Page(judge(&bytes, file.meta.file, PageId(number)))
     };
@@ -82,30 +98,24 @@ fn look(place: &Place, arguments: &PageArgs) -> Result<Page> {
         What::Metas(..) => Some(true),
         What::Page(_) => file.is_used(PageId(number)).ok(),
     };
-    let page_size = file.page_size();
     Ok(Page {
         number,
+        offset: number * page_size,
         page_size,
         bytes,
         used,
         what,
         hex: arguments.hex,
+        is_bare: false,
     })
 }
 
-/// The metas on a page at the start of the file.
-fn metas(file: &PageFile, number: u64) -> What {
-    let page_size = file.page_size();
+/// The metas that begin within `size` bytes from `start`.
+fn metas_within(metas: &Metas, number: u64, start: u64, size: u64) -> What {
     let mut valid = true;
     let mut lines = Vec::new();
-    for (slot, (meta, offset)) in file
-        .metas
-        .slots
-        .iter()
-        .zip(cs_pager::format::META_OFFSETS)
-        .enumerate()
-    {
-        if offset / page_size == number {
+    for (slot, (meta, offset)) in metas.slots.iter().zip(META_OFFSETS).enumerate() {
+        if (start..start + size).contains(&offset) {
             lines.push(match meta {
                 Ok(meta) => format!(
                     "meta {slot}: valid, sequence {}, version {}, checkpoint lsn {}",
@@ -125,7 +135,7 @@ impl Report for Page {
     fn json(&self) -> Value {
         let mut object = json!({
             "page": self.number,
-            "offset": self.number * self.page_size,
+            "offset": self.offset,
             "bytes": self.page_size,
             "used": self.used,
             "damage": self.damage(),
@@ -171,11 +181,17 @@ impl Report for Page {
             Some(false) => "not in use",
             None => "in use or not, the allocation map cannot be read",
         };
-        let offset = self.number * self.page_size;
+        let offset = self.offset;
         writeln!(
             out,
-            "page {} at byte {offset}, {} bytes, {used}",
-            self.number, self.page_size
+            "page {} at byte {offset}, {} bytes{}, {used}",
+            self.number,
+            self.page_size,
+            if self.is_bare {
+                " shown, neither meta says the page size"
+            } else {
+                ""
+            }
         )?;
         match &self.what {
             What::Metas(lines, _) => {

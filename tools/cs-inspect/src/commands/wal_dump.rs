@@ -24,6 +24,8 @@ struct Dump {
     lines: Vec<Line>,
     /// The limit came before the end.
     cut: bool,
+    /// Why there is nothing to show.
+    notice: Option<String>,
     findings: Vec<Finding>,
 }
 
@@ -67,6 +69,9 @@ impl Suspects for Dump {
 pub(crate) fn run(global: &Global, arguments: &WalDumpArgs) -> Result<u8> {
     let place = Place::open(&arguments.dir)?;
     let dump = settle(global.timeout, || look(&place, arguments))?;
+    if let Some(notice) = &dump.notice {
+        eprintln!("{notice}");
+    }
     output::print(&dump, global.format)
 }
 
@@ -75,21 +80,26 @@ fn look(place: &Place, arguments: &WalDumpArgs) -> Result<Dump> {
     let mut dump = Dump {
         lines: Vec::new(),
         cut: false,
+        notice: None,
         findings: Vec::new(),
     };
     // Where no meta can be read, the log says itself whose it is; then nobody
     // knows where it has to begin and how far it has to go.
     let reader = match place.metas()?.newest() {
         Ok(meta) => {
-            LogState::look(&disk, meta, &mut dump.findings);
+            if LogState::look(&disk, meta, &mut dump.findings).is_none() {
+                dump.notice = Some("the database has no log".to_owned());
+            }
             LogReader::new(disk, meta.file)
         }
         Err(_) => LogReader::discover(disk).map_err(InspectError::suspect)?,
     };
     let limit = arguments.limit.unwrap_or(u64::MAX);
     let mut parts = Parts::default();
+    let mut last = None;
     let read = reader.for_each_record(|report| {
         let effects = parts.summarize(report);
+        last = Some(report.lsn);
         if report.lsn < Lsn(arguments.from) {
             return true;
         }
@@ -118,6 +128,13 @@ fn look(place: &Place, arguments: &WalDumpArgs) -> Result<Dump> {
         true
     });
     read.map_err(InspectError::suspect)?;
+    if dump.lines.is_empty() && !dump.cut && dump.notice.is_none() {
+        let from = arguments.from;
+        dump.notice = Some(match last {
+            Some(last) => format!("nothing at or after lsn {from}: the log ends at lsn {last}"),
+            None => "the log has no segment that can be read".to_owned(),
+        });
+    }
     Ok(dump)
 }
 

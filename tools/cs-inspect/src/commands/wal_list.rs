@@ -1,8 +1,11 @@
 //! `wal list`: the files of the log.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use cs_wal::{LogReader, SegmentReport, SegmentRole};
+use cs_base::FileId;
+use cs_io::Disk;
+use cs_wal::{LogError, LogReader, SegmentReport, SegmentRole};
 use serde_json::{Value, json};
 
 use crate::cli::{DirectoryArgs, Global};
@@ -11,11 +14,13 @@ use crate::finding::Finding;
 use crate::log_state::LogState;
 use crate::output::{self, Report, code_of_findings, table, write_table};
 use crate::passes::{Suspects, settle};
-use crate::place::Place;
+use crate::place::{Metas, Place};
 
 struct List {
     segments: Vec<SegmentReport>,
     log: Option<LogState>,
+    /// A meta is valid, so that it is known what the log has to be.
+    has_metas: bool,
     findings: Vec<Finding>,
 }
 
@@ -39,15 +44,35 @@ pub(crate) fn run(global: &Global, arguments: &DirectoryArgs) -> Result<u8> {
 fn look(place: &Place) -> Result<List> {
     let disk = place.disk();
     let metas = place.metas()?;
-    let meta = metas.newest()?;
     let mut findings = Vec::new();
+    let Ok(meta) = metas.newest() else {
+        return without_metas(disk, &metas);
+    };
     let log = LogState::look(&disk, meta, &mut findings);
     let reader = LogReader::new(disk, meta.file);
     let segments = reader.segments().map_err(InspectError::suspect)?;
     Ok(List {
         segments,
         log,
+        has_metas: true,
         findings,
+    })
+}
+
+/// The files where no meta says whose log it is: its newest readable segment
+/// does. Where it has to begin and how far it has to go, nobody knows.
+fn without_metas(disk: Arc<dyn Disk>, metas: &Metas) -> Result<List> {
+    let reader = match LogReader::discover(Arc::clone(&disk)) {
+        // No segment can be read: then none is compared with this identity.
+        Err(LogError::Unreachable { .. }) => LogReader::new(disk, FileId(0)),
+        reader => reader.map_err(InspectError::suspect)?,
+    };
+    let segments = reader.segments().map_err(InspectError::suspect)?;
+    Ok(List {
+        segments,
+        log: None,
+        has_metas: false,
+        findings: metas.findings(),
     })
 }
 
@@ -143,6 +168,12 @@ impl Report for List {
         match &self.log {
             // Spoken of as of one in use: what is being written is no torn tail.
             Some(log) => writeln!(out, "{}", log.line(true))?,
+            None if !self.has_metas => {
+                writeln!(
+                    out,
+                    "neither meta is valid: how far the log has to go is unknown"
+                )?;
+            }
             None => writeln!(out, "the database has no log")?,
         }
         for finding in &self.findings {

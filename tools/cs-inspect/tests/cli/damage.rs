@@ -3,10 +3,11 @@
 use std::fs;
 
 use bson::rawdoc;
-use cs_base::TreeId;
+use cs_base::{Lsn, TreeId};
 use cs_kv::{Batch, CommitOptions, Expect};
+use cs_pager::Meta;
 
-use crate::support::{Scratch, all_text, code, inspect, json};
+use crate::support::{Scratch, all_text, code, fill, inspect, json};
 
 const PAGE: u64 = 4096;
 
@@ -194,4 +195,69 @@ fn documents_that_are_none_or_lie_under_a_wrong_key_are_found() {
         0,
         "no documents are looked at"
     );
+}
+
+#[test]
+fn a_log_that_does_not_reach_back_to_the_older_meta_is_a_finding() {
+    let scratch = Scratch::closed(10);
+    let db = scratch.text();
+    let database = scratch.open();
+    for round in 1..10 {
+        fill(&database, 400 * round..400 * (round + 1));
+        database.store().checkpoint().unwrap();
+    }
+    database.close().unwrap();
+    let output = inspect(&["check", &db]);
+    assert_eq!(code(&output), 0, "{}", all_text(&output));
+    let info = json(&["info", &db]);
+    assert!(info["log"]["first_lsn"].as_u64().unwrap() > 0, "{info}");
+    let older = usize::from(info["metas"][0]["newest"] == true);
+    let path = scratch.path().join("data.cs");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = older * 4096..(older + 1) * 4096;
+    let mut meta = Meta::decode(bytes[at.clone()].try_into().unwrap()).unwrap();
+    meta.root.lsn = Lsn(0);
+    meta.root.chain = 0;
+    bytes[at].copy_from_slice(&meta.encode());
+    fs::write(&path, bytes).unwrap();
+    let check = json(&["check", &db]);
+    let findings = check["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0]["code"], "older-meta-unreachable");
+    assert_eq!(check["log_replayed"], true, "the newer meta serves");
+    assert_eq!(code(&inspect(&["check", &db])), 1);
+}
+
+#[test]
+fn without_a_valid_meta_pages_and_log_can_still_be_looked_at() {
+    let scratch = Scratch::closed(200);
+    let db = scratch.text();
+    let root = json(&["tree", &db, "people"])["root_page"].to_string();
+    for offset in [100, 4196] {
+        scratch.flip("data.cs", offset);
+    }
+    let output = inspect(&["page", &db, "0"]);
+    assert_eq!(code(&output), 1, "{}", all_text(&output));
+    for expected in ["meta 0", "meta 1", "not valid"] {
+        assert!(
+            all_text(&output).contains(expected),
+            "{}",
+            all_text(&output)
+        );
+    }
+    let output = inspect(&["page", &db, "1"]);
+    assert_eq!(code(&output), 1, "{}", all_text(&output));
+    assert!(!all_text(&output).contains("meta 0"));
+    let output = inspect(&["page", &db, &root]);
+    assert_eq!(code(&output), 3, "{}", all_text(&output));
+    assert!(all_text(&output).contains("--page-size"));
+    let page = json(&["page", &db, &root, "--page-size", "4096"]);
+    assert_eq!(page["verdict"], "sound", "{page}");
+    let wrong = inspect(&["page", &db, &root, "--page-size", "8192"]);
+    assert_eq!(code(&wrong), 1, "{}", all_text(&wrong));
+    let list = json(&["wal", "list", &db]);
+    assert_eq!(list["segments"][0]["role"], "live", "{list}");
+    assert_eq!(list["findings"].as_array().unwrap().len(), 2, "{list}");
+    assert_eq!(code(&inspect(&["wal", "list", &db])), 1);
+    assert_eq!(code(&inspect(&["wal", "dump", &db])), 0);
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use collection_store::{Database, Durability};
+
 use crate::support::{Scratch, all_text, code, inspect, inspect_with_input, json};
 
 #[test]
@@ -77,13 +79,21 @@ fn a_bad_line_is_named_and_what_came_before_it_stays() {
 fn what_makes_no_sense_ends_with_code_2() {
     let scratch = Scratch::closed(2);
     let db = scratch.text();
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["frobnicate", &db], "frobnicate"),
         (&["tree", &db, "nobody"], "main.people"),
         (&["tree", &db, "--id", "4711"], "no tree 4711"),
         (&["dump", &db, "things"], "other.things"),
         (&["page", &db, "99999999"], "beyond"),
         (&["load", &db, "a\0b", "-", "--batch", "0"], "batch"),
+        (
+            &["--format", "json", "dump", &db, "people"],
+            "one on each line",
+        ),
+        (
+            &["page", &db, "1", "--page-size", "8192"],
+            "the metas say 4096",
+        ),
         (&["--timeout", "never", "info", &db], "timeout"),
     ];
     for (arguments, expected) in cases {
@@ -196,4 +206,68 @@ fn page_shows_the_entries_of_each_kind() {
     );
     assert_eq!(leaf["hex"].as_str().unwrap().len(), 2 * 4096);
     assert_eq!(json(&["page", &db, "1"])["kind"], "meta");
+}
+
+#[test]
+fn an_empty_collection_survives_dump_and_load() {
+    let scratch = Scratch::closed(2);
+    let copy = scratch.directory.path().join("copy");
+    let copy = copy.to_str().unwrap();
+    let dumped = inspect(&["dump", &scratch.text(), "empty"]);
+    for _ in 0..2 {
+        let loaded = inspect_with_input(&["load", copy, "empty", "-"], &dumped.stdout);
+        assert_eq!(code(&loaded), 0, "{}", all_text(&loaded));
+    }
+    let again = inspect(&["dump", copy, "empty"]);
+    assert_eq!(code(&again), 0, "{}", all_text(&again));
+    assert!(again.stdout.is_empty());
+}
+
+#[test]
+fn load_makes_no_database_among_files_of_somebody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    fs::write(directory.path().join("precious.txt"), "x").unwrap();
+    let output = inspect_with_input(&["load", path, "new", "-"], b"{\"_id\":1}\n");
+    assert_eq!(code(&output), 2, "{}", all_text(&output));
+    assert!(
+        all_text(&output).contains("precious.txt"),
+        "{}",
+        all_text(&output)
+    );
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn load_says_that_the_data_file_is_missing_where_the_log_has_records() {
+    let scratch = Scratch::closed(20);
+    fs::remove_file(scratch.path().join("data.cs")).unwrap();
+    let output = inspect_with_input(&["load", &scratch.text(), "new", "-"], b"{\"_id\":1}\n");
+    assert_eq!(code(&output), 3, "{}", all_text(&output));
+    for expected in ["data.cs is missing", &scratch.text()] {
+        assert!(
+            all_text(&output).contains(expected),
+            "{}",
+            all_text(&output)
+        );
+    }
+    assert!(!scratch.path().join("data.cs").exists());
+}
+
+#[test]
+fn a_dump_of_the_log_with_nothing_to_show_says_why() {
+    let scratch = Scratch::closed(2);
+    let output = inspect(&["wal", "dump", &scratch.text(), "--from", "99999999"]);
+    assert_eq!(code(&output), 0, "{}", all_text(&output));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the log ends at lsn"));
+    assert!(output.stdout.is_empty());
+
+    let directory = tempfile::tempdir().unwrap();
+    let options = Database::options().durability(Durability::Memory);
+    let database = options.open(directory.path()).unwrap();
+    database.collection("c").create().unwrap();
+    database.close().unwrap();
+    let output = inspect(&["wal", "dump", directory.path().to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", all_text(&output));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no log"));
 }

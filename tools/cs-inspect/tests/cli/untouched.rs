@@ -33,6 +33,9 @@ fn leaves_no_trace(scratch: &Scratch) {
     let before = state(&path);
     for format in ["text", "json"] {
         for command in reading_commands(&scratch.text()) {
+            if format == "json" && command[0] == "dump" {
+                continue; // It is refused.
+            }
             let mut all = vec!["--format", format];
             all.extend(&command);
             let output = inspect(&all);
@@ -75,10 +78,11 @@ fn a_damaged_database_is_not_mended_by_looking() {
     let before = state(&scratch.path());
     for command in reading_commands(&scratch.text()) {
         let output = inspect(&command);
-        let expected = if command[0] == "wal" && command[1] == "dump" {
-            0
-        } else {
-            3
+        let expected = match (command[0], command.get(2)) {
+            ("wal", _) if command[1] == "dump" => 0,
+            // What the files say without a meta, which is a finding.
+            ("wal", _) | ("page", Some(&"0")) => 1,
+            _ => 3,
         };
         assert_eq!(
             code(&output),

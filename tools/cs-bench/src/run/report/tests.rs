@@ -25,6 +25,9 @@ fn report(extra: &[&str]) -> Report {
     let backend = Backend {
         name: "syscalls".to_owned(),
         fallbacks,
+        direct_io: true,
+        ring_writes: 3,
+        syscall_writes: 4,
     };
     Report::new(
         &arguments,
@@ -53,6 +56,9 @@ fn json_has_the_documented_fields() {
     assert!(json["peak_rss_bytes"].as_u64().unwrap() > 0);
     assert_eq!(json["io_backend"], "syscalls");
     assert_eq!(json["fallbacks"][0], "io_uring: not permitted");
+    assert_eq!(json["direct_io"], true);
+    assert_eq!(json["ring_writes"], 3);
+    assert_eq!(json["syscall_writes"], 4);
     assert_eq!(json["version"], VERSION);
     assert_eq!(json["debug_build"], DEBUG_BUILD);
     assert_eq!(json["cache_bytes"], Value::Null);
@@ -69,4 +75,5 @@ fn the_table_shows_fallbacks() {
     let table = report(&[]).table();
     assert!(table.contains("insert-batch"), "{table}");
     assert!(table.contains("io_uring: not permitted"), "{table}");
+    assert!(table.contains("3 by ring, 4 by system call"), "{table}");
 }
