@@ -5,7 +5,7 @@
 //!
 //! | field | hangs off |
 //! |---|---|
-//! | `options`, `disk`, `runtime`, `process`, `_lock` | opening: never changes |
+//! | `options`, `disk`, `runtime`, `fork`, `_lock` | opening: never changes |
 //! | `writer` | the root, while it is open: pages, allocation, trees, sessions |
 //! | `published` | a root: the one that readers see |
 //! | `visibility`, `target`, `advanced` | the log's durable end: which root is `published` next |
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use cs_base::{Index, Lsn, TreeId};
-use cs_io::{Disk, LockGuard, Runtime, Signal};
+use cs_io::{Disk, ForkMark, LockGuard, Runtime, Signal};
 use cs_pager::{CheckpointRun, Metas, Pager};
 use cs_wal::{Log, LogError, LogOwner};
 use parking_lot::{Mutex, MutexGuard};
@@ -68,7 +68,7 @@ pub(crate) struct Core {
     pub(crate) closed: AtomicBool,
     pub(crate) background: Background,
     pub(crate) counters: Counters,
-    process: u32,
+    fork: ForkMark,
     _lock: Box<dyn LockGuard>,
 }
 
@@ -144,7 +144,7 @@ impl Core {
             closed: AtomicBool::new(false),
             background: Background::default(),
             counters: Counters::default(),
-            process: std::process::id(),
+            fork: ForkMark::new(),
             _lock: parts.lock,
         });
         if let Some(log) = &core.log {
@@ -167,7 +167,12 @@ impl Core {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::Refused("the database is closed"));
         }
-        if std::process::id() != self.process {
+        self.check_process()
+    }
+
+    /// Refuses a child of the process that opened the database.
+    fn check_process(&self) -> Result<()> {
+        if self.fork.is_forked() {
             return Err(Error::Refused(
                 "the database was opened before this process was forked off",
             ));
@@ -252,6 +257,7 @@ impl Core {
 
     /// The visible root, pinned: the caller unpins its version.
     pub(crate) fn pin_visible(&self) -> Result<Arc<Root>> {
+        self.check_process()?;
         loop {
             {
                 let target = self.target.load(Ordering::Acquire);

@@ -25,6 +25,7 @@ mod buffer;
 #[cfg(test)]
 mod conformance;
 mod disk;
+mod fork;
 pub mod memory;
 mod names;
 pub mod overlay;
@@ -41,4 +42,5 @@ pub use disk::{
     BackendReport, Disk, File, LockError, LockGuard, OpenMode, Pending, PendingIo, StableBytes,
     WriteMode, is_no_space,
 };
+pub use fork::ForkMark;
 pub use runtime::{RealRuntime, Runtime, Signal, SimRuntime, Task};

@@ -5,4 +5,5 @@
 mod basics;
 mod faulty;
 mod model;
+mod promises;
 mod regressions;
