@@ -102,10 +102,10 @@ fn what_could_not_be_made_durable_is_not_counted() {
     c.insert_one(doc! { "_id": -1 }).unwrap();
     let flag = CancelFlag::new();
     let context = OperationContext::new().cancel_flag(flag.clone());
-    // Whatever the disk is asked for next fails.
+    // The next write is that of the log, for which the error waits.
     disk.plan_fault(Some(FaultPlan {
         at_operation: disk.operations(),
-        fault: Fault::Eio,
+        fault: Fault::ShortWrite,
     }));
     let documents = documents_until(&flag, BATCH + 50);
     let error = c
