@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cs_kv::io::Runtime;
+use cs_kv::io::{ForkMark, Runtime};
 use cs_kv::{Batch, CommitOptions, Snapshot, Store, Ticket, Transaction};
 
 use crate::catalog::{Catalog, Entry};
@@ -29,6 +29,7 @@ pub(crate) struct Environment {
     pub(crate) counters: Counters,
     read_only: bool,
     closed: AtomicBool,
+    fork: ForkMark,
 }
 
 impl Environment {
@@ -41,11 +42,16 @@ impl Environment {
             counters: Counters::default(),
             read_only,
             closed: AtomicBool::new(false),
+            fork: ForkMark::new(),
         })
     }
 
-    /// The store, unless the database was closed.
+    /// The store, unless the database was closed, or opened by a parent process.
     pub(crate) fn store(&self) -> Result<&Store> {
+        if self.fork.is_forked() {
+            let message = "the database was opened before this process was forked off";
+            return Err(Error::new(ErrorKind::Forked, message));
+        }
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the database was closed"));
         }

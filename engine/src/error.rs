@@ -67,6 +67,9 @@ pub enum ErrorKind {
     /// The database failed while a commit was waited for: after opening anew
     /// it is there wholly or not at all.
     OutcomeUnknown = 24,
+    /// This process was forked off after the database was opened; it has to
+    /// open it itself.
+    Forked = 25,
 }
 
 impl ErrorKind {
