@@ -46,6 +46,13 @@ fn find(criterion: &mut Criterion, database: &Database, order: &[String]) {
         });
 }
 
+/// What a reader does with a value at the least: both ends of it are read, so
+/// that no engine gets away with handing out a pointer.
+fn looked_at(value: &[u8]) -> usize {
+    let ends = value.first().zip(value.last());
+    value.len() + ends.map_or(0, |(&first, &last)| usize::from(first ^ last))
+}
+
 fn scan(criterion: &mut Criterion, database: &Database) {
     let collection = database.collection("bench");
     let mut group = criterion.benchmark_group("scan");
@@ -57,7 +64,7 @@ fn scan(criterion: &mut Criterion, database: &Database) {
             let mut cursor = collection.find(doc! {}).run().expect("a cursor");
             let mut bytes = 0;
             while let Some(document) = cursor.advance().expect("a read") {
-                bytes += document.as_bytes().len();
+                bytes += looked_at(document.as_bytes());
             }
             black_box(bytes)
         });
@@ -120,7 +127,9 @@ mod lmdb {
             bencher.iter(|| {
                 let txn = environment.read_txn().expect("a transaction");
                 let entries = database.iter(&txn).expect("a cursor");
-                let bytes: usize = entries.map(|entry| entry.expect("a read").1.len()).sum();
+                let bytes: usize = entries
+                    .map(|entry| super::looked_at(entry.expect("a read").1))
+                    .sum();
                 black_box(bytes)
             });
         });

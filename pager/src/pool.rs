@@ -146,12 +146,12 @@ impl Pager {
     pub fn pin(&self, at: PageRef) -> Result<Arc<Frame>> {
         let guard = ReadGuard::enter();
         loop {
-            self.get(&guard, at)?;
             if let Some(frame) = self.table.pin(at.page, &guard)
                 && frame.version() == at.version
             {
                 return Ok(frame);
             }
+            self.get(&guard, at)?;
         }
     }
 

@@ -101,11 +101,8 @@ const LINE: usize = 64;
 /// scan would wait for memory at each of them; in order the processor fetches
 /// ahead, and the whole page costs less than half as much.
 fn warm(page: &[u8]) {
-    let sum = page
-        .iter()
-        .step_by(LINE)
-        .fold(0_u8, |sum, &byte| sum.wrapping_add(byte));
-    std::hint::black_box(sum);
+    let lines = page.iter().step_by(LINE);
+    std::hint::black_box(lines.fold(0_u8, |sum, &byte| sum.wrapping_add(byte)));
 }
 
 /// Where a cursor stands in one page.
@@ -187,8 +184,23 @@ impl Cursor {
         self.step(Way::Prev)
     }
 
+    /// Like [`next`](Self::next), without the key: what a scan that only looks
+    /// at values pays for.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn next_value(&mut self) -> Result<Option<&[u8]>> {
+        let entry = self.step_with(Way::Next, false)?;
+        Ok(entry.map(|(_, value)| value))
+    }
+
     fn step(&mut self, way: Way) -> Result<Option<(&[u8], &[u8])>> {
-        let found = self.try_step(way).and_then(|found| match found {
+        self.step_with(way, true)
+    }
+
+    #[inline]
+    fn step_with(&mut self, way: Way, with_key: bool) -> Result<Option<(&[u8], &[u8])>> {
+        let found = self.try_step(way, with_key).and_then(|found| match found {
             Some(Found::Overflow(run)) => {
                 self.value = read_value(&self.snapshot.source(), self.tree, &run)?;
                 Ok(found)
@@ -214,8 +226,10 @@ impl Cursor {
         self.path.clear();
     }
 
-    /// Moves the gap over one entry, loads its key, and says where its value is.
-    fn try_step(&mut self, way: Way) -> Result<Option<Found>> {
+    /// Moves the gap over one entry, loads its key if that is wanted or the
+    /// range has an end, and says where its value is.
+    #[inline]
+    fn try_step(&mut self, way: Way, with_key: bool) -> Result<Option<Found>> {
         match self.state {
             State::Fused => return Ok(None),
             State::Fresh => {
@@ -239,18 +253,20 @@ impl Cursor {
                     return Ok(None);
                 }
             };
-            load_key(
-                &self.snapshot.source(),
-                self.tree,
-                node,
-                slot,
-                &mut self.key,
-            )?;
+            let end = match way {
+                Way::Next => &self.range.upper,
+                Way::Prev => &self.range.lower,
+            };
+            let has_end = !matches!(end, Bound::Unbounded);
+            if with_key || has_end {
+                let source = self.snapshot.source();
+                load_key(&source, self.tree, node, slot, &mut self.key)?;
+            }
             let outside = match way {
                 Way::Next => self.range.is_above(&self.key),
                 Way::Prev => self.range.is_below(&self.key),
             };
-            if outside {
+            if has_end && outside {
                 return Ok(None);
             }
             leaf.slot = match way {

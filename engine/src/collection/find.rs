@@ -258,7 +258,7 @@ impl Cursor {
         loop {
             let (document, watch) = (&mut self.document, &self.watch);
             let is_skipped = self.skip > 0;
-            let found = matches.next(watch, |_, bytes| -> Result<()> {
+            let found = matches.next_document(watch, |bytes| -> Result<()> {
                 document.clear();
                 if is_skipped {
                     return Ok(());

@@ -71,6 +71,28 @@ impl Matches {
         }
     }
 
+    /// What `read` makes of the next document that matches; its key is not looked at.
+    #[inline]
+    pub(super) fn next_document<R>(
+        &mut self,
+        watch: &Watch,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        let Source::Range(cursor) = &mut self.source else {
+            return self.next(watch, |_, document| read(document));
+        };
+        loop {
+            watch.check()?;
+            let Some(document) = cursor.next_value()? else {
+                return Ok(None);
+            };
+            self.examined += 1;
+            if self.filter.matches_bytes(document) {
+                return Ok(Some(read(document)));
+            }
+        }
+    }
+
     /// What `read` makes of the next entry that matches.
     pub(super) fn next<R>(
         &mut self,

@@ -220,7 +220,7 @@ impl Load<'_> {
 
     fn failed(&self, text: &str, kind: ErrorKind) -> InspectError {
         let loaded = count(self.documents, "document");
-        let text = format!("{}, {text}; {loaded} before it were loaded", self.source);
+        let text = format!("{}, {text}; loaded before it: {loaded}", self.source);
         match kind {
             ErrorKind::Io
             | ErrorKind::NoSpace
