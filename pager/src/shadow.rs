@@ -16,49 +16,31 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use cs_base::mutants::{Mutant, planted};
-use cs_base::{PageId, TreeId, Version};
-use cs_io::{AlignedBuf, is_no_space};
+use cs_base::{PageId, Version};
+use cs_io::AlignedBuf;
 
+use crate::Result;
 use crate::extents::Extents;
-use crate::format::{
-    PAGE_HEADER, PageIdentity, PageKind, PageRef, RootRecord, first_page, write_header,
-};
+use crate::format::{PageIdentity, PageRef, RootRecord, first_page, write_header};
 use crate::frames::{Frame, ReadGuard};
 use crate::hash::PageMap;
 use crate::map::AllocationMap;
 use crate::pool::Pager;
-use crate::{PagerError, Result};
 
-/// Pages kept back for deletes, checkpoints and close on a full disk.
-pub const RESERVE_PAGES: u64 = 64;
+mod map_pages;
+mod space;
+
+pub use space::{RESERVE_PAGES, SpaceStats};
+
 /// Single freed pages kept at hand, most recent first: their memory and cache
 /// lines are warm. The rest is joined into extents.
 const RECENT: usize = 1024;
-/// The file grows by an eighth of itself, within these bounds in bytes.
-const GROWTH: std::ops::RangeInclusive<u64> = 64 * 1024..=64 * 1024 * 1024;
-
 /// A number given up by a version, with the version it was born in.
 #[derive(Clone, Copy, Debug)]
 struct Freed {
     page: PageId,
     born: Version,
     freed: Version,
-}
-
-/// Where the pages of a data file stand, in pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SpaceStats {
-    /// Reached by the open version.
-    pub used: u64,
-    /// Free now.
-    pub free: u64,
-    /// Freed, but a snapshot, a meta or a write in flight still needs them.
-    pub pending: u64,
-    /// Numbers given out so far: `used + free + pending` and the metas.
-    pub page_count: u64,
-    /// Pages for which the file has room.
-    pub capacity: u64,
 }
 
 /// See the module's text.
@@ -348,117 +330,6 @@ impl Shadow {
         }
     }
 
-    // ---- space ----
-
-    /// Makes sure that `pages` numbers, `run` of them adjacent, can be given
-    /// out and written. Only with `use_reserve` may the reserve be touched.
-    ///
-    /// # Errors
-    /// [`PagerError::NoSpace`], with nothing changed; or the file could not be grown.
-    pub fn reserve(
-        &mut self,
-        pager: &Pager,
-        pages: u64,
-        run: u64,
-        use_reserve: bool,
-    ) -> Result<()> {
-        let keep = if use_reserve { 0 } else { RESERVE_PAGES };
-        // Runs come from extents or from the end, and single pages may be taken
-        // from that same extent before.
-        if run > 1 && !self.extents.has_run(pages) {
-            for page in self.recent.drain(..) {
-                self.extents.add(page);
-            }
-        }
-        let run_at_end = if run <= 1 || self.extents.has_run(pages) {
-            0
-        } else {
-            run
-        };
-        let scattered = self.extents.pages() + self.recent.len() as u64;
-        // Numbers beyond the capacity, given out against an estimate that was
-        // too small, are made up for here.
-        let missing = (self.page_count + pages + keep)
-            .saturating_sub(self.capacity + scattered)
-            .max((self.page_count + run_at_end).saturating_sub(self.capacity));
-        if missing == 0 {
-            return Ok(());
-        }
-        self.grow(pager, missing, pages)
-    }
-
-    /// Makes sure that the file has room for every number given out: what a
-    /// meta names must be inside the file, also pages that were never written.
-    ///
-    /// # Errors
-    /// As [`reserve`](Self::reserve).
-    pub fn cover(&mut self, pager: &Pager) -> Result<()> {
-        match self.page_count.saturating_sub(self.capacity) {
-            0 => Ok(()),
-            missing => self.grow(pager, missing, missing),
-        }
-    }
-
-    fn grow(&mut self, pager: &Pager, missing: u64, pages: u64) -> Result<()> {
-        let page_size = pager.page_size() as u64;
-        let step =
-            (self.capacity / 8 * page_size).clamp(*GROWTH.start(), *GROWTH.end()) / page_size;
-        // On a nearly full disk the generous step may fail where the needed one fits.
-        for growth in [missing.max(step), missing] {
-            let (at, len) = (self.capacity * page_size, growth * page_size);
-            match pager.file.allocate(at, len) {
-                Ok(()) => {
-                    self.capacity += growth;
-                    return Ok(());
-                }
-                Err(error) if is_no_space(&error) => {}
-                Err(error) => return Err(PagerError::io("growing the file")(error)),
-            }
-        }
-        Err(PagerError::NoSpace { pages })
-    }
-
-    /// Gives room that no page was ever put into back to the file system.
-    ///
-    /// # Errors
-    /// The file could not be cut; nothing is lost.
-    pub fn trim(&mut self, pager: &Pager) -> Result<()> {
-        if self.capacity > self.page_count {
-            let bytes = self.page_count * pager.page_size() as u64;
-            pager
-                .file
-                .set_len(bytes)
-                .map_err(PagerError::io("cutting the file"))?;
-            self.capacity = self.page_count;
-        }
-        Ok(())
-    }
-
-    /// Frees what no version needs any more.
-    pub fn reclaim(&mut self, pager: &Pager) {
-        let guard = ReadGuard::enter();
-        let mut register = pager.register();
-        let visible = register.visible();
-        let mut ready: Vec<Freed> = std::mem::take(&mut self.in_flight);
-        for version in register.take_unpinned() {
-            ready.extend(self.blocked.remove(&version).unwrap_or_default());
-        }
-        while self
-            .queue
-            .front()
-            .is_some_and(|list| list[0].freed <= visible)
-        {
-            ready.extend(self.queue.pop_front().unwrap_or_default());
-        }
-        for item in ready {
-            match register.keeper(item.born, item.freed) {
-                Some(version) => self.blocked.entry(version).or_default().push(item),
-                None if pager.forget(item.page, &guard) => self.give_back(item.page),
-                None => self.in_flight.push(item),
-            }
-        }
-    }
-
     /// Ends the version: its pages are read-only from here on. Returns it.
     pub fn seal(&mut self, pager: &Pager) -> Version {
         let guard = ReadGuard::enter();
@@ -479,124 +350,6 @@ impl Shadow {
         self.kept.clear();
         self.version = sealed.next();
         sealed
-    }
-
-    // ---- the allocation map ----
-
-    /// Brings the map on disk up to the bits in memory, as part of the open version.
-    ///
-    /// Writing the map allocates and frees pages, which changes the map; the
-    /// loop ends because a page of the map is shadowed once a version at most.
-    ///
-    /// # Errors
-    /// None that a planned page could cause; see [`Pager::get`].
-    pub fn write_map(&mut self, pager: &Pager) -> Result<()> {
-        loop {
-            let shape = self.map.shape(self.page_count);
-            self.map.reshape(&shape);
-            let touched = self.touched_map_pages();
-            let mut settled = true;
-            for &(level, position) in &touched {
-                let at = self.map.at(level, position);
-                if at.is_none() || at.version != self.version {
-                    let new = self.allocate_map_page(pager, level);
-                    self.map.set_at(level, position, new);
-                    if !at.is_none() {
-                        self.free(pager, at);
-                    }
-                    settled = false;
-                }
-            }
-            if settled && self.map.shape(self.page_count) == shape {
-                for (level, position) in touched {
-                    let at = self.map.at(level, position);
-                    let page = self.open.get_mut(&at.page);
-                    let page = page.expect("each touched page of the map was shadowed above");
-                    self.map
-                        .write_body(level, position, &mut page[PAGE_HEADER..]);
-                }
-                self.map.forget_changes();
-                return Ok(());
-            }
-        }
-    }
-
-    fn touched_map_pages(&self) -> Vec<(usize, usize)> {
-        let mut touched = Vec::new();
-        let mut below: Vec<usize> = self.map.changed();
-        for level in 0..self.map.levels() {
-            let mut here = below;
-            here.extend(self.map.missing(level));
-            here.sort_unstable();
-            here.dedup();
-            touched.extend(here.iter().map(|&position| (level, position)));
-            below = here
-                .iter()
-                .map(|&position| self.map.parent(position))
-                .collect();
-        }
-        touched
-    }
-
-    fn allocate_map_page(&mut self, pager: &Pager, level: usize) -> PageRef {
-        let kind = if level == 0 {
-            PageKind::AllocationMap
-        } else {
-            PageKind::AllocationIndex
-        };
-        self.allocate(
-            pager,
-            PageIdentity {
-                kind,
-                level: level as u8,
-                tree: TreeId(0),
-            },
-        )
-    }
-
-    /// Puts the state of space into a root record.
-    pub fn describe(&self, root: &mut RootRecord) {
-        root.version = self.version;
-        root.page_count = self.page_count;
-        root.allocation = self.map.top();
-        root.allocation_levels = self.map.levels() as u8;
-    }
-
-    /// How many pages the open version reaches.
-    #[must_use]
-    pub fn used_pages(&self) -> u64 {
-        self.map.used_pages()
-    }
-
-    /// How many pages the allocation map has: as many may be shadowed at once.
-    #[must_use]
-    pub fn map_size(&self) -> u64 {
-        self.map.shape(self.page_count).iter().sum::<usize>() as u64
-    }
-
-    /// Pages that the allocation map itself takes.
-    pub fn map_pages(&self) -> impl Iterator<Item = PageRef> + '_ {
-        self.map.own_pages()
-    }
-
-    /// Whether the open version reaches this page.
-    #[must_use]
-    pub fn is_used(&self, page: PageId) -> bool {
-        self.map.get(page)
-    }
-
-    /// Where all pages stand.
-    #[must_use]
-    pub fn space(&self) -> SpaceStats {
-        let blocked: usize = self.blocked.values().map(Vec::len).sum();
-        let queued: usize = self.queue.iter().map(Vec::len).sum();
-        SpaceStats {
-            used: self.map.used_pages(),
-            free: self.extents.pages() + self.recent.len() as u64,
-            pending: (blocked + queued + self.freed.len() + self.in_flight.len()) as u64,
-            page_count: self.page_count,
-            capacity: self.capacity,
-        }
     }
 
     /// For the planted bug: forgets that the newest meta needs its pages.
