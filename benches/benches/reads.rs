@@ -8,11 +8,17 @@ use std::hint::black_box;
 use bson::doc;
 use collection_store::Database;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use cs_benches::{DOCUMENTS, fill, keys};
+use cs_benches::{SIZES, fill, keys};
 
 fn reads(criterion: &mut Criterion) {
+    for documents in SIZES {
+        reads_of(criterion, documents);
+    }
+}
+
+fn reads_of(criterion: &mut Criterion, documents: usize) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let keys = keys(DOCUMENTS);
+    let keys = keys(documents);
     let database = fill(&directory.path().join("cs"), &keys, u64::MAX / 8);
     database.checkpoint().expect("a checkpoint");
     let mut order = keys.clone();
@@ -20,7 +26,7 @@ fn reads(criterion: &mut Criterion) {
     order.sort_unstable_by(|one, two| one[8..].cmp(&two[8..]));
 
     find(criterion, &database, &order);
-    scan(criterion, &database);
+    scan(criterion, &database, documents);
     #[cfg(feature = "peers")]
     lmdb::both(criterion, &directory.path().join("lmdb"), &keys, &order);
 }
@@ -29,7 +35,7 @@ fn find(criterion: &mut Criterion, database: &Database, order: &[String]) {
     let collection = database.collection("bench");
     let mut next = order.iter().cycle();
     criterion
-        .benchmark_group("find-id")
+        .benchmark_group(format!("find-id of {}", order.len()))
         .bench_function("collection-store", |bencher| {
             bencher.iter_batched(
                 || next.next().expect("a cycle has no end").as_str(),
@@ -53,11 +59,11 @@ fn looked_at(value: &[u8]) -> usize {
     value.len() + ends.map_or(0, |(&first, &last)| usize::from(first ^ last))
 }
 
-fn scan(criterion: &mut Criterion, database: &Database) {
+fn scan(criterion: &mut Criterion, database: &Database, documents: usize) {
     let collection = database.collection("bench");
-    let mut group = criterion.benchmark_group("scan");
+    let mut group = criterion.benchmark_group(format!("scan of {documents}"));
     group
-        .throughput(Throughput::Elements(DOCUMENTS as u64))
+        .throughput(Throughput::Elements(documents as u64))
         .sample_size(20);
     group.bench_function("collection-store", |bencher| {
         bencher.iter(|| {
@@ -79,7 +85,7 @@ mod lmdb {
     use heed::types::Bytes;
     use heed::{CommitOrAbort, EnvOpenOptions};
 
-    use super::{BatchSize, Criterion, DOCUMENTS, Throughput, black_box};
+    use super::{BatchSize, Criterion, Throughput, black_box};
 
     pub(super) fn both(criterion: &mut Criterion, path: &Path, keys: &[String], order: &[String]) {
         std::fs::create_dir_all(path).expect("a directory");
@@ -106,7 +112,7 @@ mod lmdb {
 
         let mut next = order.iter().cycle();
         criterion
-            .benchmark_group("find-id")
+            .benchmark_group(format!("find-id of {}", order.len()))
             .bench_function("lmdb", |bencher| {
                 bencher.iter_batched(
                     || next.next().expect("a cycle has no end").as_bytes(),
@@ -119,9 +125,9 @@ mod lmdb {
                     BatchSize::SmallInput,
                 );
             });
-        let mut group = criterion.benchmark_group("scan");
+        let mut group = criterion.benchmark_group(format!("scan of {}", keys.len()));
         group
-            .throughput(Throughput::Elements(DOCUMENTS as u64))
+            .throughput(Throughput::Elements(keys.len() as u64))
             .sample_size(20);
         group.bench_function("lmdb", |bencher| {
             bencher.iter(|| {
