@@ -39,7 +39,7 @@ use crate::transaction::Transaction;
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Handle>);
 
-/// Ends the background thread with the last handle.
+/// Flushes the log and ends the background thread with the last handle.
 #[derive(Debug)]
 struct Handle {
     core: Arc<Core>,

@@ -52,12 +52,16 @@ impl Ticket {
     /// goes no further.
     pub fn on_complete(&self, call: impl FnOnce(Result<()>) + Send + 'static) {
         match &self.core.log {
-            Some(log) if self.needs > Lsn::ZERO => log.on_durable(
-                self.needs,
-                Box::new(move |outcome| {
-                    call(outcome.map_err(|error| Error::OutcomeUnknown(error.to_string())));
-                }),
-            ),
+            Some(log) if self.needs > Lsn::ZERO => {
+                log.on_durable(
+                    self.needs,
+                    Box::new(move |outcome| {
+                        call(outcome.map_err(|error| Error::OutcomeUnknown(error.to_string())));
+                    }),
+                );
+                // Nobody may be waiting, so somebody must see to the log.
+                self.core.background.signal.raise();
+            }
             _ => call(Ok(())),
         }
     }

@@ -225,8 +225,17 @@ fn the_log_thread_keeps_the_lead_until_it_has_ended() {
     log.hand_over(thread);
     has_arrived.recv().unwrap();
     std::thread::scope(|scope| {
-        let closers = [(); 2].map(|()| scope.spawn(|| log.shutdown()));
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        let (begun, has_begun) = std::sync::mpsc::channel();
+        let closers = [(); 2].map(|()| {
+            let (log, begun) = (&log, begun.clone());
+            scope.spawn(move || {
+                begun.send(()).unwrap();
+                log.shutdown();
+            })
+        });
+        (0..closers.len()).for_each(|_| has_begun.recv().unwrap());
+        // Both are at it: time enough for one that would not wait to be back.
+        (0..2_000).for_each(|_| std::thread::yield_now());
         let leads = log.lead.state.lock().thread_leads;
         let all_wait = closers.iter().all(|closer| !closer.is_finished());
         go.send(()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cs_base::TreeId;
 use cs_io::memory::MemoryDisk;
 use cs_io::sys::{SysDisk, SysOptions};
 use cs_io::{Disk, RealRuntime};
@@ -22,6 +23,19 @@ pub(crate) fn small_options() -> StoreOptions {
 pub(crate) fn open(disk: &Arc<MemoryDisk>, options: StoreOptions) -> Store {
     let disk: Arc<dyn Disk> = Arc::clone(disk) as Arc<dyn Disk>;
     Store::open(disk, RealRuntime::new(), options).unwrap()
+}
+
+/// A committed tree.
+pub(crate) fn new_tree(store: &Store) -> TreeId {
+    let tree = store.new_tree_id();
+    let mut batch = Batch::new();
+    batch.create_tree(tree);
+    store
+        .write(&batch, &CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
+    tree
 }
 
 pub(crate) fn assert_sound(store: &Store) {
@@ -66,12 +80,7 @@ fn each_durability_reads_its_own_acknowledged_writes() {
     for durability in [Durability::Sync, Durability::Async, Durability::Memory] {
         let disk = MemoryDisk::new();
         let store = open(&disk, small_options());
-        let mut txn = store.begin().unwrap();
-        let tree = txn.create_tree();
-        txn.commit(&CommitOptions::default())
-            .unwrap()
-            .wait()
-            .unwrap();
+        let tree = new_tree(&store);
         for number in 0..2_000_u32 {
             // Every third write has another level, so that they mix in one group.
             let level = if number % 3 == 0 {
@@ -259,12 +268,7 @@ fn a_session_statement_happens_once_also_after_reopening() {
         options
     };
     let store = open(&disk, small_options());
-    let mut txn = store.begin().unwrap();
-    let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    let tree = new_tree(&store);
     let mut batch = Batch::new();
     batch.put(tree, b"k".to_vec(), b"1".to_vec(), Expect::Absent);
     store.write(&batch, &statement(1)).unwrap().wait().unwrap();
@@ -283,12 +287,7 @@ fn a_session_statement_happens_once_also_after_reopening() {
 fn large_keys_and_values_come_back_and_leave_no_page_behind() {
     let disk = MemoryDisk::new();
     let store = open(&disk, small_options());
-    let mut txn = store.begin().unwrap();
-    let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    let tree = new_tree(&store);
     let key = |number: u32| {
         let mut key = vec![b'x'; 5_000 + number as usize * 700];
         key.extend_from_slice(&number.to_be_bytes());
@@ -433,12 +432,7 @@ fn a_transaction_scans_its_own_writes_in_order_both_ways() {
 fn many_threads_commit_and_read_their_own_writes() {
     let disk = MemoryDisk::new();
     let store = open(&disk, small_options());
-    let mut txn = store.begin().unwrap();
-    let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    let tree = new_tree(&store);
     std::thread::scope(|scope| {
         for thread in 0..8_u32 {
             let store = store.clone();
@@ -481,12 +475,7 @@ fn a_commit_that_was_waited_for_is_visible_however_many_are_in_flight() {
     let directory = tempfile::tempdir().unwrap();
     let disk = SysDisk::open(directory.path(), SysOptions::default()).unwrap();
     let store = Store::open(disk, RealRuntime::new(), small_options()).unwrap();
-    let mut txn = store.begin().unwrap();
-    let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    let tree = new_tree(&store);
     std::thread::scope(|scope| {
         for thread in 0..4_u32 {
             let store = &store;

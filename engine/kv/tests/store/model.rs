@@ -9,7 +9,7 @@ use cs_io::memory::MemoryDisk;
 use cs_kv::{CommitOptions, KeyRange, Store};
 use proptest::prelude::*;
 
-use crate::basics::{open, small_options};
+use crate::basics::{new_tree, open, small_options};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -84,12 +84,7 @@ fn contents(
 fn run(actions: Vec<Action>) {
     let disk = MemoryDisk::new();
     let mut store = open(&disk, small_options());
-    let mut txn = store.begin().unwrap();
-    let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    let tree = new_tree(&store);
     let mut model = Model::new();
     for action in actions {
         match action {

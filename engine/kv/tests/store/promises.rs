@@ -6,7 +6,7 @@ use cs_io::memory::MemoryDisk;
 use cs_io::{Disk, RealRuntime};
 use cs_kv::{Batch, CommitOptions, Durability, Error, Expect, Store};
 
-use crate::basics::{assert_sound, open, small_options};
+use crate::basics::{assert_sound, new_tree, open, small_options};
 
 /// Symptom: a program hung that asked for figures while a checkpoint began.
 /// Cause: `stats` held the writer's lock while it asked for the maintenance
@@ -15,12 +15,7 @@ use crate::basics::{assert_sound, open, small_options};
 fn figures_may_be_asked_for_at_any_time() {
     let disk = MemoryDisk::new();
     let store = open(&disk, small_options());
-    let mut txn = store.begin().unwrap();
-    let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    let tree = new_tree(&store);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
             while store.stats().commits < 400 {
@@ -53,12 +48,7 @@ fn figures_may_be_asked_for_at_any_time() {
 fn what_was_not_synced_yet_is_flushed_when_the_last_handle_goes() {
     let disk = MemoryDisk::new();
     let store = open(&disk, small_options());
-    let mut txn = store.begin().unwrap();
-    let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    let tree = new_tree(&store);
     for number in 0..100_u8 {
         let mut batch = Batch::new();
         batch.put(tree, vec![number], vec![7; 10], Expect::Absent);
@@ -89,12 +79,7 @@ fn dirty_pages_stay_within_the_budget_whatever_a_commit_dirties() {
     options.cache_bytes = 1024 * 1024;
     options.checkpoint_log_bytes = 1 << 40;
     let store = open(&disk, options);
-    let mut txn = store.begin().unwrap();
-    let tree = txn.create_tree();
-    txn.commit(&CommitOptions::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    let tree = new_tree(&store);
     let mut random = 1_u64;
     for _ in 0..200 {
         let mut batch = Batch::new();

@@ -15,7 +15,7 @@ use cs_base::TreeId;
 use cs_io::{Disk, SimRuntime};
 use cs_kv::{Batch, CommitOptions, Error, Expect, Result, Store, StoreOptions};
 
-use crate::basics::small_options;
+use crate::basics::{new_tree, small_options};
 
 /// Turns after which what was to happen is taken not to happen any more: many
 /// seconds, which only a test that fails ever spends.
@@ -43,15 +43,6 @@ fn put(tree: TreeId, key: &[u8], value: Vec<u8>) -> Batch {
     let mut batch = Batch::new();
     batch.put(tree, key.to_vec(), value, Expect::Any);
     batch
-}
-
-/// A committed tree.
-fn new_tree(store: &Store) -> TreeId {
-    let tree = store.new_tree_id();
-    let mut batch = Batch::new();
-    batch.create_tree(tree);
-    commit(store, &batch).unwrap();
-    tree
 }
 
 fn get(store: &Store, tree: TreeId, key: &[u8]) -> Option<Vec<u8>> {

@@ -24,14 +24,18 @@ fn a_thread_that_joins_itself_goes_on() {
 
 #[test]
 fn joining_waits_for_the_end_and_swallows_a_panic() {
-    let ended = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&ended);
-    let work = Box::new(move || {
-        std::thread::sleep(Duration::from_millis(20));
-        counter.fetch_add(1, Ordering::Relaxed);
-        panic!("on purpose");
-    });
-    let task = RealRuntime::new().spawn("panics", work).unwrap().unwrap();
-    task.join();
-    assert_eq!(ended.load(Ordering::Relaxed), 1);
+    // A join that did not wait would be the faster one in some of the rounds.
+    for round in 0..200 {
+        let ended = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&ended);
+        let work = Box::new(move || {
+            (0..50).for_each(|_| std::thread::yield_now());
+            counter.fetch_add(1, Ordering::Relaxed);
+            // Like a panic, but without a message for each round.
+            std::panic::resume_unwind(Box::new("on purpose"));
+        });
+        let task = RealRuntime::new().spawn("panics", work).unwrap().unwrap();
+        task.join();
+        assert_eq!(ended.load(Ordering::Relaxed), 1, "round {round}");
+    }
 }
