@@ -4,9 +4,11 @@
 //! | step | file |
 //! |---|---|
 //! | what each writer writes, as a function of seed, writer and number | `plan.rs` |
-//! | the process that writes and acknowledges | `child.rs` |
+//! | every way to a directory, in turn | `disks.rs` |
+//! | the process that writes and acknowledges: pairs, documents | `child.rs`, `documents.rs` |
 //! | acknowledgements on a pipe | `frames.rs` |
-//! | start, kill, reopen | `cycle.rs` |
+//! | start, kill, reopen | `scene.rs` |
+//! | one cycle after the other | `cycle.rs` |
 //! | what must be there, and nothing else | `oracle.rs` |
 //!
 //! ## Invariants
@@ -14,14 +16,17 @@
 //! * What a reopened database showed once is the base of the next cycle: it
 //!   may not be taken back.
 //!
-//! What is *not* proved here: that anything was synced. The page cache
-//! survives the death of a process; the crash explorer is for that.
+//! What is *not* proved here: that anything was synced. The page cache survives
+//! the death of a process; the crash explorer and the power cuts are for that.
 
 mod child;
-mod cycle;
+pub(crate) mod cycle;
+mod disks;
+mod documents;
 mod frames;
-mod oracle;
-mod plan;
+pub(crate) mod oracle;
+pub(crate) mod plan;
+pub(crate) mod scene;
 
 use std::path::{Path, PathBuf};
 
@@ -49,6 +54,12 @@ pub struct Args {
     /// This is the writing process, of this cycle.
     #[arg(long, hide = true)]
     child: Option<u64>,
+    /// What it writes.
+    #[arg(long, hide = true, default_value = "pairs")]
+    kind: plan::Kind,
+    /// How far its writers came before.
+    #[arg(long, hide = true, value_delimiter = ',')]
+    reached: Vec<u64>,
 }
 
 impl Args {
@@ -61,6 +72,8 @@ impl Args {
             dir: None,
             mutant: None,
             child: None,
+            kind: plan::Kind::Pairs,
+            reached: Vec::new(),
         }
     }
 }
@@ -70,7 +83,14 @@ impl Args {
 pub fn run(args: &Args) -> Outcome {
     match (args.child, &args.dir) {
         (Some(cycle), Some(directory)) => {
-            child::run(args.seed, cycle, directory, args.mutant);
+            child::run(&child::Orders {
+                kind: args.kind,
+                seed: args.seed,
+                cycle,
+                directory,
+                mutant: args.mutant,
+                reached: &args.reached,
+            });
         }
         _ => match std::env::current_exe() {
             Ok(program) => run_with(&program, args),

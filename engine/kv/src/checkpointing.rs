@@ -187,6 +187,11 @@ impl Core {
         let _maintenance = self.maintenance.lock();
         let found = {
             let mut writer = self.lock_writer();
+            writer.in_flight.settle(self.visible_index());
+            if writer.in_flight.is_structural() {
+                // The drop may yet be taken back.
+                return Ok(false);
+            }
             let found = writer.dropped(&self.pager)?;
             if found.is_some() {
                 self.seal(&mut writer)?;

@@ -12,6 +12,7 @@ use crate::batch::{Batch, Expect, Operation};
 use crate::core::Core;
 use crate::effects::{Effect, EffectWriter};
 use crate::error::{Error, Result};
+use crate::in_flight::{InFlightRecord, Undo};
 use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
 use crate::root::{Root, is_system};
@@ -46,7 +47,7 @@ impl Core {
         self.check_writable()?;
         // 1. Encode, outside of any lock.
         check_limits(commit)?;
-        let payload = encode(commit);
+        let mut payload = encode(commit);
         if payload.len() > MAX_TRANSACTION {
             let found = payload.len() as u64;
             return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
@@ -55,12 +56,12 @@ impl Core {
         self.start_background()?;
         self.relieve()?;
         // 3. Plan and do, under the writer's lock.
-        let outcome = match self.plan_and_do(commit, &payload) {
+        let outcome = match self.plan_and_do(commit, &mut payload) {
             Err(error) if error.is_no_space() => {
                 // Two checkpoints free what only the metas still need.
                 self.checkpoint_now()?;
                 self.checkpoint_now()?;
-                self.plan_and_do(commit, &payload)
+                self.plan_and_do(commit, &mut payload)
             }
             other => other,
         };
@@ -95,7 +96,11 @@ impl Core {
         outcome
     }
 
-    fn plan_and_do(self: &Arc<Self>, commit: &Commit<'_>, payload: &[u8]) -> Result<Ticket> {
+    fn plan_and_do(
+        self: &Arc<Self>,
+        commit: &Commit<'_>,
+        payload: &mut Vec<u8>,
+    ) -> Result<Ticket> {
         let mut writer = self.lock_writer();
         let planned = self.plan(&mut writer, commit, payload);
         let result = match planned {
@@ -189,22 +194,30 @@ impl Core {
         self: &Arc<Self>,
         writer: &mut Writer,
         commit: &Commit<'_>,
-        payload: &[u8],
+        payload: &mut Vec<u8>,
         planned: Planned,
     ) -> Result<Ticket> {
         let usual = self.options.durability.unwrap_or_default();
         let level = commit.options.durability.unwrap_or(usual);
         let waits = level == Durability::Sync && self.log.is_some();
-        // 1. A state that is visible at once must not share a version with one that waits.
-        if waits && writer.is_dirty() && writer.ends_unsynced {
-            self.seal(writer)?;
-        }
-        // 2. The record.
+        // What is not visible at once must leave a way back to what is.
+        let before = writer.position;
+        writer.in_flight.settle(self.visible_index());
+        let flies = waits || self.visibility.lock().needs() > Lsn::ZERO;
+        let mut undo = flies.then(Undo::default);
+        // 1. The record.
         let end = self.append(writer, payload, planned.reservation);
-        // 3. The pages.
-        writer.apply(&self.pager, payload)?;
-        writer.ends_unsynced = !waits;
-        // 4. Who sees it when.
+        // 2. The pages.
+        writer.apply(&self.pager, payload, undo.as_mut())?;
+        if let Some(undo) = undo {
+            writer.in_flight.push(InFlightRecord {
+                before,
+                index: writer.position.index,
+                payload: std::mem::take(payload),
+                undo,
+            });
+        }
+        // 3. Who sees it when.
         let index = writer.position.index;
         let needs = {
             let mut visibility = self.visibility.lock();

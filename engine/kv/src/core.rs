@@ -8,6 +8,7 @@
 //! | `options`, `disk`, `runtime`, `fork`, `_lock` | opening: never changes |
 //! | `writer` | the root, while it is open: pages, allocation, trees, sessions |
 //! | `published` | a root: the one that readers see |
+//! | `demand` | nothing: whether somebody reads |
 //! | `visibility`, `target`, `advanced` | the log's durable end: which root is `published` next |
 //! | `pager` | disk and pins: frames that never change, the register of pinned versions |
 //! | `log` | disk: its end, its durable LSN, groups in flight |
@@ -56,6 +57,7 @@ pub(crate) struct Core {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) visibility: Mutex<Visibility>,
     published: Mutex<Arc<Root>>,
+    demand: Demand,
     /// `visibility.target()`, for readers in a hurry.
     target: AtomicU64,
     /// Durable LSN up to which `target` was moved; the log's own runs ahead.
@@ -83,6 +85,41 @@ pub(crate) struct Background {
     pub(crate) started: AtomicBool,
     /// When everything appended was last made durable on purpose.
     pub(crate) flushed_ms: AtomicU64,
+}
+
+/// Whether anybody reads: a version is sealed for readers, and where there are
+/// none its pages go on changing in place.
+#[derive(Debug, Default)]
+struct Demand {
+    /// A snapshot was asked for since the last group left.
+    asked: AtomicBool,
+    /// So many groups more are sealed without being asked.
+    grace: AtomicU32,
+}
+
+impl Demand {
+    /// Groups sealed after the last reader came: sealing too often costs copies
+    /// of pages, sealing too late costs a reader the undoing of a group.
+    const GRACE: u32 = 4;
+
+    /// Writes only when it changes something: readers do not fight over the line.
+    #[inline]
+    fn ask(&self) {
+        if !self.asked.load(Ordering::Relaxed) {
+            self.asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the group that leaves now is to be sealed.
+    fn take(&self) -> bool {
+        if self.asked.swap(false, Ordering::Relaxed) {
+            self.grace.store(Self::GRACE, Ordering::Relaxed);
+            return true;
+        }
+        let spend = |left: u32| left.checked_sub(1);
+        let relaxed = Ordering::Relaxed;
+        self.grace.fetch_update(relaxed, relaxed, spend).is_ok()
+    }
 }
 
 /// Figures since open.
@@ -131,6 +168,7 @@ impl Core {
             writer: Mutex::new(parts.writer),
             visibility: Mutex::new(Visibility::new(index)),
             published: Mutex::new(parts.root),
+            demand: Demand::default(),
             target: AtomicU64::new(index.0),
             advanced: AtomicU64::new(0),
             maintenance: Mutex::new(Maintenance {
@@ -258,6 +296,7 @@ impl Core {
     /// The visible root, pinned: the caller unpins its version.
     pub(crate) fn pin_visible(&self) -> Result<Arc<Root>> {
         self.check_process()?;
+        self.demand.ask();
         loop {
             {
                 let target = self.target.load(Ordering::Acquire);
@@ -268,10 +307,43 @@ impl Core {
                 }
             }
             // Visible already, but not sealed: whoever asks first seals it.
-            let mut writer = self.lock_writer();
-            self.seal(&mut writer)?;
-            self.advance(Lsn::ZERO);
+            self.seal_visible(&mut self.lock_writer())?;
         }
+    }
+
+    /// Seals the visible state and publishes it, also where the open version is
+    /// ahead of it: what is in flight is taken back, and done again in the next
+    /// version, or never if it failed.
+    fn seal_visible(&self, writer: &mut Writer) -> Result<()> {
+        let visible = self.visible_index();
+        if writer.position.index <= visible {
+            self.seal(writer)?;
+            self.advance(Lsn::ZERO);
+            return Ok(());
+        }
+        if writer.broken {
+            return Err(Error::Poisoned(self.poison_reason().unwrap_or_default()));
+        }
+        let newest = writer.position;
+        let undone = writer.undo_after(&self.pager, visible);
+        writer.broken = undone.is_err();
+        let undone = self.must(undone)?;
+        let sealed = writer.seal(&self.pager);
+        writer.broken = sealed.is_err();
+        let root = self.must(sealed)?;
+        {
+            let mut visibility = self.visibility.lock();
+            visibility.overtaken();
+            let is_newer = root.record.index > self.published.lock().record.index;
+            self.publish(&visibility, is_newer.then_some(root));
+        }
+        writer.shadow.reclaim(&self.pager);
+        if self.check_sound().is_ok() {
+            let redone = writer.redo(&self.pager, undone, newest);
+            writer.broken = redone.is_err();
+            self.must(redone)?;
+        }
+        Ok(())
     }
 
     /// The index up to which everything is visible.
@@ -350,7 +422,10 @@ impl LogOwner for Core {
         let mut writer = self.lock_writer();
         // After a failure nothing may leave: the newest record may be one whose
         // effects could not be carried out.
-        if self.check_sound().is_ok() && self.seal(&mut writer).is_ok() {
+        if self.check_sound().is_err() {
+            return;
+        }
+        if !self.demand.take() || self.seal(&mut writer).is_ok() {
             cut();
         }
     }

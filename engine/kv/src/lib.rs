@@ -20,6 +20,7 @@ mod core;
 mod cursor;
 mod effects;
 mod error;
+mod in_flight;
 pub mod limits;
 pub mod node;
 mod options;

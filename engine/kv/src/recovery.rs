@@ -242,7 +242,7 @@ impl Recovery<'_> {
     fn apply(&mut self, payload: &[u8], report: &mut RecoveryReport) -> Result<()> {
         let (pages, run) = self.writer.pages_needed(self.pager, payload)?;
         self.writer.shadow.reserve(self.pager, pages, run, true)?;
-        self.writer.apply(self.pager, payload)?;
+        self.writer.apply(self.pager, payload, None)?;
         report.records += 1;
         report.bytes += payload.len() as u64;
         // Stay within the budget: what was changed so far may be written early.

@@ -4,9 +4,8 @@
 //! ## Invariants
 //! * Records become visible in log order, and only when every one before them is.
 //! * `target` never goes back, and neither does the published root.
-//! * Wherever `target` may stand, a sealed state stands there or can be made:
-//!   a state is sealed when a group leaves, and between a record that is
-//!   visible at once and a following one that is not.
+//! * Wherever `target` may stand, a sealed state stands there or can be made,
+//!   by taking back what is in flight (see `in_flight.rs`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -71,6 +70,12 @@ impl Visibility {
         {
             self.sealed.push_back(root);
         }
+    }
+
+    /// The visible state was sealed after all, later than states ahead of it:
+    /// those are not published any more, for versions only go up.
+    pub(crate) fn overtaken(&mut self) {
+        self.sealed.clear();
     }
 
     /// The log is durable up to `durable`: the newest state that is visible

@@ -10,11 +10,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cs_base::{TreeId, Version};
+use cs_base::{Index, TreeId, Version};
 use cs_pager::{PageRef, Pager, ReadGuard, RootRecord, Shadow};
 
 use crate::effects::{Effect, Effects};
 use crate::error::{Error, Result};
+use crate::in_flight::{InFlight, InFlightRecord, Undo, UndoStep};
 use crate::node::ValueRef;
 use crate::root::{LogPosition, Root, is_system};
 use crate::tree::{OpenSource, SealedSource, TreeEdit, find, load_value, run_pages};
@@ -46,8 +47,8 @@ pub(crate) struct Writer {
     /// The newest sealed state, and whether anything came after it.
     sealed: Arc<Root>,
     dirty: bool,
-    /// The last record need not be durable to be visible.
-    pub(crate) ends_unsynced: bool,
+    /// What is applied and not visible yet.
+    pub(crate) in_flight: InFlight,
     /// A change failed half way: what is open now is no state of the database.
     pub(crate) broken: bool,
 }
@@ -62,7 +63,7 @@ impl Writer {
             trees: HashMap::new(),
             sealed: Arc::clone(root),
             dirty: false,
-            ends_unsynced: false,
+            in_flight: InFlight::default(),
             broken: false,
         }
     }
@@ -216,27 +217,98 @@ impl Writer {
     ///
     /// An error here leaves the open version half changed: who calls this
     /// poisons the database or gives up opening it.
-    pub(crate) fn apply(&mut self, pager: &Pager, payload: &[u8]) -> Result<()> {
+    pub(crate) fn apply(
+        &mut self,
+        pager: &Pager,
+        payload: &[u8],
+        mut undo: Option<&mut Undo>,
+    ) -> Result<()> {
         self.dirty = true;
         for effect in Effects::of(payload)? {
+            let undo = undo.as_deref_mut();
             match effect? {
                 Effect::Put { tree, key, value } => {
-                    self.edit(pager, tree, |edit| edit.put(key, value))?;
+                    self.edit(pager, tree, undo, |edit| edit.put(key, value))?;
                 }
                 Effect::Delete { tree, key } => {
-                    self.edit(pager, tree, |edit| edit.delete(key).map(drop))?;
+                    self.edit(pager, tree, undo, |edit| edit.delete(key).map(drop))?;
                 }
-                Effect::CreateTree { tree } => self.create_tree(pager, tree)?,
-                Effect::DropTree { tree } => self.drop_tree(pager, tree)?,
+                Effect::CreateTree { tree } => {
+                    self.create_tree(pager, tree)?;
+                    if let Some(undo) = undo {
+                        undo.push(UndoStep::Uncreate { tree });
+                    }
+                }
+                Effect::DropTree { tree } => self.drop_tree(pager, tree, undo)?,
             }
         }
         Ok(())
+    }
+
+    /// Takes back what came after `visible`, newest first. Returns it, oldest
+    /// first, to be done again.
+    pub(crate) fn undo_after(
+        &mut self,
+        pager: &Pager,
+        visible: Index,
+    ) -> Result<Vec<InFlightRecord>> {
+        let records = self.in_flight.take_after(visible);
+        self.dirty |= !records.is_empty();
+        for record in records.iter().rev() {
+            for step in record.undo.steps() {
+                self.undo_step(pager, step)?;
+            }
+            self.position = record.before;
+        }
+        Ok(records)
+    }
+
+    /// Does again what [`undo_after`](Self::undo_after) took back.
+    pub(crate) fn redo(
+        &mut self,
+        pager: &Pager,
+        records: Vec<InFlightRecord>,
+        newest: LogPosition,
+    ) -> Result<()> {
+        for record in records {
+            for effect in Effects::of(&record.payload)? {
+                self.plan_root(pager, effect?.tree())?;
+            }
+            let mut undo = Undo::default();
+            self.apply(pager, &record.payload, Some(&mut undo))?;
+            self.in_flight.push(InFlightRecord { undo, ..record });
+        }
+        self.position = newest;
+        Ok(())
+    }
+
+    fn undo_step(&mut self, pager: &Pager, step: UndoStep<'_>) -> Result<()> {
+        match step {
+            UndoStep::Restore { tree, key, value } => {
+                self.edit(pager, tree, None, |edit| edit.put(key, value))
+            }
+            UndoStep::Remove { tree, key } => {
+                self.edit(pager, tree, None, |edit| edit.delete(key).map(drop))
+            }
+            // Its keys were removed before, so nothing of it is left.
+            UndoStep::Uncreate { tree } => self.drop_tree(pager, tree, None),
+            UndoStep::Undrop { tree, root } => {
+                let key = directory_key(tree);
+                self.edit(pager, system::DROPPED, None, |edit| {
+                    edit.delete(&key).map(drop)
+                })?;
+                let changed = true;
+                self.trees.insert(tree, Some(OpenTree { root, changed }));
+                Ok(())
+            }
+        }
     }
 
     fn edit(
         &mut self,
         pager: &Pager,
         tree: TreeId,
+        undo: Option<&mut Undo>,
         change: impl FnOnce(&mut TreeEdit<'_>) -> Result<()>,
     ) -> Result<()> {
         let Some(mut root) = self.tree(pager, tree)? else {
@@ -248,6 +320,7 @@ impl Writer {
             shadow,
             tree,
             root: &mut root,
+            undo,
         });
         self.trees.insert(
             tree,
@@ -276,13 +349,16 @@ impl Writer {
 
     /// The tree leaves the directory at once; its pages are freed later, by
     /// [`reclaim_dropped`](Self::reclaim_dropped), so that the work here is bounded.
-    fn drop_tree(&mut self, pager: &Pager, tree: TreeId) -> Result<()> {
+    fn drop_tree(&mut self, pager: &Pager, tree: TreeId, undo: Option<&mut Undo>) -> Result<()> {
         let Some(root) = self.tree(pager, tree)? else {
             return Err(Error::UnknownTree(tree));
         };
+        if let Some(undo) = undo {
+            undo.push(UndoStep::Undrop { tree, root });
+        }
         let key = directory_key(tree);
         if root.height > 0 {
-            self.edit(pager, system::DROPPED, |edit| {
+            self.edit(pager, system::DROPPED, None, |edit| {
                 edit.put(&key, &root.encode())
             })?;
         }
@@ -303,6 +379,7 @@ impl Writer {
             shadow,
             tree: system::DIRECTORY,
             root,
+            undo: None,
         })
     }
 
@@ -340,7 +417,7 @@ impl Writer {
         for &at in pages {
             self.shadow.free(pager, at);
         }
-        self.edit(pager, system::DROPPED, |edit| {
+        self.edit(pager, system::DROPPED, None, |edit| {
             edit.delete(&directory_key(tree)).map(drop)
         })
     }

@@ -1,5 +1,5 @@
 //! The words that several crates share: one newtype for each number that
-//! reaches disk or wire.
+//! reaches disk or wire, and the codec of compressed blocks.
 //!
 //! | type | what it counts |
 //! |---|---|
@@ -13,10 +13,12 @@
 //! | [`Incarnation`] | how often the log was cut and begun anew |
 //!
 //! Each is a `u64` (or `u32`) inside, ordered, printable, and little-endian on
-//! disk. What is *not* here: any I/O, any policy.
+//! disk. And [`codec`]: blocks of compressed bytes, as the log and the trees hold
+//! them. What is *not* here: any I/O, any policy.
 
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod mutants;
 mod numbers;
 

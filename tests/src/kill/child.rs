@@ -1,7 +1,9 @@
 //! The process that writes until it is killed.
 //!
 //! ## Invariants
-//! * An acknowledgement goes out only after its ticket was waited for.
+//! * An acknowledgement goes out only after its ticket was waited for, or
+//!   after a flush or a checkpoint that covers it.
+//! * Without a log nothing is acknowledged but by a checkpoint, the trees included.
 //! * It never ends by itself but on an error, which it reports, or when
 //!   nobody reads its pipe any more.
 
@@ -16,37 +18,62 @@ use std::process::exit;
 use cs_base::TreeId;
 use cs_base::mutants::{Mutant, plant};
 use cs_io::RealRuntime;
-use cs_kv::{Batch, CommitOptions, Expect, Store, Ticket};
+use cs_kv::{Batch, CommitOptions, Durability, Expect, Store, Ticket};
 
-use super::cycle::open_disk;
+use super::disks::open_disk;
+use super::documents;
 use super::frames::Frame;
 use super::plan::{
-    Changes, SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, counter_key, depth, options,
+    Changes, Kind, SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, counter_key, depth, level,
+    options,
 };
 
-type Made<T> = Result<T, Box<dyn Error>>;
+pub(super) type Made<T> = Result<T, Box<dyn Error>>;
 
 /// Writer 0 asks for a checkpoint each so many transactions, beside those that
-/// the log's growth brings.
+/// the log's growth brings; more often where there is no log.
 const CHECKPOINT_EVERY: u64 = 24;
+const CHECKPOINT_EVERY_WITHOUT_LOG: u64 = 8;
+/// Writer 1 flushes each so many transactions.
+const FLUSH_EVERY: u64 = 17;
+
+/// What to write, and where.
+#[derive(Debug)]
+pub(super) struct Orders<'a> {
+    pub(super) kind: Kind,
+    pub(super) seed: u64,
+    pub(super) cycle: u64,
+    pub(super) directory: &'a Path,
+    pub(super) mutant: Option<Mutant>,
+    /// How far each writer came before; only documents need to be told.
+    pub(super) reached: &'a [u64],
+}
 
 /// See the module's text.
-pub(super) fn run(seed: u64, cycle: u64, directory: &Path, mutant: Option<Mutant>) -> ! {
-    plant(mutant);
+pub(super) fn run(orders: &Orders<'_>) -> ! {
+    plant(orders.mutant);
     // Not through `io::stdout`, which buffers lines.
     let pipe = io::stdout().as_fd().try_clone_to_owned().map(File::from);
     let Ok(pipe) = pipe else { exit(2) };
-    if let Err(error) = write_for_ever(seed, cycle, directory, &pipe) {
+    let written = match orders.kind {
+        Kind::Documents => documents::write_for_ever(orders, &pipe),
+        Kind::Pairs | Kind::WithoutLog => write_for_ever(orders, &pipe),
+    };
+    if let Err(error) = written {
         // Where the pipe is gone, so is whoever would read this.
         let _ = Frame::Broken(error.to_string()).send(&pipe);
     }
     exit(3)
 }
 
-fn write_for_ever(seed: u64, cycle: u64, directory: &Path, pipe: &File) -> Made<()> {
-    let disk = open_disk(directory, seed, cycle)?;
-    let store = Store::open(disk, RealRuntime::new(), options())?;
+fn write_for_ever(orders: &Orders<'_>, pipe: &File) -> Made<()> {
+    let (kind, seed) = (orders.kind, orders.seed);
+    let disk = open_disk(orders.directory, orders.cycle)?;
+    let store = Store::open(disk, RealRuntime::new(), options(kind))?;
     let trees = trees(&store)?;
+    if kind == Kind::WithoutLog {
+        store.checkpoint()?;
+    }
     Frame::Ready.send(pipe)?;
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..WRITERS)
@@ -54,6 +81,7 @@ fn write_for_ever(seed: u64, cycle: u64, directory: &Path, pipe: &File) -> Made<
                 let store = &store;
                 scope.spawn(move || {
                     let writer = Writer {
+                        kind,
                         seed,
                         id: writer,
                         store,
@@ -95,6 +123,7 @@ fn trees(store: &Store) -> Made<[TreeId; TREES]> {
 }
 
 struct Writer<'a> {
+    kind: Kind,
     seed: u64,
     id: u8,
     store: &'a Store,
@@ -114,24 +143,48 @@ impl Writer<'_> {
                 && let Some((oldest, ticket)) = under_way.pop_front()
             {
                 ticket.wait()?;
-                let done = Frame::Done {
-                    writer: self.id,
-                    number: oldest,
-                };
-                done.send(self.pipe)?;
+                self.tell(oldest, level(self.kind, oldest) == Durability::Sync)?;
                 self.look(oldest)?;
             }
-            if self.id == 0 && number.is_multiple_of(CHECKPOINT_EVERY) {
-                self.store.checkpoint()?;
-            }
+            self.save(number)?;
         }
     }
 
+    fn tell(&self, number: u64, is_durable: bool) -> Made<()> {
+        let writer = self.id;
+        let frame = if is_durable {
+            Frame::Done { writer, number }
+        } else {
+            Frame::Seen { writer, number }
+        };
+        Ok(frame.send(self.pipe)?)
+    }
+
+    /// Now and then everything so far is made durable, whatever it asked for.
+    fn save(&self, number: u64) -> Made<()> {
+        let checkpoint_every = match self.kind {
+            Kind::WithoutLog => CHECKPOINT_EVERY_WITHOUT_LOG,
+            _ => CHECKPOINT_EVERY,
+        };
+        if self.id == 0 && number.is_multiple_of(checkpoint_every) {
+            self.store.checkpoint()?;
+        } else if self.id == 1
+            && number.is_multiple_of(FLUSH_EVERY)
+            && self.kind != Kind::WithoutLog
+        {
+            self.store.flush()?;
+        } else {
+            return Ok(());
+        }
+        self.tell(number, true)
+    }
+
     fn commit(&self, number: u64) -> Made<Ticket> {
-        let changes = changes(self.seed, self.id, number);
+        let changes = changes(self.kind, self.seed, self.id, number);
+        let options = self.options(number);
         if number.is_multiple_of(SHARED_EVERY) {
             loop {
-                match self.commit_after_reading(&changes) {
+                match self.commit_after_reading(&changes, &options) {
                     Err(error) if error.is_retryable() => {}
                     other => return Ok(other?),
                 }
@@ -144,12 +197,23 @@ impl Writer<'_> {
                 None => batch.delete(self.trees[tree], key, Expect::Any),
             }
         }
-        Ok(self.store.write(&batch, &CommitOptions::default())?)
+        Ok(self.store.write(&batch, &options)?)
+    }
+
+    fn options(&self, number: u64) -> CommitOptions {
+        match self.kind {
+            Kind::WithoutLog => CommitOptions::default(),
+            kind => CommitOptions::with_durability(level(kind, number)),
+        }
     }
 
     /// The changes and one more on the shared number, which somebody else may
     /// have changed first.
-    fn commit_after_reading(&self, changes: &Changes) -> cs_kv::Result<Ticket> {
+    fn commit_after_reading(
+        &self,
+        changes: &Changes,
+        options: &CommitOptions,
+    ) -> cs_kv::Result<Ticket> {
         let mut txn = self.store.begin()?;
         let shared = number_in(txn.get(self.trees[0], SHARED_KEY)?);
         txn.put(
@@ -163,7 +227,7 @@ impl Writer<'_> {
                 None => txn.delete(self.trees[*tree], key.clone())?,
             }
         }
-        txn.commit(&CommitOptions::default())
+        txn.commit(options)
     }
 
     fn stored_counter(&self) -> Made<u64> {

@@ -19,6 +19,8 @@ pub(super) enum Frame {
     Ready,
     /// This transaction of this writer is durable.
     Done { writer: u8, number: u64 },
+    /// This one is visible, and may be lost.
+    Seen { writer: u8, number: u64 },
     /// Something is not as promised, seen from inside.
     Broken(String),
 }
@@ -32,8 +34,13 @@ impl Frame {
         let mut bytes = vec![0; 4];
         match self {
             Self::Ready => bytes.push(0),
-            Self::Done { writer, number } => {
-                bytes.extend_from_slice(&[1, *writer]);
+            Self::Done { writer, number } | Self::Seen { writer, number } => {
+                let kind = if matches!(self, Self::Done { .. }) {
+                    1
+                } else {
+                    3
+                };
+                bytes.extend_from_slice(&[kind, *writer]);
                 bytes.extend_from_slice(&number.to_le_bytes());
             }
             Self::Broken(text) => {
@@ -65,13 +72,16 @@ impl Frame {
         }
         match (bytes[0], &bytes[1..]) {
             (0, []) => Ok(Some(Self::Ready)),
-            (1, [writer, number @ ..]) => {
+            (kind @ (1 | 3), [writer, number @ ..]) => {
+                let writer = *writer;
                 let number = number
                     .try_into()
                     .map_err(|_| invalid("short frame".to_owned()))?;
-                Ok(Some(Self::Done {
-                    writer: *writer,
-                    number: u64::from_le_bytes(number),
+                let number = u64::from_le_bytes(number);
+                Ok(Some(if kind == 1 {
+                    Self::Done { writer, number }
+                } else {
+                    Self::Seen { writer, number }
                 }))
             }
             (2, text) => Ok(Some(Self::Broken(

@@ -1,9 +1,10 @@
-//! What must be in the database after a kill.
+//! What must be in the database after a kill or a power cut.
 //!
 //! ## Invariants
 //! * For each writer exactly the state behind some transaction of its: not
 //!   before the last one acknowledged, nor before what the last cycle found;
 //!   not behind the last one that could have been under way.
+//! * Of documents, which have no counters, some such state must fit.
 //! * Nothing else is there. The shared number is the sum of what each writer,
 //!   so far as it came, has added.
 
@@ -13,7 +14,7 @@ use cs_base::TreeId;
 use cs_kv::{KeyRange, Store};
 
 use super::child::number_in;
-use super::plan::{SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, counter_key, depth};
+use super::plan::{Kind, SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, counter_key, most};
 use crate::Failure;
 use crate::verdict::ensure;
 
@@ -22,7 +23,8 @@ pub(super) type Contents = BTreeMap<(usize, Vec<u8>), Vec<u8>>;
 
 /// How far each writer came, and what its part holds then.
 #[derive(Debug)]
-pub(super) struct Oracle {
+pub(crate) struct Oracle {
+    kind: Kind,
     seed: u64,
     created: bool,
     reached: [u64; WRITERS as usize],
@@ -31,8 +33,9 @@ pub(super) struct Oracle {
 
 impl Oracle {
     /// Of a database that was never opened.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(kind: Kind, seed: u64) -> Self {
         Self {
+            kind,
             seed,
             created: false,
             reached: [0; WRITERS as usize],
@@ -41,8 +44,18 @@ impl Oracle {
     }
 
     /// How many transactions are known to be there.
-    pub(super) fn transactions(&self) -> u64 {
+    pub(crate) fn transactions(&self) -> u64 {
         self.reached.iter().sum()
+    }
+
+    /// What it judges.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The number of the last commit of each writer that is known to be there.
+    pub(super) fn reached(&self) -> &[u64] {
+        &self.reached
     }
 
     /// The trees were made, and that was acknowledged.
@@ -82,10 +95,23 @@ impl Oracle {
         }
         drop(snapshot);
         self.compare(&found, acknowledged)?;
-        let report = store.check()?;
-        ensure(report.is_sound(), || {
-            format!("check: {:?}", report.findings)
-        })
+        check(store)
+    }
+
+    /// The same with documents: `found` is none while not all collections are there.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub(super) fn judge_documents(
+        &mut self,
+        found: Option<Contents>,
+        acknowledged: &BTreeMap<u8, u64>,
+    ) -> Result<(), Failure> {
+        let Some(found) = found else {
+            return ensure(!self.created, || "a collection is missing".to_owned());
+        };
+        self.created = true;
+        self.compare(&found, acknowledged)
     }
 
     /// The comparison itself.
@@ -100,7 +126,11 @@ impl Oracle {
         for writer in 0..WRITERS {
             let base = self.reached[usize::from(writer)];
             let least = acknowledged.get(&writer).copied().unwrap_or(0).max(base);
-            let most = least + depth(writer);
+            let most = most(self.kind, writer, least);
+            if self.kind == Kind::Documents {
+                self.follow(writer, least, most, found)?;
+                continue;
+            }
             let counter = found.get(&(0, counter_key(writer))).cloned();
             let reached = number_in(counter);
             ensure((least..=most).contains(&reached), || {
@@ -109,6 +139,9 @@ impl Oracle {
                 )
             })?;
             self.advance(writer, reached);
+        }
+        if self.kind == Kind::Documents {
+            return same(&self.model, found);
         }
         let shared: u64 = self
             .reached
@@ -122,10 +155,50 @@ impl Oracle {
         same(&self.model, found)
     }
 
+    /// Finds how far a writer came that left no counter: the furthest state
+    /// that fits. If none does, the differences to the nearest are the failure.
+    fn follow(
+        &mut self,
+        writer: u8,
+        least: u64,
+        most: u64,
+        found: &Contents,
+    ) -> Result<(), Failure> {
+        let part = |contents: &Contents| -> Contents {
+            let mark = format!("writer-{writer}/").into_bytes();
+            let own = contents
+                .iter()
+                .filter(|((_, key), _)| key.starts_with(&mark));
+            own.map(|(place, value)| (place.clone(), value.clone()))
+                .collect()
+        };
+        let (found, before) = (part(found), self.model.clone());
+        let mut fits = None;
+        let mut nearest = Ok(());
+        for number in least..=most {
+            self.advance(writer, number);
+            match same(&part(&self.model), &found) {
+                Ok(()) => fits = Some((number, self.model.clone())),
+                other => nearest = nearest.and(other),
+            }
+        }
+        let Some((number, model)) = fits else {
+            self.model = before;
+            return nearest.map_err(|failure| {
+                failure.during(format_args!(
+                    "writer {writer}, operations to one from {least} to {most}"
+                ))
+            });
+        };
+        self.model = model;
+        self.reached[usize::from(writer)] = number;
+        Ok(())
+    }
+
     fn advance(&mut self, writer: u8, reached: u64) {
         let last = &mut self.reached[usize::from(writer)];
         for number in *last + 1..=reached {
-            for (place, value) in changes(self.seed, writer, number) {
+            for (place, value) in changes(self.kind, self.seed, writer, number) {
                 match value {
                     Some(value) => self.model.insert(place, value),
                     None => self.model.remove(&place),
@@ -134,6 +207,14 @@ impl Oracle {
         }
         *last = reached;
     }
+}
+
+/// What the store itself says of its order.
+pub(super) fn check(store: &Store) -> Result<(), Failure> {
+    let report = store.check()?;
+    ensure(report.is_sound(), || {
+        format!("check: {:?}", report.findings)
+    })
 }
 
 fn same(expected: &Contents, found: &Contents) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use cs_base::{FileId, PageId, Version};
 use cs_io::{Disk, File};
 use cs_kv::node::{Branch, Leaf};
 use cs_pager::format::verify_page;
-use cs_pager::{Meta, PAGE_HEADER, PageHeader, PageKind, PageRef};
+use cs_pager::{Membership, Meta, PAGE_HEADER, PageHeader, PageKind, PageRef, RootRecord};
 
 use crate::error::{InspectError, Result};
 use crate::place::Metas;
@@ -33,6 +33,26 @@ impl PageFile {
         let meta = *metas.newest()?;
         let file = cs_pager::open_file(disk).map_err(InspectError::suspect)?;
         let bytes = file.len().map_err(InspectError::suspect)?;
+        Ok(Self {
+            file,
+            meta,
+            metas,
+            bytes,
+        })
+    }
+
+    /// A data file of which no meta is valid, taken to be this database's.
+    pub(crate) fn assume(disk: &dyn Disk, id: FileId, page_size: u32) -> Result<Self> {
+        let metas = Metas::read(disk)?;
+        let file = cs_pager::open_file(disk).map_err(InspectError::suspect)?;
+        let bytes = file.len().map_err(InspectError::suspect)?;
+        let meta = Meta {
+            file: id,
+            page_size,
+            sequence: 0,
+            membership: Membership::default(),
+            root: RootRecord::empty(),
+        };
         Ok(Self {
             file,
             meta,
@@ -69,6 +89,18 @@ impl PageFile {
         Err(InspectError::Suspect(format!(
             "page {page} is beyond the file, which has {pages} pages"
         )))
+    }
+
+    /// All bytes of up to `count` pages from `first`; fewer at the end of the file.
+    pub(crate) fn read_many(&self, first: PageId, count: u64) -> Result<Vec<u8>> {
+        let count = count.min(self.pages().saturating_sub(first.0));
+        let mut bytes = vec![0; (count * self.page_size()) as usize];
+        let read = self
+            .file
+            .read_at(&mut bytes, first.0 * self.page_size())
+            .map_err(InspectError::suspect)?;
+        bytes.truncate(read - read % self.page_size() as usize);
+        Ok(bytes)
     }
 
     /// The page that a pointer leads to, verified.

@@ -8,8 +8,9 @@ use cs_base::TreeId;
 use cs_pager::{PageIdentity, PageKind, PageRef, Pager, ReadGuard, Shadow};
 
 use super::overflow::{DIGEST, free_run, read_digest, read_key, write_run};
-use super::read::{OpenSource, expect_node, find};
+use super::read::{OpenSource, expect_node, find, load_value};
 use crate::error::Result;
+use crate::in_flight::{Undo, UndoStep};
 use crate::node::{
     Branch, BranchMut, ChildRef, Full, KeyRef, Leaf, LeafMut, OverflowRef, OwnedKey, Separator,
     ValueRef, max_inline_key, max_inline_value, shortest_separator, split_branch, split_leaf,
@@ -37,6 +38,8 @@ pub(crate) struct TreeEdit<'a> {
     pub(crate) shadow: &'a mut Shadow,
     pub(crate) tree: TreeId,
     pub(crate) root: &'a mut TreeRoot,
+    /// Where the way back is noted down, if it may be needed.
+    pub(crate) undo: Option<&'a mut Undo>,
 }
 
 impl TreeEdit<'_> {
@@ -58,6 +61,7 @@ impl TreeEdit<'_> {
         let (path, leaf) = self.descend(key)?;
         match self.search(leaf, key)? {
             Ok(slot) => {
+                self.note_old(key, leaf, slot)?;
                 let old = self.old_value(key, leaf, slot)?;
                 if let Some(run) = old.run {
                     free_run(self.pager, self.shadow, &run);
@@ -67,6 +71,7 @@ impl TreeEdit<'_> {
                 self.root.stats.subtract(key, old.len, old.digest);
             }
             Err(slot) => {
+                self.note(|tree| UndoStep::Remove { tree, key });
                 let run = self.key_run(key);
                 let new = self.value_cell(value, sum);
                 let cell_key = self.key_cell(key, run);
@@ -89,6 +94,7 @@ impl TreeEdit<'_> {
         }
         let (path, leaf) = self.descend(key)?;
         if let Ok(slot) = self.search(leaf, key)? {
+            self.note_old(key, leaf, slot)?;
             let old = self.old_value(key, leaf, slot)?;
             let key_run = Leaf::new(self.shadow.page_mut(leaf)).key_overflow(slot);
             for run in old.run.iter().chain(&key_run) {
@@ -99,6 +105,35 @@ impl TreeEdit<'_> {
             self.shrink(path, leaf)?;
         }
         Ok(true)
+    }
+
+    // ---- the way back ----
+
+    fn note<'u>(&mut self, step: impl FnOnce(TreeId) -> UndoStep<'u>) {
+        let tree = self.tree;
+        if let Some(undo) = &mut self.undo {
+            undo.push(step(tree));
+        }
+    }
+
+    /// Notes down the value that an entry has now.
+    fn note_old(&mut self, key: &[u8], at: PageRef, slot: usize) -> Result<()> {
+        let Some(undo) = &mut self.undo else {
+            return Ok(());
+        };
+        let source = OpenSource {
+            pager: self.pager,
+            shadow: self.shadow,
+        };
+        let guard = ReadGuard::enter();
+        let leaf = Leaf::new(self.shadow.view(self.pager, &guard, at)?);
+        let value = load_value(&source, self.tree, leaf.value(slot))?;
+        undo.push(UndoStep::Restore {
+            tree: self.tree,
+            key,
+            value: &value,
+        });
+        Ok(())
     }
 
     // ---- the way down ----

@@ -16,7 +16,14 @@ fn every_number_comes_through_whatever_its_bytes() {
             writer: 0x0A,
             number: number * 0x0A0D_0A0D,
         })
-        .chain([Frame::Ready, Frame::Broken("line\nline".to_owned())])
+        .chain([
+            Frame::Ready,
+            Frame::Seen {
+                writer: 1,
+                number: 2,
+            },
+            Frame::Broken("line\nline".to_owned()),
+        ])
         .collect();
     let bytes = bytes_of(&frames);
     let mut pipe = bytes.as_slice();

@@ -4,7 +4,7 @@ const SEED: u64 = 3;
 
 /// What a database holds in which each writer came so far.
 fn contents(reached: [u64; WRITERS as usize]) -> Contents {
-    let mut oracle = Oracle::new(SEED);
+    let mut oracle = Oracle::new(Kind::Pairs, SEED);
     for (writer, &reached) in (0..).zip(&reached) {
         oracle.advance(writer, reached);
     }
@@ -23,7 +23,7 @@ fn acknowledged(numbers: [u64; WRITERS as usize]) -> BTreeMap<u8, u64> {
 
 #[test]
 fn what_was_acknowledged_and_a_few_that_were_under_way_are_accepted() {
-    let mut oracle = Oracle::new(SEED);
+    let mut oracle = Oracle::new(Kind::Pairs, SEED);
     oracle
         .compare(&contents([9, 8, 8, 9]), &acknowledged([9, 8, 8, 9]))
         .unwrap();
@@ -39,13 +39,14 @@ fn what_was_acknowledged_and_a_few_that_were_under_way_are_accepted() {
 
 #[test]
 fn a_lost_acknowledgement_is_found() {
-    let lost = Oracle::new(SEED).compare(&contents([9, 8, 7, 9]), &acknowledged([9, 8, 8, 9]));
+    let lost = Oracle::new(Kind::Pairs, SEED)
+        .compare(&contents([9, 8, 7, 9]), &acknowledged([9, 8, 8, 9]));
     assert!(lost.unwrap_err().0.starts_with("writer 2: "));
 }
 
 #[test]
 fn what_was_seen_once_may_not_be_taken_back() {
-    let mut oracle = Oracle::new(SEED);
+    let mut oracle = Oracle::new(Kind::Pairs, SEED);
     oracle
         .compare(&contents([1, 1, 3, 1]), &acknowledged([0; 4]))
         .unwrap();
@@ -59,7 +60,7 @@ fn what_was_seen_once_may_not_be_taken_back() {
 #[test]
 fn more_than_was_under_way_is_found() {
     assert!(
-        Oracle::new(SEED)
+        Oracle::new(Kind::Pairs, SEED)
             .compare(&contents([2, 0, 0, 0]), &acknowledged([0; 4]))
             .is_err()
     );
@@ -74,7 +75,7 @@ fn half_a_transaction_is_found() {
         let mut without = whole.clone();
         without.remove(place);
         assert!(
-            Oracle::new(SEED)
+            Oracle::new(Kind::Pairs, SEED)
                 .compare(&without, &acknowledged(reached))
                 .is_err(),
             "{place:?}"
@@ -82,7 +83,7 @@ fn half_a_transaction_is_found() {
         let mut other = whole.clone();
         other.entry(place.clone()).or_default().push(0);
         assert!(
-            Oracle::new(SEED)
+            Oracle::new(Kind::Pairs, SEED)
                 .compare(&other, &acknowledged(reached))
                 .is_err(),
             "{place:?}"
@@ -90,7 +91,7 @@ fn half_a_transaction_is_found() {
     }
     let mut more = whole;
     more.insert((1, b"stray".to_vec()), Vec::new());
-    let found = Oracle::new(SEED)
+    let found = Oracle::new(Kind::Pairs, SEED)
         .compare(&more, &acknowledged(reached))
         .unwrap_err();
     assert_eq!(found.0, "tree 1, stray: nobody wrote it");

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use cs_base::{PageId, TreeId, Version};
+use cs_base::TreeId;
 use cs_kv::node::{Branch, ChildRef, Leaf, ValueRef};
 use cs_kv::system;
 use cs_pager::{PageHeader, PageKind, PageRef};
@@ -13,16 +13,11 @@ use crate::cli::{Global, TreeArgs};
 use crate::error::{InspectError, Result};
 use crate::finding::Finding;
 use crate::output::{self, Report, code_of_findings, count, table, write_table};
-use crate::pages::{PageFile, number};
+use crate::pages::PageFile;
 use crate::passes::{Suspects, settle};
 use crate::place::Place;
+use crate::roots::{self, ROOT_BYTES};
 use crate::view::{Log, View};
-
-/// Bytes of a tree's root as the directory keeps it: page, version, count,
-/// bytes, hash (16), height, zeroes; see the FORMAT.md of cs-kv.
-const ROOT_BYTES: usize = 64;
-/// Where the height is in it.
-const ROOT_HEIGHT: usize = 48;
 
 /// What is on one level.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,22 +81,14 @@ fn look(place: &Place, arguments: &TreeArgs) -> Result<Shape> {
             None => return Err(InspectError::Usage(format!("there is no tree {tree}"))),
         }
     };
-    if encoded.len() != ROOT_BYTES {
-        let len = encoded.len();
-        let text = format!("root of tree {tree}: expected {ROOT_BYTES} bytes, found {len}");
-        return Err(InspectError::Suspect(text));
-    }
-    let root = PageRef {
-        page: PageId(number(&encoded)),
-        version: Version(number(&encoded[8..])),
-    };
+    let root = roots::decode(tree, &encoded).map_err(InspectError::Suspect)?;
     let mut shape = Shape {
         name,
         tree,
-        root,
-        documents: number(&encoded[16..]),
-        bytes: number(&encoded[24..]),
-        levels: vec![Level::default(); usize::from(encoded[ROOT_HEIGHT])],
+        root: root.page,
+        documents: root.stats.count,
+        bytes: root.stats.bytes,
+        levels: vec![Level::default(); usize::from(root.height)],
         overflow_runs: 0,
         overflow_pages: 0,
         page_size: file.page_size(),
