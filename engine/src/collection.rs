@@ -2,8 +2,10 @@
 //!
 //! Reading order: this file (the handle, and what changes the catalog), `find`
 //! (queries and cursors, over `matches`), `insert` (over `inserter`), `write`
-//! (replace and delete), `transfer` (lines of JSON in and out).
+//! (replace and delete), `transfer` (lines of JSON in and out), `bulk` (whole
+//! collections at once).
 
+mod bulk;
 mod find;
 mod insert;
 mod inserter;

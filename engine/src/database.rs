@@ -1,12 +1,14 @@
 //! A database: a set of named collections.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use bson::RawDocumentBuf;
-use cs_kv::Batch;
-use cs_kv::{Expect, system};
+use cs_kv::{
+    Account, Batch, CompactOptions, CompactProgress, CompactReport, Expect, SpaceReport, system,
+};
 
 use crate::catalog::{entries_in, key_of};
 use crate::collection::Collection;
@@ -224,6 +226,52 @@ impl Database {
             operations: self.environment.counters.read(),
             store: self.environment.any_store().stats(),
         })
+    }
+
+    /// Gives space back to the file system, beside readers and writers; see
+    /// [`Store::compact`](cs_kv::Store::compact). `progress` is told after each
+    /// small step, and may end the work.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use collection_store::{CompactOptions, Database};
+    ///
+    /// let database = Database::open_in_memory()?;
+    /// let report = database.compact(&CompactOptions::default(), |_| ControlFlow::Continue(()))?;
+    /// assert!(report.bytes_after <= report.bytes_before);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The database is read-only, `progress` ended it
+    /// ([`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted)), or a read, write or sync failed.
+    pub fn compact(
+        &self,
+        options: &CompactOptions,
+        mut progress: impl FnMut(&CompactProgress) -> ControlFlow<()>,
+    ) -> Result<CompactReport> {
+        Ok(self.environment.writable()?.compact(options, &mut progress)?)
+    }
+
+    /// Where every byte of the files went: reads all pages once. `progress` is
+    /// told how many of how many, and may end it.
+    ///
+    /// # Errors
+    /// `progress` ended it, or a page could not be read.
+    pub fn account(
+        &self,
+        mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<Account> {
+        Ok(self.environment.store()?.account(&mut progress)?)
+    }
+
+    /// What the files take, without reading any.
+    ///
+    /// # Errors
+    /// The size of a file could not be asked for.
+    pub fn space(&self) -> Result<SpaceReport> {
+        Ok(self.environment.store()?.space()?)
     }
 
     /// The key/value store beneath, for tools that verify or inspect it.

@@ -311,6 +311,8 @@ impl From<cs_kv::Error> for Error {
             Kv::Poisoned(_) => ErrorKind::Poisoned,
             Kv::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
             Kv::Refused(_) => ErrorKind::Closed,
+            Kv::DuplicateEntry { .. } => ErrorKind::DuplicateKey,
+            Kv::Cancelled => ErrorKind::Interrupted,
             Kv::TooLarge { .. } => ErrorKind::TooLarge,
             Kv::InvalidOption(_) => ErrorKind::BadValue,
             Kv::Expectation { .. } | Kv::AlreadyApplied { .. } | Kv::UnknownTree(_) => {

@@ -23,8 +23,12 @@ pub use collection::{
     MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult,
 };
 pub use context::{CancelFlag, OperationContext};
-pub use cs_kv::Durability;
 pub use cs_kv::io;
+pub use cs_kv::{
+    Account, AutoCompact, BlockStats, BulkOptions, BulkProgress, BulkReport, CompactOptions,
+    CompactProgress, CompactReport, Compression, CompressionOptions, CompressionStats, Duplicates, Durability,
+    ReadPath, SpaceReport,
+};
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
 pub use input::{IntoDocument, IntoFilter};

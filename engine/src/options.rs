@@ -9,7 +9,7 @@ use cs_kv::io::overlay::OverlayDisk;
 use cs_kv::io::sys::{DirectIo, SysDisk};
 use cs_kv::io::uring::{IoChoice, open_best};
 use cs_kv::io::{Disk, RealRuntime, Runtime};
-use cs_kv::{Durability, Store, StoreOptions};
+use cs_kv::{AutoCompact, CompressionOptions, Durability, ReadPath, Store, StoreOptions};
 
 use crate::database::Database;
 use crate::environment::Environment;
@@ -60,6 +60,14 @@ impl DatabaseOptions {
         self
     }
 
+    /// How pages of the data file are read: into the pool unless told, or
+    /// through a map of the file. [`ReadPath`] says what the map cannot promise.
+    /// Where there is no map, the pool is used, and the figures say so.
+    pub fn read_path(mut self, path: ReadPath) -> Self {
+        self.store.read_path = path;
+        self
+    }
+
     /// What acknowledged writes survive, unless an operation says otherwise:
     /// `Sync` unless told. `Memory` means that there is no log; that is settled
     /// when a database is made, and one without a log opens without being told.
@@ -77,6 +85,39 @@ impl DatabaseOptions {
     /// A checkpoint begins when the log has grown by so many bytes since the last.
     pub fn checkpoint_log_bytes(mut self, bytes: u64) -> Self {
         self.store.checkpoint_log_bytes = bytes;
+        self
+    }
+
+    /// What is compressed on its way to disk, and how; nothing unless told. It
+    /// may change from one opening to the next: what is there is read with any.
+    /// What it came to is in [`DatabaseStats::store`](crate::DatabaseStats::store).
+    ///
+    /// ```
+    /// use collection_store::{Compression, CompressionOptions, Database};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let database = Database::options()
+    ///     .compression(CompressionOptions::of(Compression::Auto))
+    ///     .open(directory.path().join("db"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn compression(mut self, compression: CompressionOptions) -> Self {
+        self.store.compression = compression;
+        self
+    }
+
+    /// When the database gives space back to the file system by itself: while
+    /// nobody commits, once 30 % of its files and 8 MiB are not needed, unless
+    /// told otherwise; with `None` never.
+    pub fn auto_compact(mut self, when: Option<AutoCompact>) -> Self {
+        self.store.auto_compact = when;
+        self
+    }
+
+    /// How full pages are made when ascending keys come, in percent from 50 to
+    /// 100; 96 unless told.
+    pub fn fill_percent(mut self, percent: u8) -> Self {
+        self.store.fill_percent = percent;
         self
     }
 

@@ -79,6 +79,6 @@ pub struct DatabaseStats {
     pub bytes: u64,
     /// What operations did.
     pub operations: OperationStats,
-    /// Pages, log, commits, input and output.
+    /// Pages, log, commits, compression, input and output.
     pub store: StoreStats,
 }

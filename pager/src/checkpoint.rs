@@ -63,6 +63,7 @@ impl Metas {
 
 #[derive(Debug)]
 enum Phase {
+    Collect,
     Pages,
     Sync(Pending),
     Gate,
@@ -85,19 +86,19 @@ pub struct CheckpointRun {
 
 impl CheckpointRun {
     /// Begins a checkpoint of the version that was just sealed, whose root
-    /// stands in `meta`; the caller holds the writer's lock.
+    /// stands in `meta`; the caller holds the writer's lock. All its pages are
+    /// frames before the first [`step`](Self::step).
     #[must_use]
     pub fn begin(pager: &Pager, metas: &Metas, mut meta: Meta) -> Self {
         meta.sequence = metas.newest().sequence + 1;
         pager.pin_version(meta.root.version);
-        let pages = pager.dirty_of(meta.root.version);
         Self {
             meta,
             slot: 1 - metas.newest_slot(),
-            pages,
+            pages: Vec::new(),
             next: 0,
             in_flight: VecDeque::new(),
-            phase: Phase::Pages,
+            phase: Phase::Collect,
         }
     }
 
@@ -148,6 +149,11 @@ impl CheckpointRun {
         log_is_durable: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         match &mut self.phase {
+            Phase::Collect => {
+                // What later versions free meanwhile still counts: the pin keeps it.
+                self.pages = pager.dirty_of(self.meta.root.version);
+                self.phase = Phase::Pages;
+            }
             Phase::Pages => {
                 self.write_pages(pager, wait)?;
                 let written = self.next == self.pages.len() && self.in_flight.is_empty();

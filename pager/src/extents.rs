@@ -69,6 +69,35 @@ impl Extents {
         Some(PageId(start))
     }
 
+    /// The lowest free page.
+    pub(crate) fn lowest(&self) -> Option<PageId> {
+        self.by_start.keys().next().copied().map(PageId)
+    }
+
+    /// Takes `count` adjacent pages from the first extent that has them and
+    /// begins below `limit`.
+    pub(crate) fn take_low_run(&mut self, count: u64, limit: PageId) -> Option<PageId> {
+        if !self.has_run(count) {
+            return None;
+        }
+        let below = self.by_start.range(..limit.0);
+        let found = below.map(|(&start, &len)| (start, len));
+        let (start, len) = found.into_iter().find(|&(_, len)| len >= count)?;
+        self.shorten(start, len, count);
+        Some(PageId(start))
+    }
+
+    /// Takes the extent that ends just before `end`; returns its length.
+    pub(crate) fn take_tail(&mut self, end: u64) -> u64 {
+        match self.by_start.iter().next_back() {
+            Some((&start, &len)) if start + len == end => {
+                self.shorten(start, len, len);
+                len
+            }
+            _ => 0,
+        }
+    }
+
     /// Whether [`take_run`](Self::take_run) would find some.
     pub(crate) fn has_run(&self, count: u64) -> bool {
         self.by_len.range((count, 0)..).next().is_some()
@@ -132,6 +161,21 @@ mod tests {
             }
             assert_eq!(extents.pages(), model.len() as u64);
         }
+    }
+
+    #[test]
+    fn low_runs_come_first_fit_and_the_tail_goes_as_a_whole() {
+        let mut extents = Extents::default();
+        extents.add_run(PageId(10), 2);
+        extents.add_run(PageId(20), 5);
+        extents.add_run(PageId(40), 3);
+        assert_eq!(extents.lowest(), Some(PageId(10)));
+        assert_eq!(extents.take_low_run(3, PageId(20)), None);
+        assert_eq!(extents.take_low_run(3, PageId(21)), Some(PageId(20)));
+        assert_eq!(extents.take_tail(44), 0);
+        assert_eq!(extents.take_tail(43), 3);
+        assert_eq!(extents.pages(), 4);
+        assert!(!extents.has_run(3));
     }
 
     #[test]

@@ -12,16 +12,22 @@
 //!   strong count of that frame.
 //! * I2: that count is given up only by `defer`, after the pointer has left the
 //!   table; so whoever loaded it under a guard may use it until the guard ends.
-//! * I3: the bytes of a frame never change after it was made.
-#![allow(unsafe_code, reason = "the pager's frames: see I1 to I3")]
+//! * I3: the bytes of a frame never change after it was made, for as long as
+//!   somebody may look at them. A frame that owns its memory gives it to nobody.
+//!   A frame of the map shows the file: the page is written anew only when its
+//!   number was handed out again, which waits until no pinned version reaches
+//!   the page and nobody but the table holds its frame (`forget`).
+//! * I4: `start` and `len` are the bytes that `memory` keeps alive and in place.
+#![allow(unsafe_code, reason = "the pager's frames: see I1 to I4")]
 
 use std::fmt;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_epoch::{self as epoch, Guard};
 use cs_base::{PageId, TreeId, Version};
-use cs_io::AlignedBuf;
+use cs_io::{MapChunk, PageBuf};
 
 use crate::format::{PageHeader, PageRef};
 
@@ -34,31 +40,67 @@ const CLEAN: u8 = 2;
 /// Freed before it was ever written.
 const DEAD: u8 = 3;
 
+/// What a frame of the map counts for in the budget: its bytes are the
+/// kernel's, the frame itself and its place in table and queue are ours.
+pub(crate) const MAPPED_WEIGHT: u64 = 128;
+
+/// Where the bytes of a frame are.
+enum Memory {
+    /// Its own.
+    Own(#[expect(dead_code, reason = "kept for as long as the frame lives")] PageBuf),
+    /// A piece of the mapped file.
+    Map(#[expect(dead_code, reason = "kept for as long as the frame lives")] Arc<MapChunk>),
+}
+
 /// A page in memory. Its bytes never change.
+// In this order a reader touches the first bytes only.
+#[repr(C)]
 pub struct Frame {
     at: PageRef,
-    bytes: AlignedBuf,
+    start: NonNull<u8>,
+    len: usize,
     state: AtomicU8,
     referenced: AtomicBool,
     /// Freed by some version: a checkpoint of that or a later one need not write it.
     freed: AtomicU64,
-    resident: Arc<AtomicU64>,
+    memory: Memory,
 }
 
+// SAFETY: the bytes are only read (I3), and what keeps them is `Send` and `Sync`.
+unsafe impl Send for Frame {}
+// SAFETY: as above.
+unsafe impl Sync for Frame {}
+
 impl Frame {
-    pub(crate) fn new(
+    /// A page with memory of its own.
+    pub(crate) fn own(at: PageRef, bytes: PageBuf, clean: bool) -> Arc<Self> {
+        let (start, len) = (NonNull::from(&*bytes).cast(), bytes.len());
+        let state = if clean { CLEAN } else { DIRTY };
+        Self::new(at, start, len, Memory::Own(bytes), state)
+    }
+
+    /// The page that lies at `offset` of the mapped file; clean. `None` if it
+    /// does not lie in this chunk.
+    pub(crate) fn mapped(
         at: PageRef,
-        bytes: AlignedBuf,
-        clean: bool,
-        resident: &Arc<AtomicU64>,
-    ) -> Arc<Self> {
+        chunk: &Arc<MapChunk>,
+        offset: u64,
+        len: usize,
+    ) -> Option<Arc<Self>> {
+        let start = NonNull::from(chunk.bytes(offset, len)?).cast();
+        let memory = Memory::Map(Arc::clone(chunk));
+        Some(Self::new(at, start, len, memory, CLEAN))
+    }
+
+    fn new(at: PageRef, start: NonNull<u8>, len: usize, memory: Memory, state: u8) -> Arc<Self> {
         Arc::new(Self {
             at,
-            bytes,
-            state: AtomicU8::new(if clean { CLEAN } else { DIRTY }),
+            start,
+            len,
+            state: AtomicU8::new(state),
             referenced: AtomicBool::new(true),
             freed: AtomicU64::new(u64::MAX),
-            resident: Arc::clone(resident),
+            memory,
         })
     }
 
@@ -66,7 +108,22 @@ impl Frame {
     #[inline]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        // SAFETY: I3 and I4.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// Whether the bytes are the file's.
+    pub(crate) fn is_mapped(&self) -> bool {
+        matches!(self.memory, Memory::Map(_))
+    }
+
+    /// What it takes of the budget.
+    pub(crate) fn weight(&self) -> u64 {
+        if self.is_mapped() {
+            MAPPED_WEIGHT
+        } else {
+            self.len as u64
+        }
     }
 
     /// Which page, in which version.
@@ -87,7 +144,7 @@ impl Frame {
     #[inline]
     #[must_use]
     pub fn header(&self) -> &PageHeader {
-        PageHeader::of(&self.bytes)
+        PageHeader::of(self.bytes())
     }
 
     /// The tree that owns the page.
@@ -146,20 +203,6 @@ impl Frame {
         }
     }
 
-    /// Enters the table. What counts as resident is what the table holds, not
-    /// what epochs have yet to free: they end when other threads say so, and one
-    /// seed must make one life.
-    fn enter(&self) {
-        let bytes = self.bytes.len() as u64;
-        self.resident.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Leaves the table.
-    fn leave(&self) {
-        let bytes = self.bytes.len() as u64;
-        self.resident.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
     /// Whether it was used since the last call.
     pub(crate) fn take_referenced(&self) -> bool {
         self.referenced.swap(false, Ordering::Relaxed)
@@ -206,6 +249,9 @@ type Bucket = Box<[AtomicPtr<Frame>]>;
 /// Page number to frame.
 pub(crate) struct PageTable {
     buckets: [OnceLock<Bucket>; BUCKETS],
+    /// Weight of all frames in it. What epochs have yet to free does not count:
+    /// they end when other threads say so, and one seed must make one life.
+    resident: AtomicU64,
 }
 
 fn place(page: PageId) -> Option<(usize, usize)> {
@@ -219,7 +265,21 @@ impl PageTable {
     pub(crate) fn new() -> Self {
         Self {
             buckets: [const { OnceLock::new() }; BUCKETS],
+            resident: AtomicU64::new(0),
         }
+    }
+
+    /// Weight of all frames in the table.
+    pub(crate) fn resident(&self) -> u64 {
+        self.resident.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self, frame: &Frame) {
+        self.resident.fetch_add(frame.weight(), Ordering::Relaxed);
+    }
+
+    fn leave(&self, frame: &Frame) {
+        self.resident.fetch_sub(frame.weight(), Ordering::Relaxed);
     }
 
     #[inline]
@@ -272,7 +332,7 @@ impl PageTable {
     /// Puts a frame in if there is none; else gives back the one that is there.
     pub(crate) fn insert(&self, frame: Arc<Frame>, guard: &ReadGuard) -> Result<(), Arc<Frame>> {
         let page = frame.at.page;
-        frame.enter();
+        self.enter(&frame);
         let raw = Arc::into_raw(frame).cast_mut();
         let slot = self.slot_or_grow(page);
         let done = slot.compare_exchange(
@@ -286,7 +346,7 @@ impl PageTable {
         }
         // SAFETY: `raw` came from `into_raw` just above and was not stored.
         let mine = unsafe { Arc::from_raw(raw) };
-        mine.leave();
+        self.leave(&mine);
         Err(self.pin(page, guard).unwrap_or(mine))
     }
 
@@ -294,8 +354,38 @@ impl PageTable {
     pub(crate) fn remove(&self, page: PageId, guard: &ReadGuard) {
         if let Some(slot) = self.slot(page) {
             let old = slot.swap(std::ptr::null_mut(), Ordering::AcqRel);
-            Self::defer(old, guard);
+            self.defer(old, guard);
         }
+    }
+
+    /// Puts `new` in the place of `old`; nothing happens if `old` has left it.
+    pub(crate) fn replace(&self, old: &Arc<Frame>, new: Arc<Frame>, guard: &ReadGuard) {
+        debug_assert_eq!(old.at, new.at, "a frame gives way to one of the same page");
+        let Some(slot) = self.slot(new.at.page) else {
+            return;
+        };
+        self.enter(&new);
+        let (seen, raw) = (Arc::as_ptr(old).cast_mut(), Arc::into_raw(new).cast_mut());
+        let done = slot.compare_exchange(seen, raw, Ordering::AcqRel, Ordering::Acquire);
+        match done {
+            Ok(old) => self.defer(old, guard),
+            Err(_) => {
+                // SAFETY: `raw` came from `into_raw` just above and was not stored.
+                let mine = unsafe { Arc::from_raw(raw) };
+                self.leave(&mine);
+            }
+        }
+    }
+
+    /// Whether somebody but the table holds the frame of a page.
+    pub(crate) fn is_held(&self, page: PageId, guard: &ReadGuard) -> bool {
+        let Some(frame) = self.get_untouched(page, guard) else {
+            return false;
+        };
+        // SAFETY: the pointer is an `Arc`'s (I1) and valid (I2); `ManuallyDrop`
+        // leaves the count alone.
+        let arc = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(frame) });
+        Arc::strong_count(&arc) > 1
     }
 
     /// Takes the frame out if nobody but the table holds it. False if somebody does.
@@ -321,17 +411,17 @@ impl PageTable {
             Ordering::Acquire,
         );
         if taken.is_ok() {
-            Self::defer(old, guard);
+            self.defer(old, guard);
         }
         true
     }
 
-    fn defer(old: *mut Frame, guard: &ReadGuard) {
+    fn defer(&self, old: *mut Frame, guard: &ReadGuard) {
         // SAFETY: I1 and I2, as in `get`.
         let Some(frame) = (unsafe { old.as_ref() }) else {
             return;
         };
-        frame.leave();
+        self.leave(frame);
         // SAFETY: the pointer has left the table, so this is the one place that
         // gives up its count (I2); a frame may be dropped on any thread.
         unsafe {
@@ -361,3 +451,6 @@ impl fmt::Debug for PageTable {
         f.write_str("PageTable")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,9 @@ pub use format::{
     ROOT_PAYLOAD, RootRecord,
 };
 pub use frames::{Frame, ReadGuard};
-pub use open::{Opened, PagerOptions, create, exists, open, open_file, read_metas};
+pub use open::{Opened, PagerOptions, ReadPath, create, exists, open, open_file, read_metas};
 pub use pool::{Pager, PoolStats, VerifyPage};
-pub use shadow::{RESERVE_PAGES, Shadow, SpaceStats};
+pub use shadow::{RESERVE_PAGES, Retained, RetainedPages, Shadow, SpaceStats};
 
 #[cfg(test)]
 mod tests;

@@ -106,16 +106,39 @@ impl AllocationMap {
         shape
     }
 
-    /// Gives the levels this shape; new places have no page yet.
-    pub(crate) fn reshape(&mut self, shape: &[usize]) {
+    /// Gives the levels this shape; new places have no page yet. Returns the
+    /// pages whose places are gone, where the file was cut.
+    pub(crate) fn reshape(&mut self, shape: &[usize]) -> Vec<PageRef> {
+        let mut gone = Vec::new();
+        for (level, places) in self.levels.iter_mut().enumerate() {
+            let count = shape.get(level).copied().unwrap_or_default();
+            gone.extend(places.drain(count.min(places.len())..));
+        }
+        gone.retain(|at| !at.is_none());
         self.levels.resize(shape.len(), Vec::new());
         for (level, &count) in self.levels.iter_mut().zip(shape) {
-            debug_assert!(
-                level.len() <= count,
-                "the file does not shrink under the map"
-            );
             level.resize(count, PageRef::NONE);
         }
+        let pieces = shape.first().copied().unwrap_or_default();
+        self.changed.retain(|&piece| piece < pieces);
+        gone
+    }
+
+    /// Has the pages of the map from `limit` on written anew, under other numbers.
+    pub(crate) fn touch_from(&mut self, limit: PageId) -> usize {
+        let mut span = 1;
+        let mut touched = 0;
+        for level in &self.levels {
+            for (position, at) in level.iter().enumerate() {
+                if at.page >= limit {
+                    // Writing a piece writes everything above it.
+                    self.changed.insert(position * span);
+                    touched += 1;
+                }
+            }
+            span *= self.fan_out;
+        }
+        touched
     }
 
     pub(crate) fn levels(&self) -> usize {

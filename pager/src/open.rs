@@ -29,8 +29,30 @@ const INITIAL_BYTES: u64 = 128 * 1024;
 pub struct PagerOptions {
     /// Memory for pages, in bytes. At least [`MIN_FRAMES`](Self::MIN_FRAMES) pages are allowed.
     pub cache_bytes: u64,
+    /// How pages are read.
+    pub read_path: ReadPath,
     /// Called once for each page that enters memory.
     pub verify: VerifyPage,
+}
+
+/// How pages of the data file are read; the results are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ReadPath {
+    /// Into memory of our own, past the cache of the kernel where it allows
+    /// that: the budget is exact, and whatever is wrong with the file or the
+    /// disk is an error.
+    #[default]
+    Pool,
+    /// The kernel's cache is looked at directly, through a map of the file:
+    /// nothing is copied, and the kernel decides what stays. A page is verified
+    /// at its first use all the same. The file is then written through that
+    /// cache too. Where the disk has no map, the pool takes over, and says so.
+    ///
+    /// What cannot be excluded: if another program cuts the file, or the disk
+    /// fails when the kernel fetches a page, the process is sent SIGBUS, which
+    /// ends it. The length is checked before anything is mapped, and the lock of
+    /// the directory keeps out all who ask for it.
+    Map,
 }
 
 impl PagerOptions {
@@ -174,10 +196,7 @@ pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Op
             root.page_count
         )));
     }
-    let budget = options
-        .cache_bytes
-        .max(PagerOptions::MIN_FRAMES * u64::from(page_size));
-    let pager = Pager::new(file, newest.file, page_size, budget, options.verify);
+    let pager = Pager::new(file, newest.file, page_size, &options);
     let map = load_map(&pager, root)?;
     let older = match metas.older().map(|meta| &meta.root) {
         None => None,
@@ -284,7 +303,7 @@ fn read_map_page(
     root: &RootRecord,
     at: PageRef,
     level: usize,
-) -> Result<cs_io::AlignedBuf> {
+) -> Result<cs_io::PageBuf> {
     check_inside(root, at.page, at.version)?;
     let bytes = pager.read_page(at)?;
     let kind = if level == 0 {

@@ -1,9 +1,17 @@
 //! The buffer pool: pages by reference, within a budget of memory.
 //!
+//! | part | what |
+//! |---|---|
+//! | `memory` | the budget: what counts, taking memory, evicting |
+//! | `source` | bringing a page into memory, verified: read, or shown by the map |
+//! | `mapping` | the file as memory, in chunks |
+//! | `ahead` | reads started before anybody needs them |
+//! | `writing` | dirty pages on their way to disk |
+//!
 //! ## Invariants
 //! * Nothing leaves [`Pager::get`] that was not verified: checksum, file, page
 //!   number, version, kind, and by the layer above its inner order; once, when
-//!   the page enters memory.
+//!   the page enters memory. A frame in the table is the mark of it.
 //! * A frame in the table is of the newest version of its page number: the
 //!   table forgets a page before its number is handed out again.
 //! * Only clean frames are evicted; dirty ones are written first. They are
@@ -15,50 +23,69 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cs_base::mutants::{Mutant, planted};
 use cs_base::{FileId, PageId, Version};
-use cs_io::{AlignedBuf, File, Pending, WriteMode};
+use cs_io::{File, PageArena};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::format::{PageHeader, PageKind, PageRef, seal_checksum, verify_page};
+use crate::format::{PageKind, PageRef};
 use crate::frames::{Frame, PageTable, ReadGuard};
 use crate::hash::PageMap;
+use crate::open::{PagerOptions, ReadPath};
 use crate::register::Register;
 use crate::{PagerError, Result};
+
+mod ahead;
+mod mapping;
+mod memory;
+mod source;
+mod writing;
+
+pub(crate) use memory::OpenPage;
+pub(crate) use writing::WriteBatch;
+
+use ahead::Ahead;
+use mapping::Mapping;
 
 /// Looks at a page once, when it enters memory: whether its inside is in order.
 /// Gets the kind and all bytes of the page; the error names what is wrong.
 pub type VerifyPage = fn(PageKind, &[u8]) -> Result<(), String>;
 
-/// The largest single write of dirty pages, in bytes: beyond it the device
-/// gains nothing, and the copy made for it stays small.
-const MAX_WRITE: usize = 256 * 1024;
-/// Entries of the eviction queue that are not worth tidying up.
-const QUEUE_SLACK: u64 = 4096;
-/// How many frames one call looks at before it gives up evicting.
-const EVICTION_ATTEMPTS: usize = 512;
-
 /// Figures of the pool since it was opened; sizes in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// Memory taken by pages.
+    /// What counts for the budget: frames, open pages, copies being written,
+    /// pages read ahead.
     pub resident_bytes: u64,
     /// Part of it not yet on disk.
     pub dirty_bytes: u64,
+    /// Part of it in the open version.
+    pub open_bytes: u64,
+    /// Part of it copied for writes that are in flight.
+    pub copy_bytes: u64,
     /// What `resident_bytes` is to stay below.
     pub budget_bytes: u64,
-    /// Pages read from disk.
+    /// Taken from the system for pages: never more than the budget and an
+    /// eighth, unless `exceeded` says so.
+    pub arena_bytes: u64,
+    /// Part of it that holds a page, those included that are out of the table
+    /// and that some reader may still look at.
+    pub arena_used_bytes: u64,
+    /// The most that this ever was.
+    pub arena_peak_bytes: u64,
+    /// How often a page got memory beyond `arena_bytes`' limit.
+    pub exceeded: u64,
+    /// How pages are read: what was asked for, or the pool where the disk has no map.
+    pub read_path: ReadPath,
+    /// Bytes of the file that are mapped; no part of the budget.
+    pub mapped_bytes: u64,
+    /// Pages read from disk, or looked at for the first time in the map.
     pub pages_read: u64,
+    /// Pages of these that were asked for ahead.
+    pub pages_read_ahead: u64,
     /// Pages written to disk.
     pub pages_written: u64,
     /// Pages taken out of memory to make room.
     pub pages_evicted: u64,
-}
-
-/// Pages on their way to disk in one write.
-#[derive(Debug)]
-pub(crate) struct WriteBatch {
-    frames: Vec<Arc<Frame>>,
-    pending: Pending,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +93,7 @@ struct Counters {
     read: AtomicU64,
     written: AtomicU64,
     evicted: AtomicU64,
+    ahead: AtomicU64,
 }
 
 /// The pages of one data file.
@@ -77,7 +105,17 @@ pub struct Pager {
     table: PageTable,
     verify: VerifyPage,
     budget: u64,
-    resident: Arc<AtomicU64>,
+    arena: PageArena,
+    /// Waiting for memory was of no use the last time.
+    in_vain: AtomicBool,
+    mapping: Option<Mapping>,
+    /// Why there is no map though one was asked for.
+    map_refused: Option<String>,
+    ahead: Ahead,
+    /// Bytes of open pages.
+    open: Arc<AtomicU64>,
+    /// Bytes copied for writes in flight.
+    copies: AtomicU64,
     /// Clean frames in order of arrival, for eviction.
     queue: Mutex<VecDeque<PageId>>,
     dirty: Mutex<PageMap<Arc<Frame>>>,
@@ -89,28 +127,39 @@ pub struct Pager {
     counters: Counters,
 }
 
-impl WriteBatch {
-    pub(crate) fn is_finished(&mut self) -> bool {
-        self.pending.is_finished()
-    }
-}
-
 impl Pager {
     pub(crate) fn new(
         file: Arc<dyn File>,
         file_id: FileId,
         page_size: u32,
-        budget: u64,
-        verify: VerifyPage,
+        options: &PagerOptions,
     ) -> Self {
+        let page_bytes = u64::from(page_size);
+        let budget = options
+            .cache_bytes
+            .max(PagerOptions::MIN_FRAMES * page_bytes);
+        let (mapping, map_refused) = match options.read_path {
+            ReadPath::Pool => (None, None),
+            ReadPath::Map => match Mapping::open(&*file) {
+                Ok(Some(mapping)) => (Some(mapping), None),
+                Ok(None) => (None, Some("this disk has none".to_owned())),
+                Err(error) => (None, Some(error.to_string())),
+            },
+        };
         Self {
             file,
             file_id,
             page_size: page_size as usize,
             table: PageTable::new(),
-            verify,
+            verify: options.verify,
             budget,
-            resident: Arc::default(),
+            arena: PageArena::new(page_size as usize, memory::arena_limit(budget, page_bytes)),
+            in_vain: AtomicBool::new(false),
+            mapping,
+            map_refused,
+            ahead: Ahead::default(),
+            open: Arc::default(),
+            copies: AtomicU64::new(0),
             queue: Mutex::default(),
             dirty: Mutex::new(HashMap::default()),
             early: Mutex::default(),
@@ -118,6 +167,16 @@ impl Pager {
             failed: AtomicBool::new(false),
             counters: Counters::default(),
         }
+    }
+
+    /// Bytes of the data file.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn file_bytes(&self) -> Result<u64> {
+        self.file
+            .len()
+            .map_err(PagerError::io("asking for its size"))
     }
 
     /// Bytes a page.
@@ -164,9 +223,7 @@ impl Pager {
 
     #[cold]
     fn load<'g>(&self, guard: &'g ReadGuard, at: PageRef) -> Result<&'g Frame> {
-        let bytes = self.read_page(at)?;
-        self.make_room(guard);
-        let frame = Frame::new(at, bytes, true, &self.resident);
+        let frame = self.fetch(guard, at)?;
         match self.table.insert(frame, guard) {
             Ok(()) => self.queue.lock().push_back(at.page),
             Err(other) if other.version() != at.version => {
@@ -179,149 +236,6 @@ impl Pager {
             // Evicted again between two lines: read once more.
             _ => self.load(guard, at),
         }
-    }
-
-    /// Reads and verifies a page, past the pool.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn read_page(&self, at: PageRef) -> Result<AlignedBuf> {
-        let mut bytes = AlignedBuf::zeroed(self.page_size);
-        let Some(offset) = at.page.0.checked_mul(self.page_size as u64) else {
-            return Err(PagerError::corrupt(
-                at.page,
-                "page number",
-                "one inside the file",
-                at.page,
-            ));
-        };
-        let read = self
-            .file
-            .read_at(&mut bytes, offset)
-            .map_err(PagerError::io(format!("reading page {}", at.page)))?;
-        self.counters.read.fetch_add(1, Ordering::Relaxed);
-        if read < self.page_size {
-            return Err(PagerError::corrupt(
-                at.page,
-                "bytes in the file",
-                self.page_size,
-                read,
-            ));
-        }
-        verify_page(&bytes, self.file_id, at)?;
-        let kind = PageKind::from_u8(PageHeader::of(&bytes).kind);
-        let kind = kind.ok_or_else(|| PagerError::corrupt(at.page, "kind", "1 to 5", 0))?;
-        (self.verify)(kind, &bytes)
-            .map_err(|wrong| PagerError::corrupt(at.page, "inner order", "a sound page", wrong))?;
-        Ok(bytes)
-    }
-
-    // ---- eviction ----
-
-    fn make_room(&self, guard: &ReadGuard) {
-        let needed = self.page_size as u64;
-        if self.resident.load(Ordering::Relaxed) + needed <= self.budget {
-            return;
-        }
-        // What was evicted before is freed when its epoch is over: help it along.
-        guard.flush();
-        for _ in 0..EVICTION_ATTEMPTS {
-            if self.resident.load(Ordering::Relaxed) + needed <= self.budget {
-                return;
-            }
-            let Some(page) = self.queue.lock().pop_front() else {
-                return;
-            };
-            let Some(frame) = self.table.get_untouched(page, guard) else {
-                continue;
-            };
-            if !frame.is_clean() {
-                // Freed and used again: it comes back when it is written.
-                continue;
-            }
-            if frame.take_referenced() || !self.table.evict(page, guard) {
-                self.queue.lock().push_back(page);
-            } else {
-                self.counters.evicted.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Whether dirty pages take so much of the budget that some must be
-    /// written before more are made.
-    #[must_use]
-    pub fn is_crowded(&self) -> bool {
-        self.dirty_bytes() > self.budget / 2
-    }
-
-    fn dirty_bytes(&self) -> u64 {
-        self.dirty.lock().len() as u64 * self.page_size as u64
-    }
-
-    /// Writes some dirty pages early and forgets about them; `wait` says
-    /// whether to stay until they are written. Returns how many were started.
-    ///
-    /// # Errors
-    /// A write failed: the caller must poison the database.
-    pub fn write_back(&self, pages: usize, wait: bool) -> Result<usize> {
-        // First the list, then the frames: a checkpoint passes over a page that
-        // is being written, and must find that write in the list.
-        let mut early = self.early.lock();
-        let mut chosen = self.choose_dirty(pages);
-        chosen.sort_unstable_by_key(|frame| frame.at().page);
-        let started = chosen.len();
-        let joins = |one: &Arc<Frame>, two: &Arc<Frame>| one.at().page.next() == two.at().page;
-        for run in chosen.chunk_by(joins) {
-            for batch in run.chunks(self.pages_per_write()) {
-                early.push(self.start_batch(batch.to_vec()));
-            }
-        }
-        self.poll_early(early, wait)?;
-        Ok(started)
-    }
-
-    /// Dirty frames, now in the state "being written"; freed ones, which only
-    /// snapshots still see, when there are no others.
-    fn choose_dirty(&self, pages: usize) -> Vec<Arc<Frame>> {
-        let dirty = self.dirty.lock();
-        let choose = |freed: bool| -> Vec<Arc<Frame>> {
-            let frames = dirty.values().filter(|frame| frame.is_freed() == freed);
-            frames
-                .filter(|frame| frame.begin_write())
-                .take(pages)
-                .map(Arc::clone)
-                .collect()
-        };
-        let live = choose(false);
-        if live.is_empty() { choose(true) } else { live }
-    }
-
-    /// Looks after early writes that have ended; with `wait`, after all.
-    ///
-    /// # Errors
-    /// As [`write_back`](Self::write_back).
-    pub fn finish_early_writes(&self, wait: bool) -> Result<()> {
-        self.poll_early(self.early.lock(), wait)
-    }
-
-    /// Whether early writes are in flight.
-    #[must_use]
-    pub fn has_early_writes(&self) -> bool {
-        !self.early.lock().is_empty()
-    }
-
-    fn poll_early(&self, mut early: MutexGuard<'_, Vec<WriteBatch>>, wait: bool) -> Result<()> {
-        self.check_sound()?;
-        let mut position = 0;
-        while position < early.len() {
-            if wait || early[position].pending.is_finished() {
-                let batch = early.swap_remove(position);
-                self.finish_batch(batch)?;
-            } else {
-                position += 1;
-            }
-        }
-        Ok(())
     }
 
     /// Passes a result on, and remembers an error: see `failed`.
@@ -337,75 +251,11 @@ impl Pager {
         Ok(())
     }
 
-    /// Starts one write of adjacent frames, all in the state "being written".
-    pub(crate) fn start_batch(&self, frames: Vec<Arc<Frame>>) -> WriteBatch {
-        let mut bytes = AlignedBuf::zeroed(frames.len() * self.page_size);
-        for (page, frame) in bytes.chunks_exact_mut(self.page_size).zip(&frames) {
-            page.copy_from_slice(frame.bytes());
-            seal_checksum(page);
-        }
-        let offset = frames[0].at().page.0 * self.page_size as u64;
-        let pending = self
-            .file
-            .start_write(Arc::new(bytes), offset, WriteMode::Plain);
-        WriteBatch { frames, pending }
-    }
-
-    /// Waits for a write; its frames are clean then.
-    pub(crate) fn finish_batch(&self, batch: WriteBatch) -> Result<()> {
-        let first = batch.frames[0].at().page;
-        let written = batch.pending.wait();
-        self.note(written.map_err(PagerError::io(format!("writing pages from {first}"))))?;
-        self.counters
-            .written
-            .fetch_add(batch.frames.len() as u64, Ordering::Relaxed);
-        self.now_clean(batch.frames);
-        Ok(())
-    }
-
-    pub(crate) fn now_clean(&self, frames: Vec<Arc<Frame>>) {
-        {
-            let mut dirty = self.dirty.lock();
-            let mut queue = self.queue.lock();
-            for frame in &frames {
-                frame.end_write();
-                let page = frame.at().page;
-                // Under the planted bug the number may belong to another frame by now.
-                if dirty
-                    .get(&page)
-                    .is_some_and(|other| Arc::ptr_eq(other, frame))
-                {
-                    dirty.remove(&page);
-                }
-                queue.push_back(page);
-            }
-            self.tidy(&mut queue);
-        }
-        // What was dirty and held could not be evicted; now it can.
-        drop(frames);
-        self.make_room(&ReadGuard::enter());
-    }
-
-    /// Drops what the queue has twice or no longer needs, once that is the
-    /// larger part of it: pages come again with each write.
-    fn tidy(&self, queue: &mut VecDeque<PageId>) {
-        let resident = self.resident.load(Ordering::Relaxed) / self.page_size as u64;
-        if (queue.len() as u64) < 2 * resident + QUEUE_SLACK {
-            return;
-        }
-        let guard = ReadGuard::enter();
-        let mut seen: PageMap<()> = HashMap::default();
-        queue.retain(|&page| {
-            let frame = self.table.get_untouched(page, &guard);
-            frame.is_some_and(|frame| frame.is_clean()) && seen.insert(page, ()).is_none()
-        });
-    }
-
     // ---- for the open version ----
 
     /// Takes over a page that will not change any more.
-    pub(crate) fn adopt(&self, at: PageRef, bytes: AlignedBuf, guard: &ReadGuard) {
-        let frame = Frame::new(at, bytes, false, &self.resident);
+    pub(crate) fn adopt(&self, at: PageRef, page: OpenPage, guard: &ReadGuard) {
+        let frame = Frame::own(at, page.into_bytes(), false);
         self.dirty.lock().insert(at.page, Arc::clone(&frame));
         if self.table.insert(frame, guard).is_err() {
             unreachable!(
@@ -423,10 +273,14 @@ impl Pager {
     }
 
     /// Forgets a page whose number is about to be handed out again. False if
-    /// a write of it is in flight: the number must wait.
+    /// a write of it is in flight, or somebody holds a frame that shows the
+    /// file itself: the number must wait.
     pub(crate) fn forget(&self, page: PageId, guard: &ReadGuard) -> bool {
         let mut dirty = self.dirty.lock();
         if let Some(frame) = self.table.get_untouched(page, guard) {
+            if frame.is_mapped() && self.table.is_held(page, guard) {
+                return false;
+            }
             if !frame.discard() && !planted(Mutant::ReuseDuringWrite) {
                 return false;
             }
@@ -434,30 +288,6 @@ impl Pager {
             self.table.remove(page, guard);
         }
         true
-    }
-
-    /// All pages that a checkpoint of `version` has to write, by number.
-    pub(crate) fn dirty_of(&self, version: Version) -> Vec<PageRef> {
-        let dirty = self.dirty.lock();
-        let mine = dirty
-            .values()
-            .filter(|frame| frame.version() <= version && !frame.freed_before_end_of(version));
-        let mut pages: Vec<_> = mine.map(|frame| frame.at()).collect();
-        pages.sort_unstable_by_key(|at| at.page);
-        pages
-    }
-
-    /// A dirty frame, now in the state "being written" by the caller; `None`
-    /// if it is written already or somebody else is at it.
-    pub(crate) fn claim(&self, at: PageRef) -> Option<Arc<Frame>> {
-        let dirty = self.dirty.lock();
-        let frame = dirty.get(&at.page).filter(|frame| frame.at() == at)?;
-        frame.begin_write().then(|| Arc::clone(frame))
-    }
-
-    /// Most pages that one write takes.
-    pub(crate) fn pages_per_write(&self) -> usize {
-        (MAX_WRITE / self.page_size).max(1)
     }
 
     // ---- pinned versions ----
@@ -491,13 +321,24 @@ impl Pager {
     /// Figures since the file was opened.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
+        let arena = self.arena.stats();
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         PoolStats {
-            resident_bytes: self.resident.load(Ordering::Relaxed),
+            resident_bytes: self.counted_bytes(),
             dirty_bytes: self.dirty_bytes(),
+            open_bytes: load(&self.open),
+            copy_bytes: load(&self.copies),
             budget_bytes: self.budget,
-            pages_read: self.counters.read.load(Ordering::Relaxed),
-            pages_written: self.counters.written.load(Ordering::Relaxed),
-            pages_evicted: self.counters.evicted.load(Ordering::Relaxed),
+            arena_bytes: arena.arena_bytes,
+            arena_used_bytes: arena.used_bytes,
+            arena_peak_bytes: arena.peak_bytes,
+            exceeded: arena.exceeded,
+            read_path: self.read_path(),
+            mapped_bytes: self.mapping.as_ref().map_or(0, Mapping::bytes),
+            pages_read: load(&self.counters.read),
+            pages_read_ahead: load(&self.counters.ahead),
+            pages_written: load(&self.counters.written),
+            pages_evicted: load(&self.counters.evicted),
         }
     }
 }

@@ -4,10 +4,14 @@
 //! A page of an older version is never changed: it is copied under a new
 //! number (its shadow), and the old number is freed. A page that was born in
 //! the open version changes in place. [`seal`](Shadow::seal) ends the version:
-//! its pages become frames that everybody may read and nobody changes.
+//! its pages become frames that everybody may read and nobody changes. That may
+//! be done bit by bit ([`begin_seal`](Shadow::begin_seal)), so that a writer is
+//! never held up by the sum of them.
 //!
 //! ## Invariants
 //! * `open` holds exactly the pages whose version is the open one.
+//! * A page of `sealing` is of the version before; it is in no frame yet, and
+//!   does not change.
 //! * The allocation map has a bit for each page that the open version reaches.
 //! * A freed number is in exactly one place: free, in the queue of freed ones,
 //!   blocked by a pinned version, or waiting for a write to end.
@@ -17,7 +21,6 @@ use std::sync::Arc;
 
 use cs_base::mutants::{Mutant, planted};
 use cs_base::{PageId, Version};
-use cs_io::AlignedBuf;
 
 use crate::Result;
 use crate::extents::Extents;
@@ -25,11 +28,13 @@ use crate::format::{PageIdentity, PageRef, RootRecord, first_page, write_header}
 use crate::frames::{Frame, ReadGuard};
 use crate::hash::PageMap;
 use crate::map::AllocationMap;
-use crate::pool::Pager;
+use crate::pool::{OpenPage, Pager};
 
+mod low;
 mod map_pages;
 mod space;
 
+pub use low::{Retained, RetainedPages};
 pub use space::{RESERVE_PAGES, SpaceStats};
 
 /// Single freed pages kept at hand, most recent first: their memory and cache
@@ -47,7 +52,11 @@ struct Freed {
 #[derive(Debug)]
 pub struct Shadow {
     version: Version,
-    open: PageMap<AlignedBuf>,
+    open: PageMap<OpenPage>,
+    /// Pages of the version that was sealed last, not frames yet, …
+    sealing: PageMap<OpenPage>,
+    /// … and which of them are still to become some.
+    to_adopt: Vec<PageId>,
     /// Frames that the plan of the present commit has read: they are found
     /// here even if the pool evicts them meanwhile.
     planned: PageMap<Arc<Frame>>,
@@ -59,6 +68,8 @@ pub struct Shadow {
     capacity: u64,
     extents: Extents,
     recent: Vec<PageId>,
+    /// The lowest free number comes first, and none is kept at hand.
+    low_first: bool,
     queue: VecDeque<Vec<Freed>>,
     blocked: BTreeMap<Version, Vec<Freed>>,
     in_flight: Vec<Freed>,
@@ -97,6 +108,8 @@ impl Shadow {
         Self {
             version,
             open: HashMap::default(),
+            sealing: HashMap::default(),
+            to_adopt: Vec::new(),
             planned: HashMap::default(),
             kept: HashMap::default(),
             freed: Vec::new(),
@@ -105,6 +118,7 @@ impl Shadow {
             capacity,
             extents,
             recent: Vec::new(),
+            low_first: false,
             queue: VecDeque::new(),
             blocked,
             in_flight: Vec::new(),
@@ -129,6 +143,14 @@ impl Shadow {
         (self.open.len() * pager.page_size()) as u64
     }
 
+    /// The page, if it was sealed and is no frame yet.
+    fn in_sealing(&self, at: PageRef) -> Option<&OpenPage> {
+        if self.sealing.is_empty() || at.version.next() != self.version {
+            return None;
+        }
+        self.sealing.get(&at.page)
+    }
+
     // ---- reading ----
 
     /// The bytes of a page as the open version sees it.
@@ -147,6 +169,9 @@ impl Shadow {
         {
             return Ok(bytes);
         }
+        if let Some(bytes) = self.in_sealing(at) {
+            return Ok(bytes);
+        }
         if let Some(frame) = pager.resident(guard, at) {
             return Ok(frame.bytes());
         }
@@ -162,7 +187,8 @@ impl Shadow {
     /// # Errors
     /// As [`Pager::get`].
     pub fn plan(&mut self, pager: &Pager, at: PageRef) -> Result<()> {
-        if at.version != self.version && !self.planned.contains_key(&at.page) {
+        let in_memory = at.version == self.version || self.in_sealing(at).is_some();
+        if !in_memory && !self.planned.contains_key(&at.page) {
             let frame = pager.pin(at)?;
             self.planned.insert(at.page, frame);
         }
@@ -174,11 +200,18 @@ impl Shadow {
     /// # Errors
     /// As [`Pager::get`].
     pub fn keep(&mut self, pager: &Pager, at: PageRef) -> Result<()> {
-        if at.version != self.version && !self.kept.contains_key(&at.page) {
+        let in_memory = at.version == self.version || self.in_sealing(at).is_some();
+        if !in_memory && !self.kept.contains_key(&at.page) {
             let frame = pager.pin(at)?;
             self.kept.insert(at.page, frame);
         }
         Ok(())
+    }
+
+    /// How many pages [`plan`](Self::plan) keeps at hand.
+    #[must_use]
+    pub fn planned_pages(&self) -> u64 {
+        self.planned.len() as u64
     }
 
     /// Lets go of what [`plan`](Self::plan) kept.
@@ -200,6 +233,15 @@ impl Shadow {
         self.open
             .get_mut(&at.page)
             .expect("only pages of the open version are changed")
+    }
+
+    /// The same, or nothing if the page is not of the open version.
+    #[must_use]
+    pub fn open_page_mut(&mut self, at: PageRef) -> Option<&mut [u8]> {
+        if at.version != self.version {
+            return None;
+        }
+        self.open.get_mut(&at.page).map(|bytes| &mut bytes[..])
     }
 
     /// Two pages of the open version at once, for merging and splitting.
@@ -224,7 +266,7 @@ impl Shadow {
             return Ok(at);
         }
         let guard = ReadGuard::enter();
-        let mut copy = AlignedBuf::copy_of(self.view(pager, &guard, at)?);
+        let mut copy = pager.copied_page(self.view(pager, &guard, at)?);
         let page = self.take_number();
         let new = PageRef {
             page,
@@ -277,7 +319,7 @@ impl Shadow {
     }
 
     fn open_page(&mut self, pager: &Pager, at: PageRef, identity: PageIdentity) {
-        let mut bytes = AlignedBuf::zeroed(pager.page_size());
+        let mut bytes = pager.zeroed_page();
         write_header(&mut bytes, pager.file_id, at, identity);
         self.open.insert(at.page, bytes);
     }
@@ -301,7 +343,11 @@ impl Shadow {
             self.give_back(at.page);
             return;
         }
-        pager.mark_freed(at.page, self.version, &ReadGuard::enter());
+        let guard = ReadGuard::enter();
+        if self.in_sealing(at).is_some() {
+            self.adopt(pager, at.page, &guard);
+        }
+        pager.mark_freed(at.page, self.version, &guard);
         self.freed.push(Freed {
             page: at.page,
             born: at.version,
@@ -323,7 +369,7 @@ impl Shadow {
     }
 
     fn give_back(&mut self, page: PageId) {
-        if self.recent.len() < RECENT {
+        if self.recent.len() < RECENT && !self.low_first {
             self.recent.push(page);
         } else {
             self.extents.add(page);
@@ -332,24 +378,54 @@ impl Shadow {
 
     /// Ends the version: its pages are read-only from here on. Returns it.
     pub fn seal(&mut self, pager: &Pager) -> Version {
-        let guard = ReadGuard::enter();
+        let sealed = self.begin_seal(pager);
+        self.finish_seal(pager);
+        sealed
+    }
+
+    /// Ends the version, but leaves it to [`adopt_some`](Self::adopt_some) or
+    /// [`finish_seal`](Self::finish_seal) to make frames of its pages: until
+    /// then nobody but the writer can read it.
+    pub fn begin_seal(&mut self, pager: &Pager) -> Version {
+        self.finish_seal(pager);
         let sealed = self.version;
-        for (page, bytes) in self.open.drain() {
-            pager.adopt(
-                PageRef {
-                    page,
-                    version: sealed,
-                },
-                bytes,
-                &guard,
-            );
-        }
+        // Two maps change places, so that neither has to grow anew.
+        std::mem::swap(&mut self.sealing, &mut self.open);
+        self.to_adopt.extend(self.sealing.keys());
         if !self.freed.is_empty() {
             self.queue.push_back(std::mem::take(&mut self.freed));
         }
         self.kept.clear();
         self.version = sealed.next();
         sealed
+    }
+
+    /// Makes frames of all pages of the version sealed last.
+    pub fn finish_seal(&mut self, pager: &Pager) {
+        let _ = self.adopt_some(pager, usize::MAX);
+    }
+
+    /// Makes frames of at most so many pages of the version sealed last; true
+    /// when there is none left.
+    pub fn adopt_some(&mut self, pager: &Pager, pages: usize) -> bool {
+        if self.to_adopt.is_empty() {
+            return true;
+        }
+        let guard = ReadGuard::enter();
+        for _ in 0..pages {
+            let Some(page) = self.to_adopt.pop() else {
+                break;
+            };
+            self.adopt(pager, page, &guard);
+        }
+        self.to_adopt.is_empty()
+    }
+
+    fn adopt(&mut self, pager: &Pager, page: PageId, guard: &ReadGuard) {
+        let version = Version(self.version.0 - 1);
+        if let Some(bytes) = self.sealing.remove(&page) {
+            pager.adopt(PageRef { page, version }, bytes, guard);
+        }
     }
 
     /// For the planted bug: forgets that the newest meta needs its pages.

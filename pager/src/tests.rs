@@ -18,6 +18,7 @@ const LEAF: PageIdentity = PageIdentity {
 fn options(pages: u64) -> PagerOptions {
     PagerOptions {
         cache_bytes: pages * u64::from(PAGE_SIZE),
+        read_path: ReadPath::Pool,
         verify: |_, _| Ok(()),
     }
 }

@@ -14,6 +14,9 @@
 //! * A crash inside the recovery, or after it, takes back nothing that was
 //!   acknowledged or that a reader has seen since.
 //! * It goes on: commits made after the recovery survive the next crash.
+//! * A statement of a session that was carried out is refused, with its results.
+//! * `Async` is on disk once the flush interval has passed and background work
+//!   is done; a store without a log has what its last checkpoint saved.
 //! * With a meta damaged it recovers all the same, or refuses and says why.
 //!
 //! ## Invariants
@@ -35,6 +38,7 @@ mod changes;
 mod examine;
 mod life;
 mod mutants;
+pub mod parts;
 mod rot;
 #[cfg(test)]
 mod tests;
@@ -62,6 +66,9 @@ pub struct Args {
     /// How many threads share the work.
     #[arg(long, default_value_t = 1)]
     pub threads: u64,
+    /// The life of transactions of many part records; states are dear there.
+    #[arg(long, conflicts_with_all = ["state", "mutant", "mutants"])]
+    pub parts: bool,
     /// Plants this bug; it must be found within the given states.
     #[arg(long, value_parser = mutants::parse, conflicts_with = "mutants")]
     pub mutant: Option<Mutant>,
@@ -74,6 +81,9 @@ pub struct Args {
 #[must_use]
 pub fn run(args: &Args) -> Outcome {
     eprintln!("seed {}", args.seed);
+    if args.parts {
+        return parts::explore(args.seed, args.states);
+    }
     if args.mutants {
         return mutants::hunt_all(args.seed, args.states);
     }

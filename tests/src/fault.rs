@@ -70,6 +70,9 @@ pub struct Args {
     /// Only this operation (needs a kind).
     #[arg(long, requires = "kind")]
     pub operation: Option<u64>,
+    /// Only the store without a log.
+    #[arg(long)]
+    pub without_log: bool,
 }
 
 /// `cs-torture fault`.
@@ -78,7 +81,7 @@ pub fn run(args: &Args) -> Outcome {
     eprintln!("seed {}", args.seed);
     let mut outcome = Outcome::default();
     if let (Some(kind), Some(operation)) = (args.kind, args.operation) {
-        let verdict = one_case(args.seed, kind, operation).map(drop);
+        let verdict = one_case(args.seed, kind, args.without_log, operation).map(drop);
         if let Err(failure) = &verdict {
             eprintln!("{kind:?} at operation {operation}: {failure}");
         }
@@ -86,9 +89,19 @@ pub fn run(args: &Args) -> Outcome {
         return outcome;
     }
     let progress = Progress::new("fault", 0);
-    for kind in Kind::value_variants() {
-        if args.kind.is_none_or(|only| only == *kind) {
-            sweep_kind(args.seed, *kind, args.operations, &progress, &mut outcome);
+    for &kind in Kind::value_variants() {
+        if args.kind.is_some_and(|only| only != kind) {
+            continue;
+        }
+        for without_log in [false, true] {
+            if without_log || !args.without_log {
+                let sweep = Sweep {
+                    seed: args.seed,
+                    kind,
+                    without_log,
+                };
+                sweep.run(args.operations, &progress, &mut outcome);
+            }
         }
     }
     if args.kind.is_none() {
@@ -107,39 +120,53 @@ pub fn sweep(seed: u64, operations: u64) -> Outcome {
         seed,
         kind: None,
         operation: None,
+        without_log: false,
     })
 }
 
-fn sweep_kind(seed: u64, kind: Kind, operations: u64, progress: &Progress, outcome: &mut Outcome) {
-    let again = move |operation| {
-        let name = kind
-            .to_possible_value()
-            .map(|value| value.get_name().to_owned());
-        format!(
-            "cs-torture fault --seed {seed} --kind {} --operation {operation}",
-            name.unwrap_or_default()
-        )
-    };
-    let watch = Watch::start(again);
-    let mut operation = 0;
-    for _ in 0..operations {
-        watch.now_at(operation);
-        let case = one_case(seed, kind, operation);
-        let next = match &case {
-            Ok(Some(fired)) => fired + 1,
-            Ok(None) => break,
-            Err(_) => operation + 1,
+/// One kind of fault at one operation after the other.
+#[derive(Clone, Copy, Debug)]
+struct Sweep {
+    seed: u64,
+    kind: Kind,
+    without_log: bool,
+}
+
+impl Sweep {
+    fn again(self, operation: u64) -> String {
+        let name = self.kind.to_possible_value();
+        let name = name.map_or_else(String::new, |value| value.get_name().to_owned());
+        let shape = if self.without_log {
+            " --without-log"
+        } else {
+            ""
         };
-        progress.count(case.is_ok());
-        outcome.count(case.is_ok());
-        if let Err(failure) = case {
-            let line = format!(
-                "{kind:?} at operation {operation}: {failure}\n  again with: {}",
-                again(operation)
-            );
-            progress.say(&line);
+        let seed = self.seed;
+        format!("cs-torture fault --seed {seed}{shape} --kind {name} --operation {operation}")
+    }
+
+    fn run(self, operations: u64, progress: &Progress, outcome: &mut Outcome) {
+        let kind = self.kind;
+        let watch = Watch::start(move |operation| self.again(operation));
+        let mut operation = 0;
+        for _ in 0..operations {
+            watch.now_at(operation);
+            let case = one_case(self.seed, kind, self.without_log, operation);
+            let next = match &case {
+                Ok(Some(fired)) => fired + 1,
+                Ok(None) => break,
+                Err(_) => operation + 1,
+            };
+            progress.count(case.is_ok());
+            outcome.count(case.is_ok());
+            if let Err(failure) = case {
+                let again = self.again(operation);
+                progress.say(&format!(
+                    "{kind:?} at operation {operation}: {failure}\n  again with: {again}"
+                ));
+            }
+            operation = next;
         }
-        operation = next;
     }
 }
 
@@ -155,13 +182,13 @@ fn full_disks(seed: u64, progress: &Progress, outcome: &mut Outcome) {
 }
 
 /// One life; returns the operation that failed, if the life was long enough.
-fn one_case(seed: u64, kind: Kind, operation: u64) -> Verdict<Option<u64>> {
+fn one_case(seed: u64, kind: Kind, without_log: bool, operation: u64) -> Verdict<Option<u64>> {
     let plan = FaultPlan {
         at_operation: operation,
         fault: kind.fault(),
     };
     panics::catch(|| {
-        let lived = life::live(seed, plan)?;
+        let lived = life::live(seed, without_log, plan)?;
         let fired = lived.disk.fault_fired();
         let at = |failure: Failure| failure.during(format_args!("operation {fired:?} failed"));
         judge::judge(seed, kind, lived).map_err(at)?;

@@ -45,7 +45,8 @@ pub struct Args {
     /// How many cases, drawn from all file kinds.
     #[arg(long, default_value_t = 5_000)]
     pub samples: u64,
-    /// Every byte, every block, every length in steps; takes its time.
+    /// Every byte that anybody reads, every block, every length in steps;
+    /// takes its time.
     #[arg(long, conflicts_with = "samples")]
     pub all: bool,
     /// What all random choices come from.
@@ -124,7 +125,9 @@ pub fn tally(args: &Args) -> Result<Tally, Box<dyn std::error::Error>> {
         }
     }
     let cases = if args.all {
-        mutation::Cases::every(samples, args.seed)
+        mutation::Cases::every(samples, args.seed, |case| {
+            look::judge(case).0 == Verdict::Harmless
+        })
     } else {
         mutation::Cases::sampled(samples, args.seed, args.samples)
     };

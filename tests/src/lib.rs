@@ -5,6 +5,8 @@
 //! | [`crash`] | crash explorer | processes and machines, at any event of a simulated disk |
 //! | [`fault`] | fault sweep | one I/O operation after the other |
 //! | [`kill`] | kill loop | real processes on a real disk |
+//! | [`power`] | power cuts | real file systems under real processes |
+//! | [`fuzz`] | inputs | whatever reads bytes from outside |
 //! | [`flip`] | damage | bytes of files at rest |
 //!
 //! Each proves itself by catching bugs planted on purpose
@@ -15,9 +17,11 @@
 pub mod crash;
 pub mod fault;
 pub mod flip;
+pub mod fuzz;
 pub mod kill;
 mod model;
 mod panics;
+pub mod power;
 pub mod progress;
 mod verdict;
 mod watch;

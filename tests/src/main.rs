@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use cs_tests::{crash, fault, flip, kill};
+use cs_tests::{crash, fault, flip, fuzz, kill, power};
 
 /// Breaks Collection Store in every way we know, and looks whether it holds.
 #[derive(Debug, Parser)]
@@ -23,6 +23,10 @@ enum Harness {
     Fault(fault::Args),
     /// Kills a writing process and looks at what it left.
     Kill(kill::Args),
+    /// Cuts the power of a file system under a writing process.
+    Power(power::Args),
+    /// Feeds changed inputs to whatever reads bytes from outside.
+    Fuzz(fuzz::Args),
     /// Flips bits, cuts and swaps pages, and looks for silence.
     Flip(flip::Args),
 }
@@ -32,6 +36,14 @@ fn main() -> ExitCode {
         Harness::Crash(args) => crash::run(&args),
         Harness::Fault(args) => fault::run(&args),
         Harness::Kill(args) => kill::run(&args),
+        Harness::Power(args) => match power::run(&args) {
+            Ok(outcome) => outcome,
+            Err(power::Skipped(why)) => {
+                println!("skipped: {why}");
+                return ExitCode::from(power::SKIPPED_CODE);
+            }
+        },
+        Harness::Fuzz(args) => fuzz::run(&args),
         Harness::Flip(args) => flip::run(&args),
     };
     println!("{} passed, {} failed", outcome.passed, outcome.failed);

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cs_base::TreeId;
-use cs_kv::{Batch, Expect, KeyRange, Snapshot, Store, TreeStats};
+use cs_kv::{
+    Batch, CommitOptions, Durability, Error, Expect, KeyRange, SessionStatement, Snapshot, Store,
+    TreeStats,
+};
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 use crate::verdict::ensure;
@@ -22,6 +25,31 @@ pub(crate) enum Change {
     Put(TreeId, Bytes, Bytes),
     Delete(TreeId, Bytes),
     Drop(TreeId),
+    /// The commit is this statement of this session, and happens at most once.
+    Statement(u8, u64),
+}
+
+/// What the commit of these changes asks for.
+pub(crate) fn options_of(changes: &[Change], level: Durability) -> CommitOptions {
+    let mut options = CommitOptions::with_durability(level);
+    options.session = changes.iter().find_map(|change| match *change {
+        Change::Statement(session, number) => Some(statement(session, number)),
+        _ => None,
+    });
+    options
+}
+
+/// Statements tell whoever asks again something of their own.
+fn statement(session: u8, number: u64) -> SessionStatement {
+    SessionStatement {
+        session: [session; 16],
+        number,
+        results: results_of(session, number),
+    }
+}
+
+fn results_of(session: u8, number: u64) -> Vec<u8> {
+    format!("statement {number} of session {session}").into_bytes()
 }
 
 /// The batch that makes these changes, whatever is there.
@@ -35,6 +63,7 @@ pub(crate) fn batch_of(changes: &[Change]) -> Batch {
             }
             Change::Delete(tree, key) => batch.delete(*tree, key.to_vec(), Expect::Any),
             Change::Drop(tree) => batch.drop_tree(*tree),
+            Change::Statement(..) => {}
         }
     }
     batch
@@ -74,12 +103,23 @@ impl TreeModel {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) trees: BTreeMap<TreeId, Arc<TreeModel>>,
+    /// Each session's newest statement.
+    pub(crate) sessions: BTreeMap<u8, u64>,
 }
 
 /// The state after each commit, by its index; the empty one at 0.
 pub(crate) type History = Vec<Arc<State>>;
 
 impl State {
+    /// One that no store ever shows: at an index that no commit ends with.
+    pub(crate) fn never() -> Self {
+        let nobody = TreeId(u32::MAX);
+        Self {
+            trees: BTreeMap::from([(nobody, Arc::default())]),
+            sessions: BTreeMap::new(),
+        }
+    }
+
     /// The state after a commit.
     pub(crate) fn after(&self, changes: &[Change]) -> Self {
         let mut next = self.clone();
@@ -100,6 +140,9 @@ impl State {
                 }
                 Change::Drop(tree) => {
                     next.trees.remove(tree);
+                }
+                Change::Statement(session, number) => {
+                    next.sessions.insert(*session, *number);
                 }
             }
         }
@@ -197,6 +240,30 @@ impl Expected<'_> {
         state.compare(&snapshot)?;
         Ok(index)
     }
+}
+
+/// Whether a statement that was carried out is refused, with what it said the
+/// first time; the newest of its session stands for all.
+pub(crate) fn refuses_again(store: &Store, session: u8, newest: u64) -> Verdict {
+    let mut options = CommitOptions::default();
+    options.session = Some(statement(session, newest));
+    match store.write(&Batch::new(), &options) {
+        Err(Error::AlreadyApplied { number, results })
+            if number == newest && results == results_of(session, newest) =>
+        {
+            Ok(())
+        }
+        other => Err(Failure(format!(
+            "statement {newest} of session {session} was carried out; sent again it got {:?}",
+            other.map(|ticket| ticket.index())
+        ))),
+    }
+}
+
+/// The same for all sessions of a state, which is what the store holds.
+pub(crate) fn check_sessions(store: &Store, state: &State) -> Verdict {
+    let mut sessions = state.sessions.iter();
+    sessions.try_for_each(|(&session, &newest)| refuses_again(store, session, newest))
 }
 
 /// Whether the store's own check finds nothing.

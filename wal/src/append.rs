@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use cs_base::{HybridTime, Index, Lsn};
+use parking_lot::MutexGuard;
 use zerocopy::IntoBytes;
 
 use crate::error::Result;
@@ -18,6 +19,7 @@ use crate::format::{
 };
 use crate::gather::Gather;
 use crate::log::{Appended, Log};
+use crate::options::StartPoint;
 use crate::reserve::Reservation;
 use crate::segment::{Segment, Spare};
 
@@ -48,7 +50,95 @@ pub(crate) struct Appender {
     pub(crate) gather: Gather,
 }
 
+/// The log, locked for appending: several records for one lock. Nobody else
+/// appends, and no group leaves, until it is dropped; so not for long, and
+/// without calling anything of the log's that locks it.
+#[derive(Debug)]
+pub struct AppendGuard<'a> {
+    log: &'a Log,
+    appender: MutexGuard<'a, Appender>,
+}
+
+impl AppendGuard<'_> {
+    /// As [`Log::reserve`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reserve(&mut self, payload_len: usize) -> Result<Reservation> {
+        self.reserve_run(&[payload_len])
+    }
+
+    /// As [`Log::reserve_run`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reserve_run(&mut self, payload_lens: &[usize]) -> Result<Reservation> {
+        self.log.reserve_locked(&mut self.appender, payload_lens)
+    }
+
+    /// As [`Log::append_next`].
+    ///
+    /// # Panics
+    /// As there.
+    pub fn append_next(
+        &mut self,
+        reservation: &mut Reservation,
+        head: RecordHead,
+        payload: &[&[u8]],
+    ) -> Appended {
+        let appender = &mut *self.appender;
+        assert!(
+            head.kind.takes_index(),
+            "{:?} records are the log's own",
+            head.kind
+        );
+        let next = appender.last_index.next();
+        assert!(
+            head.index > Index::ZERO
+                && (head.index <= next || head.kind == RecordKind::SnapshotMark),
+            "record of index {} after {}",
+            head.index,
+            appender.last_index
+        );
+        self.log.append_locked(appender, reservation, head, payload)
+    }
+
+    /// The place behind the last record: see [`Log::last_appended`].
+    #[must_use]
+    pub fn last_appended(&self) -> StartPoint {
+        self.appender.start_point()
+    }
+}
+
+impl Appender {
+    /// The oldest segment that is kept.
+    pub(crate) fn oldest(&self) -> &Segment {
+        let oldest = self.closed.front().map(|closed| &closed.segment);
+        oldest.unwrap_or(&self.active)
+    }
+
+    pub(crate) fn start_point(&self) -> StartPoint {
+        StartPoint {
+            lsn: self.end,
+            chain: self.chain,
+            index: self.last_index,
+            incarnation: self.active.header.incarnation,
+        }
+    }
+}
+
 impl Log {
+    /// Locks the log for appending. For whoever appends for others: one lock
+    /// for all their records. The lock under which the caller appends anyway is
+    /// held as for [`append`](Self::append).
+    #[must_use]
+    pub fn appender(&self) -> AppendGuard<'_> {
+        AppendGuard {
+            log: self,
+            appender: self.appender.lock(),
+        }
+    }
+
     /// Appends the reserved record: copies it into the gather buffer.
     ///
     /// # Panics
@@ -73,21 +163,7 @@ impl Log {
         head: RecordHead,
         payload: &[&[u8]],
     ) -> Appended {
-        assert!(
-            head.kind.takes_index(),
-            "{:?} records are the log's own",
-            head.kind
-        );
-        let mut appender = self.appender.lock();
-        let next = appender.last_index.next();
-        assert!(
-            head.index > Index::ZERO
-                && (head.index <= next || head.kind == RecordKind::SnapshotMark),
-            "record of index {} after {}",
-            head.index,
-            appender.last_index
-        );
-        self.append_locked(&mut appender, reservation, head, payload)
+        self.appender().append_next(reservation, head, payload)
     }
 
     fn append_locked(
@@ -120,10 +196,10 @@ impl Log {
             self.poison(&error.to_string());
             return nowhere;
         }
-        let was_half_full = appender.is_half_full();
+        let was_begun = appender.is_begun();
         let appended = self.write_record(appender, head, payload, payload_len);
         appender.end = appended.end;
-        if !was_half_full && appender.lacks_spare(self).is_some() {
+        if !was_begun && appender.lacks_spare(self).is_some() {
             self.wants_step.store(true, Ordering::Relaxed);
         }
         appender.chain = appended.chain;
@@ -133,6 +209,9 @@ impl Log {
             appender.last_index = head.index;
         }
         appender.gather.records += 1;
+        self.flights
+            .gathered
+            .store(appender.gather.records, Ordering::Relaxed);
         self.appended.store(appended.end.0, Ordering::Release);
         appended
     }

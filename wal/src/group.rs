@@ -4,15 +4,17 @@
 //!
 //! 1. **Cut.** The owner takes the lock under which it appends, seals its
 //!    version and calls back; the gather buffer is swapped for an empty one.
-//!    The group joins the queue of flights while the queue is locked, so that
-//!    flights are in the order of the log.
+//!    The group joins the queue of flights while the appender is locked, so
+//!    that flights are in the order of the log. Nobody who finishes a group
+//!    waits for the owner's lock.
 //! 2. **Fly.** Its writes start, each durable by itself (a direct write with
 //!    data sync where the disk can). Up to `groups_in_flight` groups fly at
 //!    once and may end in any order: they share no block.
 //! 3. **Finish.** Only the leader (see the module `lead`) takes groups off the
 //!    front of the queue, so the durable LSN advances in order and never over a
 //!    gap. The leader starts the next group before it tells anybody that one
-//!    has ended: the disk works while followers wake.
+//!    has ended: the disk works while followers wake. (Where starting a write
+//!    means waiting for it, the other way round.)
 //!
 //! A write that fails poisons the log. Nothing is tried again: after a failed
 //! sync the page cache claims what the disk does not have.
@@ -20,7 +22,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use cs_base::Lsn;
 use cs_base::mutants::{Mutant, planted};
@@ -42,6 +44,18 @@ pub(crate) enum Patience {
     Oldest,
 }
 
+/// How much of the caller's time the start of a group may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    /// None where somebody else cuts, or appends.
+    IfFree,
+    /// Until the owner's lock is free.
+    None,
+    /// As long as the write: the caller would wait for it next. A lone group is
+    /// then written in one call, since there is nothing to overlap with it.
+    Stays,
+}
+
 /// What the log needs of whoever appends to it. No method is called with a
 /// lock held under which the owner could append.
 pub trait LogOwner: Send + Sync {
@@ -49,6 +63,15 @@ pub trait LogOwner: Send + Sync {
     /// which it appends, seals its version, and calls `cut` once while holding
     /// it. It must not wait for the log in here.
     fn seal_and_cut(&self, cut: &mut dyn FnMut());
+
+    /// As [`seal_and_cut`](Self::seal_and_cut), but only if the owner's lock is
+    /// free; says whether it was. Where it is taken the log first tells those
+    /// whose group has ended, and does not keep them waiting behind whoever
+    /// appends just now. An owner that holds its lock for long should have this.
+    fn try_seal_and_cut(&self, cut: &mut dyn FnMut()) -> bool {
+        self.seal_and_cut(cut);
+        true
+    }
 
     /// The durable LSN moved: in order, one call at a time.
     fn durable_advanced(&self, durable: Lsn);
@@ -73,12 +96,25 @@ pub enum Drive {
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     queue: Mutex<VecDeque<Arc<Flight>>>,
+    /// Held by who cuts a group, so that no more fly than may.
+    cutting: Mutex<()>,
     /// Length of the queue, to be asked without its lock.
     pub(crate) count: AtomicUsize,
+    /// The disk ends a write before it returns from starting it: nothing can be
+    /// done meanwhile.
+    blocks: AtomicBool,
+    /// Records that wait for their group to leave.
+    pub(crate) gathered: AtomicUsize,
+    /// Records in flight.
+    flying: AtomicUsize,
+    /// How many records were on their way at once, lately.
+    crowd: AtomicUsize,
 }
 
 /// One group in flight.
 struct Flight {
+    /// Its number: see the module `landings`.
+    number: u64,
     end: Lsn,
     records: usize,
     /// `None` until its writes have been started by whoever cut it.
@@ -109,21 +145,27 @@ impl Log {
             self.report_failure(owner);
             return Drive::Idle;
         }
+        let landed = self.landings.landed();
         let finished = self.finish_groups(patience == Patience::Oldest);
         if let Some(error) = finished.failed {
             self.poison(&format!("write of a group: {error}"));
             self.report_failure(owner);
             return Drive::Progress;
         }
-        // Whoever was served by what ended must not wait for another write.
-        let stays = patience != Patience::None && finished.groups == 0;
-        let started = self.start_group(owner, stays);
-        if finished.groups > 0 {
-            let durable = self.durable_lsn();
-            owner.durable_advanced(durable);
-            self.durable_waiters.complete_up_to(durable.0);
-            self.wake_coarse();
-        }
+        // A scheduler that owns the only thread starts what it can.
+        let may_start = || patience == Patience::None || self.is_worth_a_flight();
+        let started = if finished.groups > 0 {
+            // The disk works while they wake, unless that would keep them waiting.
+            let at_once = !self.flights.blocks.load(Ordering::Relaxed)
+                && may_start()
+                && self.start_group(owner, Haste::IfFree);
+            self.tell(owner, landed);
+            at_once || (may_start() && self.start_group(owner, Haste::None))
+        } else if patience == Patience::None {
+            self.start_group(owner, Haste::None)
+        } else {
+            may_start() && self.start_group(owner, Haste::Stays)
+        };
         // The owner may have found a failure while it sealed.
         self.report_failure(owner);
         if started || finished.groups > 0 {
@@ -135,35 +177,83 @@ impl Log {
         }
     }
 
-    /// Starts a group, if one may fly and there is something to write. A lone
-    /// group of somebody who would wait for it next (`stays`) is written in one
-    /// call: there is nothing that could overlap with it.
-    pub(crate) fn start_group(&self, owner: &dyn LogOwner, stays: bool) -> bool {
+    /// The groups after `landed` have ended: tells the owner, wakes who waited
+    /// and calls back.
+    fn tell(&self, owner: &dyn LogOwner, landed: u64) {
+        let durable = self.durable_lsn();
+        owner.durable_advanced(durable);
+        self.landings.wake_landed(landed);
+        self.durable_waiters.complete_up_to(durable.0);
+    }
+
+    /// Whether a group should leave now, whoever asks. Where others fly, and
+    /// there is a crowd, only one that holds its share of it: small ones cost
+    /// the machine more than they save the few who are in them.
+    fn is_worth_a_flight(&self) -> bool {
+        let flying = self.flights.count.load(Ordering::Acquire);
+        flying == 0
+            || flying < self.options.groups_in_flight
+                && (!self.lead.is_crowded() || self.gathered_is_a_share())
+    }
+
+    /// What has gathered is as much of the crowd as each flight should hold.
+    fn gathered_is_a_share(&self) -> bool {
+        let gathered = self.flights.gathered.load(Ordering::Relaxed);
+        gathered * self.options.groups_in_flight >= self.flights.crowd.load(Ordering::Relaxed)
+    }
+
+    /// Somebody who will sleep next starts a group, if one more may fly and is
+    /// worth it. Where none flies in a crowd he leaves it to the leader, who is
+    /// about to, and by then has more.
+    pub(crate) fn help(&self, owner: &dyn LogOwner) {
+        let is_share = !self.lead.is_crowded() || self.gathered_is_a_share();
+        if is_share && self.is_worth_a_flight() {
+            self.start_group(owner, Haste::IfFree);
+        }
+    }
+
+    /// Starts a group, if one may fly and there is something to write.
+    fn start_group(&self, owner: &dyn LogOwner, haste: Haste) -> bool {
         let waiting = || self.cut.load(Ordering::Acquire) < self.appended.load(Ordering::Acquire);
         if !waiting() || self.is_poisoned() {
             return false;
         }
         let (flight, chunks, alone) = {
-            let mut queue = self.flights.queue.lock();
-            if queue.len() >= self.options.groups_in_flight || !waiting() {
+            let cutting = &self.flights.cutting;
+            let cutting = match haste {
+                // Whoever cuts just now takes what we would.
+                Haste::IfFree => cutting.try_lock(),
+                Haste::None | Haste::Stays => Some(cutting.lock()),
+            };
+            let flying = self.flights.count.load(Ordering::Acquire);
+            if cutting.is_none() || flying >= self.options.groups_in_flight || !waiting() {
                 return false;
             }
             let mut cut = None;
-            owner.seal_and_cut(&mut || {
+            let mut cut_once = || {
                 if cut.is_none() {
                     cut = self.cut_group();
                 }
-            });
+            };
+            match haste {
+                // Where it was taken nothing has been cut.
+                Haste::IfFree => drop(owner.try_seal_and_cut(&mut cut_once)),
+                Haste::None | Haste::Stays => owner.seal_and_cut(&mut cut_once),
+            }
             let Some((flight, chunks)) = cut else {
                 return false;
             };
-            queue.push_back(flight.clone());
-            self.flights.count.store(queue.len(), Ordering::Release);
-            (flight, chunks, queue.len() == 1)
+            (flight, chunks, flying == 0)
         };
+        let stays = haste == Haste::Stays;
         let in_one = stays && alone && chunks.len() == 1 && !self.lead.is_crowded();
         let write = if in_one { write_alone } else { start_write };
-        let writes = chunks.into_iter().map(write).collect();
+        let writes: Vec<Write> = chunks.into_iter().map(write).collect();
+        if !in_one {
+            let blocked = |(pending, _): &Write| matches!(pending, Pending::Ready(_));
+            let blocks = writes.iter().all(blocked);
+            self.flights.blocks.store(blocks, Ordering::Relaxed);
+        }
         *flight.writes.lock() = Some(writes);
         flight.started.notify_all();
         true
@@ -181,15 +271,22 @@ impl Log {
         if chunks.is_empty() {
             return None;
         }
+        self.flights.gathered.store(0, Ordering::Relaxed);
+        self.flights.flying.fetch_add(records, Ordering::Relaxed);
         let end = appender.end;
         self.cut.store(end.0, Ordering::Release);
         let flight = Flight {
+            number: self.landings.cut(end),
             end,
             records,
             writes: Mutex::new(None),
             started: Condvar::new(),
         };
-        Some((Arc::new(flight), chunks))
+        let flight = Arc::new(flight);
+        let mut queue = self.flights.queue.lock();
+        queue.push_back(flight.clone());
+        self.flights.count.store(queue.len(), Ordering::Release);
+        Some((flight, chunks))
     }
 
     /// Takes every group that has ended off the front; waits for the first if
@@ -238,7 +335,22 @@ impl Log {
         drop(queue);
         if result.is_ok() {
             self.durable.fetch_max(flight.end.0, Ordering::AcqRel);
+            self.landings.land(flight.number);
+            self.counters.groups.fetch_add(1, Ordering::Relaxed);
+            self.counters
+                .records
+                .fetch_add(flight.records as u64, Ordering::Relaxed);
             self.lead.note_group(flight.records);
+            let flying = self
+                .flights
+                .flying
+                .fetch_sub(flight.records, Ordering::Relaxed);
+            let crowd = flying + self.flights.gathered.load(Ordering::Relaxed);
+            let before = self.flights.crowd.load(Ordering::Relaxed);
+            let faded = before - before.div_ceil(16);
+            self.flights
+                .crowd
+                .store(crowd.max(faded), Ordering::Relaxed);
         }
         Some(result)
     }
@@ -251,7 +363,7 @@ impl Log {
         }
         if !self.poison.reported.swap(true, Ordering::AcqRel) {
             owner.log_failed(&self.poisoned_error());
-            self.wake_parked();
+            self.wake_all();
         }
         self.fail_waiters();
     }

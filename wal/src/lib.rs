@@ -57,11 +57,13 @@
 mod append;
 mod callback;
 mod error;
+mod files;
 mod finish;
 mod format;
 mod gather;
 mod group;
 mod inventory;
+mod landings;
 mod lead;
 mod log;
 mod names;
@@ -73,11 +75,14 @@ mod recycle;
 mod reserve;
 mod scan;
 mod segment;
+mod stats;
 mod superseding;
 mod tickets;
 mod window;
 
+pub use append::AppendGuard;
 pub use error::{LogError, Result};
+pub use files::LogFiles;
 pub use format::{
     FORMAT_VERSION, HardState, MAX_MEMBERSHIP_BYTES, MAX_RECORD_PAYLOAD, RECORD_HEADER_BYTES,
     RecordHead, RecordKind, SEGMENT_HEADER_BYTES,
@@ -91,4 +96,5 @@ pub use recover::{Records, Recovered, TornTail};
 pub use reserve::Reservation;
 pub use scan::RecordRef;
 pub use segment::{SegmentInfo, SegmentState};
+pub use stats::LogStats;
 pub use tickets::{WaitQueue, Waiter};

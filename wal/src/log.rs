@@ -4,9 +4,9 @@
 //! * `durable <= cut <= appended`, each only grows; a poisoned log's durable
 //!   LSN stands still.
 //! * Locks are taken in this order: the owner's writer lock may be held before
-//!   `appender`; `flights` before the owner's writer lock before `appender`.
-//!   `lead` and `maintenance` are never held while a lock before them is taken
-//!   from inside.
+//!   `appender`; who cuts a group holds `flights.cutting` before the owner's
+//!   lock before `appender` before `flights.queue`. `maintenance` is never held
+//!   while a lock before it is taken from inside.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,9 +22,11 @@ use crate::error::{LogError, Result};
 use crate::format::{HardState, checksum_seed};
 use crate::gather::BufferPool;
 use crate::group::Flights;
+use crate::landings::Landings;
 use crate::lead::Lead;
 use crate::options::{LogOptions, StartPoint};
 use crate::pins::{PinInfo, Pins};
+use crate::stats::Counters;
 use crate::tickets::WaitQueue;
 
 /// Where a record went.
@@ -56,6 +58,8 @@ pub struct Log {
     pub(crate) poison: Poison,
     pub(crate) flights: Flights,
     pub(crate) lead: Lead,
+    pub(crate) landings: Landings,
+    /// Callbacks; whoever waits himself sleeps in `landings`.
     pub(crate) durable_waiters: WaitQueue,
     pub(crate) pins: Mutex<Pins>,
     /// The next segment should be made; cleared by who tries.
@@ -64,6 +68,9 @@ pub struct Log {
     pub(crate) maintenance: Mutex<()>,
     /// Number of the next file made.
     pub(crate) next_file: AtomicU64,
+    /// The highest position below which the owner needs nothing any more.
+    pub(crate) checkpoint: AtomicU64,
+    pub(crate) counters: Counters,
 }
 
 /// The first failure, and whether the owner knows of it.
@@ -104,7 +111,10 @@ impl Log {
             appender,
             next_file,
         } = parts;
-        let end = appender.end.0;
+        let appender_end = appender.end;
+        let end = appender_end.0;
+        // What an earlier life left is in the way as much as what comes now.
+        let oldest = appender.oldest().header.base.0;
         // One buffer being filled, one per group in flight, one to spare.
         let pool = BufferPool::new(options.group_bytes_max, options.groups_in_flight + 2);
         Self {
@@ -120,11 +130,14 @@ impl Log {
             poison: Poison::default(),
             flights: Flights::default(),
             lead: Lead::default(),
+            landings: Landings::new(options.groups_in_flight, appender_end),
             durable_waiters: WaitQueue::new(end),
             pins: Mutex::default(),
             wants_step: AtomicBool::new(false),
             maintenance: Mutex::new(()),
             next_file: AtomicU64::new(next_file),
+            checkpoint: AtomicU64::new(oldest),
+            counters: Counters::default(),
             options,
         }
     }
@@ -145,13 +158,7 @@ impl Log {
     /// appended would name.
     #[must_use]
     pub fn last_appended(&self) -> StartPoint {
-        let appender = self.appender.lock();
-        StartPoint {
-            lsn: appender.end,
-            chain: appender.chain,
-            index: appender.last_index,
-            incarnation: appender.active.header.incarnation,
-        }
+        self.appender.lock().start_point()
     }
 
     /// Time of the last record.
@@ -213,7 +220,7 @@ impl Log {
     pub fn poison(&self, reason: &str) {
         let _ = self.poison.reason.set(reason.into());
         self.durable_waiters.fail(&self.poisoned_error());
-        self.wake_parked();
+        self.wake_all();
     }
 
     /// Runs every callback that still waits, if the log is poisoned, with the
@@ -225,7 +232,7 @@ impl Log {
     }
 
     /// Whether [`step`](Self::step) should run soon: the active segment has
-    /// become more than half full, and the next is not ready. Takes no lock;
+    /// become more than an eighth full, and the next is not ready. Takes no lock;
     /// the owner asks after each append, and wakes its background thread. Asked
     /// for once per segment, so that a full disk is not tried at every commit.
     #[must_use]

@@ -18,6 +18,14 @@ pub struct LogOptions {
     pub group_bytes_max: usize,
     /// How many recycled segments are kept for reuse.
     pub spare_segments: usize,
+    /// Bytes that may be appended and not yet durable before
+    /// [`Log::wait_for_room`](crate::Log::wait_for_room) waits. The memory that
+    /// gathered records take is bounded by it.
+    pub undurable_bytes_max: u64,
+    /// Bytes since the last checkpoint at which
+    /// [`Log::pressure`](crate::Log::pressure) reaches 1. Nothing is refused
+    /// there: it is for slowing writers down.
+    pub pressure_bytes: u64,
 }
 
 impl Default for LogOptions {
@@ -27,7 +35,9 @@ impl Default for LogOptions {
             segment_bytes_max: 64 << 20,
             groups_in_flight: 2,
             group_bytes_max: 1 << 20,
-            spare_segments: 2,
+            spare_segments: 4,
+            undurable_bytes_max: 16 << 20,
+            pressure_bytes: 1 << 30,
         }
     }
 }
@@ -40,7 +50,9 @@ impl LogOptions {
         let whole = |bytes: u64| cs_base::round_up(bytes.clamp(4 * block, 1 << 40), block);
         self.segment_bytes_min = whole(self.segment_bytes_min);
         self.segment_bytes_max = whole(self.segment_bytes_max).max(self.segment_bytes_min);
-        self.groups_in_flight = self.groups_in_flight.max(1);
+        // More than a device queues is no use, and each has its own buffers.
+        self.groups_in_flight = self.groups_in_flight.clamp(1, 64);
+        self.pressure_bytes = self.pressure_bytes.max(1);
         self.group_bytes_max = cs_base::round_up(
             self.group_bytes_max.clamp(BLOCK_SIZE, 1 << 30) as u64,
             block,

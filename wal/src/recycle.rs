@@ -26,6 +26,8 @@ impl Log {
         let _one = self.maintenance.lock();
         let pinned = self.pins.lock().enforce(self.appended_lsn());
         let limit = lsn.min(pinned).min(self.durable_lsn());
+        let checkpoint = lsn.min(self.appended_lsn());
+        self.checkpoint.fetch_max(checkpoint.0, Ordering::AcqRel);
         let mut old = Vec::new();
         {
             let mut appender = self.appender.lock();
@@ -44,16 +46,43 @@ impl Log {
             .give_back(&old)
             .inspect_err(|error| self.poison(&error.to_string()))?;
         self.appender.lock().spares.extend(spares);
+        let removes = || self.remove_superfluous();
+        while removes().inspect_err(|error| self.poison(&error.to_string()))? {}
         Ok(())
+    }
+
+    /// Removes the smallest spare, if there are more than are kept.
+    fn remove_superfluous(&self) -> Result<bool> {
+        let superfluous = {
+            let mut appender = self.appender.lock();
+            let spares = appender.spares.iter().enumerate();
+            let smallest = spares.min_by_key(|(_, spare)| spare.capacity);
+            let over = appender.spares.len() > self.options.spare_segments.max(1);
+            let smallest = smallest.map(|(position, _)| position).filter(|_| over);
+            smallest.map(|position| appender.spares.remove(position))
+        };
+        let Some(spare) = superfluous else {
+            return Ok(false);
+        };
+        self.disk
+            .remove(&spare.name)
+            .context(|| format!("remove {}", spare.name))?;
+        Ok(true)
     }
 
     /// Renames what is worth keeping, removes the rest, and makes both durable.
     fn give_back(&self, old: &[Closed]) -> Result<Vec<Spare>> {
-        let mut kept = self.appender.lock().spares.len();
+        let ready: Vec<u64> = {
+            let appender = self.appender.lock();
+            appender.spares.iter().map(|spare| spare.capacity).collect()
+        };
         let mut spares = Vec::new();
         // The newest first: they are the largest.
         for closed in old.iter().rev() {
             let (name, capacity) = (closed.segment.name(), closed.segment.header.capacity);
+            // Smaller ones from when the log was young do not count: they would
+            // be in the way for good. They are removed instead.
+            let kept = spares.len() + ready.iter().filter(|&&ready| ready >= capacity).count();
             if kept < self.options.spare_segments && capacity <= self.options.segment_bytes_max {
                 let spare = spare_name(self.next_file());
                 self.disk
@@ -64,7 +93,7 @@ impl Log {
                     capacity,
                     file: closed.segment.file.clone(),
                 });
-                kept += 1;
+                self.counters.recycled.fetch_add(1, Ordering::Relaxed);
             } else {
                 self.disk
                     .remove(&name)
@@ -80,7 +109,7 @@ impl Log {
     }
 
     /// One piece of background work: prepares the next segment when the
-    /// active one is more than half full, or removes a superfluous spare.
+    /// active one is more than an eighth full, or removes a superfluous spare.
     /// Returns whether it did something. Want of space harms nobody yet, and
     /// is no error: a smaller segment is made, or none.
     ///
@@ -89,33 +118,15 @@ impl Log {
     pub fn step(&self) -> Result<bool> {
         self.check()?;
         let _one = self.maintenance.lock();
-        let (prepare, superfluous) = {
-            let mut appender = self.appender.lock();
+        let prepare = {
+            let appender = self.appender.lock();
             self.wants_step.store(false, Ordering::Relaxed);
-            let prepare = appender.lacks_spare(self);
-            let keep = self.options.spare_segments.max(1);
-            let over = prepare.is_none() && appender.spares.len() > keep;
-            let smallest = appender
-                .spares
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, spare)| spare.capacity);
-            let smallest = smallest.map(|(position, _)| position).filter(|_| over);
-            (
-                prepare,
-                smallest.map(|position| appender.spares.remove(position)),
-            )
+            appender.lacks_spare(self)
         };
-        if let Some(capacity) = prepare {
-            return self.prepare(capacity);
+        match prepare {
+            Some(capacity) => self.prepare(capacity),
+            None => self.remove_superfluous(),
         }
-        if let Some(spare) = superfluous {
-            self.disk
-                .remove(&spare.name)
-                .context(|| format!("remove {}", spare.name))?;
-            return Ok(true);
-        }
-        Ok(false)
     }
 
     /// Makes a spare: of that capacity, or, where the disk has no room and there
@@ -135,7 +146,10 @@ impl Log {
             made => made,
         };
         match made {
-            Ok(spare) => self.appender.lock().spares.push(spare),
+            Ok(spare) => {
+                self.counters.made_ahead.fetch_add(1, Ordering::Relaxed);
+                self.appender.lock().spares.push(spare);
+            }
             Err(LogError::NoSpace { .. }) => return Ok(false),
             Err(error) => return Err(error),
         }
@@ -146,11 +160,10 @@ impl Log {
     #[must_use]
     pub fn bytes_retained(&self) -> u64 {
         let appender = self.appender.lock();
-        let oldest = appender
-            .closed
-            .front()
-            .map_or(&appender.active, |closed| &closed.segment);
-        appender.end.0.saturating_sub(oldest.header.base.0)
+        appender
+            .end
+            .0
+            .saturating_sub(appender.oldest().header.base.0)
     }
 
     /// Every segment, oldest first.

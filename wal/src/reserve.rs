@@ -57,17 +57,19 @@ impl Appender {
         (self.active.header.capacity * 2).clamp(min, max)
     }
 
-    /// More than half of the active segment is used.
-    pub(crate) fn is_half_full(&self) -> bool {
+    /// An eighth of the active segment is used: the next is made while the rest
+    /// fills. Early, since filling a file of twice the size with zeroes takes a
+    /// while, and a crowd writes a small segment in a few milliseconds.
+    pub(crate) fn is_begun(&self) -> bool {
         let header = &self.active.header;
-        self.end.0.saturating_sub(header.base.0) > header.capacity / 2
+        self.end.0.saturating_sub(header.base.0) > header.capacity / 8
     }
 
     /// Capacity of the spare that should be made now, if one should.
     pub(crate) fn lacks_spare(&self, log: &Log) -> Option<u64> {
         let wanted = self.next_capacity(log);
         let ready = || self.spares.iter().any(|spare| spare.capacity >= wanted);
-        (self.is_half_full() && !ready()).then_some(wanted)
+        (self.is_begun() && !ready()).then_some(wanted)
     }
 
     /// Takes the best spare with at least `needed` bytes: the smallest of the
@@ -156,10 +158,17 @@ impl Log {
     /// # Errors
     /// As there.
     pub fn reserve_run(&self, payload_lens: &[usize]) -> Result<Reservation> {
+        self.appender().reserve_run(payload_lens)
+    }
+
+    pub(crate) fn reserve_locked(
+        &self,
+        appender: &mut Appender,
+        payload_lens: &[usize],
+    ) -> Result<Reservation> {
         self.check()?;
-        let mut appender = self.appender.lock();
         let mut planned = VecDeque::new();
-        if let Err(error) = self.plan(&mut appender, payload_lens, &mut planned) {
+        if let Err(error) = self.plan(appender, payload_lens, &mut planned) {
             // Files made for a run that will not be stay as spares.
             appender
                 .spares
@@ -224,6 +233,7 @@ impl Log {
     /// the rest of the run.
     fn make_next(&self, wanted: &mut u64, needed: u64) -> Result<Spare> {
         let make = |capacity| make_spare(self.disk.as_ref(), self.next_file(), capacity);
+        self.counters.made_in_commit.fetch_add(1, Ordering::Relaxed);
         let smallest = needed.max(self.options.segment_bytes_min);
         let capacity = needed.max(*wanted);
         match make(capacity) {

@@ -12,7 +12,7 @@
 //!   with no lock of the queue held. A failure that is noted under somebody's
 //!   lock ([`WaitQueue::fail`]) runs none.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -33,9 +33,8 @@ pub struct WaitQueue {
 struct Inner {
     completed: u64,
     failed: Option<LogError>,
-    /// Distinguishes entries of one target and keeps their order.
-    next: u64,
-    entries: BTreeMap<(u64, u64), Entry>,
+    /// In the order of their targets; of one target in the order of coming.
+    entries: VecDeque<(u64, Entry)>,
 }
 
 enum Entry {
@@ -68,9 +67,10 @@ pub struct Waiter {
 }
 
 #[derive(Debug)]
-struct WaiterState {
+pub(crate) struct WaiterState {
     outcome: OnceLock<Result<()>>,
-    signal: Arc<Signal>,
+    /// Raised at the outcome, and by whoever lays leadership down.
+    pub(crate) signal: Signal,
 }
 
 impl WaiterState {
@@ -86,7 +86,7 @@ impl Waiter {
     fn new(outcome: Option<Result<()>>) -> Self {
         let state = WaiterState {
             outcome: OnceLock::new(),
-            signal: Arc::default(),
+            signal: Signal::new(),
         };
         if let Some(outcome) = outcome {
             let _ = state.outcome.set(outcome);
@@ -125,9 +125,8 @@ impl Waiter {
         }
     }
 
-    /// Raised at the outcome, and by whoever hands over leadership.
-    pub(crate) fn signal(&self) -> &Arc<Signal> {
-        &self.state.signal
+    pub(crate) const fn state(&self) -> &Arc<WaiterState> {
+        &self.state
     }
 }
 
@@ -180,14 +179,15 @@ impl WaitQueue {
                 return;
             }
             inner.completed = position;
-            // `u64::MAX` is the largest second half, so the split keeps the target itself.
-            let later = match position.checked_add(1) {
-                Some(next) => inner.entries.split_off(&(next, 0)),
-                None => BTreeMap::new(),
-            };
-            std::mem::replace(&mut inner.entries, later)
+            let count = inner
+                .entries
+                .partition_point(|(target, _)| *target <= position);
+            if count == 0 {
+                return;
+            }
+            inner.entries.drain(..count).collect::<Vec<_>>()
         };
-        for entry in done.into_values() {
+        for (_, entry) in done {
             entry.finish(Ok(()));
         }
     }
@@ -201,11 +201,11 @@ impl WaitQueue {
             let error = inner.failed.get_or_insert_with(|| error.clone()).clone();
             let (waiters, callbacks) = std::mem::take(&mut inner.entries)
                 .into_iter()
-                .partition::<BTreeMap<_, _>, _>(|(_, entry)| matches!(entry, Entry::Waiter(_)));
+                .partition::<VecDeque<_>, _>(|(_, entry)| matches!(entry, Entry::Waiter(_)));
             inner.entries = callbacks;
             (waiters, error)
         };
-        for entry in waiters.into_values() {
+        for (_, entry) in waiters {
             entry.finish(Err(error.clone()));
         }
     }
@@ -221,7 +221,7 @@ impl WaitQueue {
             };
             (std::mem::take(&mut inner.entries), error)
         };
-        for entry in left.into_values() {
+        for (_, entry) in left {
             entry.finish(Err(error.clone()));
         }
     }
@@ -254,8 +254,12 @@ impl Inner {
     }
 
     fn insert(&mut self, target: u64, entry: Entry) {
-        self.next += 1;
-        self.entries.insert((target, self.next), entry);
+        // Who comes later usually waits for what comes later.
+        let mut at = self.entries.len();
+        while at > 0 && self.entries[at - 1].0 > target {
+            at -= 1;
+        }
+        self.entries.insert(at, (target, entry));
     }
 }
 

@@ -22,9 +22,12 @@ const IDLE: Duration = Duration::from_millis(50);
 impl Core {
     /// Starts the thread, once.
     pub(crate) fn start_background(self: &Arc<Self>) -> Result<()> {
-        if self.background.started.swap(true, Ordering::AcqRel) {
+        let started = &self.background.started;
+        // Asked by every commit: mostly it only reads.
+        if started.load(Ordering::Acquire) || started.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.checkpointed_now();
         let core = Arc::clone(self);
         let work = Box::new(move || core.run_background());
         match self.runtime.spawn("cs-background", work) {
@@ -52,7 +55,7 @@ impl Core {
         }
     }
 
-    fn run_background(&self) {
+    fn run_background(self: &Arc<Self>) {
         let background = &self.background;
         while !background.stop.load(Ordering::Acquire) {
             background.signal.wait();
@@ -70,7 +73,8 @@ impl Core {
                 // An error poisons the store where it must; the next commit will say so.
                 let _ = self.background_round(is_idle);
                 self.fail_waiters();
-                if is_idle && self.rest() {
+                let is_untidy = self.tidy_when_idle(is_idle);
+                if is_idle && self.rest() && !is_untidy {
                     break;
                 }
             }
@@ -87,22 +91,30 @@ impl Core {
         }
         self.flush_if_due()?;
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
-        if self.checkpoint_is_due() {
+        if self.checkpoint_is_due() || self.checkpoint_is_overdue() {
             let mut maintenance = self.maintenance.lock();
             if maintenance.run.is_none() {
                 self.begin_checkpoint(&mut maintenance)?;
             }
-            while !self.checkpoint_step(&mut maintenance, true)? {
-                self.flush_if_due()?;
-            }
+            self.pace_checkpoint(&mut maintenance)?;
         }
         while self.reclaim_dropped_tree()? {}
         Ok(())
     }
 
     fn flushed_now(&self) {
-        let now = u64::try_from(self.runtime.monotonic().as_millis()).unwrap_or(u64::MAX);
+        let now = self.monotonic_ms();
         self.background.flushed_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// From now on the next checkpoint is so long away.
+    pub(crate) fn checkpointed_now(&self) {
+        let now = self.monotonic_ms();
+        self.background.checkpointed_ms.store(now, Ordering::Relaxed);
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.runtime.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Keeps the promise of `Async`, also in the middle of long work.
@@ -161,14 +173,14 @@ impl Core {
 
     /// One small step of background work, without waiting; false if there was
     /// nothing to do. For schedulers that own the only thread.
-    pub(crate) fn step(&self) -> Result<bool> {
+    pub(crate) fn step(self: &Arc<Self>) -> Result<bool> {
         if self.check_sound().is_err() {
             self.fail_waiters();
             return Ok(false);
         }
         let mut busy = false;
         if let Some(log) = &self.log {
-            busy |= log.drive(self) != Drive::Idle;
+            busy |= log.drive(&**self) != Drive::Idle;
             busy |= self.prepare_log(log)?;
         }
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
@@ -185,6 +197,6 @@ impl Core {
             busy |= self.must(self.pager.write_back(8, false).map_err(Into::into))? > 0;
         }
         busy |= self.reclaim_dropped_tree()?;
-        Ok(busy)
+        Ok(busy || self.tidy()?)
     }
 }

@@ -300,7 +300,7 @@ impl Check<'_> {
 }
 
 /// The trees whose roots `holder` keeps.
-fn roots_in(snapshot: &Snapshot, holder: TreeId) -> Result<Vec<(TreeId, TreeRoot)>> {
+pub(crate) fn roots_in(snapshot: &Snapshot, holder: TreeId) -> Result<Vec<(TreeId, TreeRoot)>> {
     let mut roots = Vec::new();
     let mut cursor = snapshot.cursor(holder, KeyRange::all())?;
     while let Some((key, value)) = cursor.next()? {

@@ -1,9 +1,12 @@
 //! Checkpoints: when they are due, and driving them step by step.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use cs_base::Lsn;
 use cs_base::mutants::{Mutant, planted};
+use cs_io::Signal;
 use cs_pager::{CheckpointRun, Meta, PageRef};
 use parking_lot::MutexGuard;
 
@@ -16,6 +19,27 @@ use crate::tree::{SealedSource, Walker};
 const MAP_GROWTH: u64 = 8;
 /// Dirty pages that one early write takes, at most.
 const WRITE_BACK_PAGES: usize = 256;
+/// What a commit waits at most because the log is near its limit: less than
+/// anybody's deadline, more than the checkpoint needs to win the race.
+const MAX_DELAY: Duration = Duration::from_millis(20);
+/// A pause of a checkpoint that is ahead of its time: a few groups long.
+const PACE: Duration = Duration::from_millis(1);
+
+/// Somebody waits for a checkpoint.
+struct Hurry<'a>(&'a AtomicU32);
+
+impl<'a> Hurry<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Core {
     /// Bytes of log that a recovery would read.
@@ -26,13 +50,30 @@ impl Core {
             .map_or(0, |log| log.appended_lsn().0.saturating_sub(checkpoint))
     }
 
+    /// Bytes of log after which a checkpoint begins: a larger database has
+    /// dearer checkpoints, and may have fewer.
+    pub(crate) fn checkpoint_threshold(&self) -> u64 {
+        let least = self.options.checkpoint_log_bytes;
+        let most = self.options.checkpoint_log_bytes_max.max(least);
+        self.data_bytes.load(Ordering::Relaxed).clamp(least, most)
+    }
+
     /// Whether the log has grown enough since the last checkpoint.
     pub(crate) fn checkpoint_is_due(&self) -> bool {
-        self.log_bytes() > self.options.checkpoint_log_bytes
+        self.log_bytes() > self.checkpoint_threshold()
+    }
+
+    /// Whether so much time has passed that even a short log is worth one.
+    pub(crate) fn checkpoint_is_overdue(&self) -> bool {
+        let last = Duration::from_millis(self.background.checkpointed_ms.load(Ordering::Relaxed));
+        let age = self.runtime.monotonic().saturating_sub(last);
+        age >= self.options.checkpoint_interval && self.log_bytes() > 0
     }
 
     /// Makes everything appended so far part of a durable meta, and waits for it.
     pub(crate) fn checkpoint_now(&self) -> Result<()> {
+        // Whoever holds the lock does not dawdle while we wait for it.
+        let _hurry = Hurry::new(&self.background.hurry);
         let mut maintenance = self.maintenance.lock();
         // One that is under way began too early for us: finish it first.
         if maintenance.run.is_some() {
@@ -60,6 +101,8 @@ impl Core {
             writer.position.incarnation = end.incarnation;
         }
         let space = writer.shadow.space();
+        let data_bytes = space.used * self.pager.page_size() as u64;
+        self.data_bytes.store(data_bytes, Ordering::Relaxed);
         let unchanged = !writer.is_dirty()
             && writer.position == LogPosition::of(&newest.root)
             && space.pending == 0;
@@ -75,7 +118,6 @@ impl Core {
         writer.broken = sealed.is_err();
         let root = self.must(sealed)?;
         writer.shadow.cover(&self.pager)?;
-        self.visibility.lock().sealed(root.clone());
         let run = CheckpointRun::begin(
             &self.pager,
             &maintenance.metas,
@@ -86,6 +128,16 @@ impl Core {
         );
         writer.shadow.reclaim(&self.pager);
         drop(writer);
+        // Bit by bit, so that no commit waits for the whole of it.
+        loop {
+            let mut writer = self.lock_writer();
+            if writer.adopt_some(&self.pager) {
+                if writer.is_newest(&root) {
+                    self.visibility.lock().sealed(Arc::clone(&root));
+                }
+                break;
+            }
+        }
         // Where nothing waits, the state is visible now.
         self.advance(self.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn()));
         if planted(Mutant::RecycleBeforeMeta) {
@@ -120,6 +172,7 @@ impl Core {
         if done {
             *run = None;
             *checkpoints += 1;
+            self.checkpointed_now();
             // The log is kept from the older meta on: open may have to go back to it.
             let keep_from = metas.older().map_or(Lsn::ZERO, |meta| meta.root.lsn);
             self.checkpoint_lsn
@@ -142,7 +195,13 @@ impl Core {
 
     /// Gives back what the data file has beyond its last page.
     pub(crate) fn trim(&self) -> Result<()> {
-        Ok(self.lock_writer().shadow.trim(&self.pager)?)
+        let keep = {
+            let maintenance = self.maintenance.lock();
+            let metas = [Some(maintenance.metas.newest()), maintenance.metas.older()];
+            let pages = metas.into_iter().flatten().map(|meta| meta.root.page_count);
+            pages.max().unwrap_or_default()
+        };
+        Ok(self.lock_writer().shadow.trim(&self.pager, keep)?)
     }
 
     fn recycle_log(&self, below: Lsn) -> Result<()> {
@@ -157,26 +216,63 @@ impl Core {
     pub(crate) fn relieve(&self) -> Result<()> {
         // Until there is room again: one commit may have dirtied any number.
         while self.pager.is_crowded() {
-            let full = self.pager.stats().resident_bytes > self.options.cache_bytes;
+            let full = self.pager.is_over_budget();
             let written = self.pager.write_back(WRITE_BACK_PAGES, full);
             let written = self.must(written.map_err(Into::into))?;
             if !full || written == 0 {
                 break;
             }
         }
-        let limit = self.options.checkpoint_log_bytes;
+        let limit = self.checkpoint_threshold();
         let log_bytes = self.log_bytes();
+        if log_bytes <= limit + limit / 2 {
+            return Ok(());
+        }
         if log_bytes > 4 * limit {
             // Far beyond: the writer does the whole of it.
             return self.checkpoint_now();
         }
-        if log_bytes > limit + limit / 2
-            && let Some(mut maintenance) = self.maintenance.try_lock()
-        {
+        if let Some(mut maintenance) = self.maintenance.try_lock() {
             if maintenance.run.is_none() {
                 self.begin_checkpoint(&mut maintenance)?;
             }
             self.checkpoint_step(&mut maintenance, log_bytes > 2 * limit)?;
+        } else if log_bytes > 2 * limit && self.runtime.may_block() {
+            // Somebody is at it: give way, the more the nearer the limit is.
+            let excess = (log_bytes - 2 * limit) as f64 / (2 * limit) as f64;
+            Signal::new().wait_for(MAX_DELAY.mul_f64(excess * excess));
+        }
+        Ok(())
+    }
+
+    /// Goes on with the checkpoint under way to its end, no faster than is
+    /// needed: what it writes is spread over the time in which the log grows
+    /// by half of what begins the next one, so that commits meet a disk that
+    /// is never busy with it for long.
+    pub(crate) fn pace_checkpoint(
+        &self,
+        maintenance: &mut MutexGuard<'_, Maintenance>,
+    ) -> Result<()> {
+        let began = self.log_bytes();
+        let span = (self.checkpoint_threshold() / 2).max(1);
+        let mut commits = self.counters.commits.load(Ordering::Relaxed);
+        while !self.checkpoint_step(maintenance, true)? {
+            self.flush_if_due()?;
+            let Some((written, pages)) = maintenance.run.as_ref().map(CheckpointRun::progress)
+            else {
+                continue;
+            };
+            let grown = self.log_bytes().saturating_sub(began).min(span);
+            let is_ahead = written as u128 * u128::from(span) > grown as u128 * pages as u128;
+            let so_far = self.counters.commits.load(Ordering::Relaxed);
+            let is_busy = std::mem::replace(&mut commits, so_far) != so_far;
+            let hurries = self.background.hurry.load(Ordering::Relaxed) > 0;
+            if is_ahead && is_busy && !hurries && written < pages {
+                self.background.signal.wait_for(PACE);
+                if self.background.stop.load(Ordering::Acquire) {
+                    return Ok(());
+                }
+            }
         }
         Ok(())
     }

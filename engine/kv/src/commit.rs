@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::in_flight::{InFlightRecord, Undo};
 use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
+use crate::packing::{Packer, Payload};
 use crate::root::{Root, is_system};
 use crate::ticket::Ticket;
 use crate::tree::{Position, SealedSource, find};
@@ -37,8 +38,8 @@ pub(crate) struct Commit<'a> {
 }
 
 /// What the plan found and set aside.
-struct Planned {
-    reservation: Option<Reservation>,
+pub(crate) struct Planned {
+    pub(crate) reservation: Option<Reservation>,
 }
 
 impl Core {
@@ -47,9 +48,9 @@ impl Core {
         self.check_writable()?;
         // 1. Encode, outside of any lock.
         check_limits(commit)?;
-        let mut payload = encode(commit);
-        if payload.len() > MAX_TRANSACTION {
-            let found = payload.len() as u64;
+        let mut payload = self.encode(commit);
+        if payload.effects.len() > MAX_TRANSACTION {
+            let found = payload.effects.len() as u64;
             return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
         }
         // 2. Make room in memory and in the log, if there is need.
@@ -96,11 +97,15 @@ impl Core {
         outcome
     }
 
-    fn plan_and_do(
-        self: &Arc<Self>,
-        commit: &Commit<'_>,
-        payload: &mut Vec<u8>,
-    ) -> Result<Ticket> {
+    /// What is to be logged and carried out, compressed as the options say.
+    fn encode(&self, commit: &Commit<'_>) -> Payload {
+        let (options, packing) = (&self.options.compression, &self.counters.packing);
+        let mut packer = Packer::new(options, packing, self.pager.page_size());
+        let effects = encode(commit, &mut packer);
+        packer.finish(effects, self.log.is_some())
+    }
+
+    fn plan_and_do(self: &Arc<Self>, commit: &Commit<'_>, payload: &mut Payload) -> Result<Ticket> {
         let mut writer = self.lock_writer();
         let planned = self.plan(&mut writer, commit, payload);
         let result = match planned {
@@ -114,9 +119,9 @@ impl Core {
         writer.shadow.end_plan();
         // Only what is sealed can be written early and leave memory.
         if result.is_ok() && writer.shadow.open_bytes(&self.pager) > self.options.cache_bytes / 4 {
-            let sealed = self.seal(&mut writer);
-            self.must(sealed)?;
+            writer.begin_seal_partly(&self.pager);
         }
+        writer.adopt_some(&self.pager);
         drop(writer);
         if result.is_err() {
             self.fail_waiters();
@@ -126,10 +131,14 @@ impl Core {
 
     // ---- the plan ----
 
-    fn plan(&self, writer: &mut Writer, commit: &Commit<'_>, payload: &[u8]) -> Result<Planned> {
+    fn plan(&self, writer: &mut Writer, commit: &Commit<'_>, payload: &Payload) -> Result<Planned> {
         let pager = &self.pager;
         // A commit that waited for the lock may find the database failed.
         self.check_writable()?;
+        writer.begin_plan();
+        for _ in &commit.batch.created {
+            writer.plan_unknown();
+        }
         self.plan_session(writer, commit)?;
         plan_trees(pager, writer, commit)?;
         let mut last = None;
@@ -138,6 +147,7 @@ impl Core {
                 writer.plan_root(pager, operation.tree)?;
             }
             if commit.batch.created.contains(&operation.tree) {
+                writer.plan_unknown();
                 continue;
             }
             let there = writer.plan_key(pager, operation.tree, &operation.key)?;
@@ -146,12 +156,14 @@ impl Core {
                 check_conflict(pager, writer, snapshot, operation)?;
             }
         }
-        let (pages, run) = writer.pages_needed(pager, payload)?;
+        let (pages, run) =
+            writer.pages_needed(pager, &payload.effects, Some(writer.shadow.planned_pages()))?;
         let only_removes = commit.batch.only_removes();
         writer.shadow.reserve(pager, pages, run, only_removes)?;
         let reservation = match &self.log {
             Some(log) => {
-                let parts: Vec<usize> = payload.chunks(MAX_PART).map(<[u8]>::len).collect();
+                let parts: Vec<usize> =
+                    payload.logged().chunks(MAX_PART).map(<[u8]>::len).collect();
                 Some(self.reserve_log(log, &parts)?)
             }
             None => None,
@@ -161,7 +173,7 @@ impl Core {
 
     /// Only want of space leaves everything as it was: any other failure was
     /// one of a write or a sync.
-    fn reserve_log(&self, log: &Log, parts: &[usize]) -> Result<Reservation> {
+    pub(crate) fn reserve_log(&self, log: &Log, parts: &[usize]) -> Result<Reservation> {
         match log.reserve_run(parts).map_err(Error::from) {
             Err(error) if error.is_no_space() => Err(error),
             other => self.must(other),
@@ -173,7 +185,7 @@ impl Core {
             return Ok(());
         };
         writer.plan_root(&self.pager, system::SESSIONS)?;
-        writer.plan_key(&self.pager, system::SESSIONS, &statement.session)?;
+        writer.plan_path(&self.pager, system::SESSIONS, &statement.session)?;
         let stored = writer.get(&self.pager, system::SESSIONS, &statement.session)?;
         let Some((head, results)) = stored.as_deref().and_then(<[u8]>::split_first_chunk) else {
             return Ok(());
@@ -190,11 +202,11 @@ impl Core {
 
     // ---- the do ----
 
-    fn execute(
+    pub(crate) fn execute(
         self: &Arc<Self>,
         writer: &mut Writer,
         commit: &Commit<'_>,
-        payload: &mut Vec<u8>,
+        payload: &mut Payload,
         planned: Planned,
     ) -> Result<Ticket> {
         let usual = self.options.durability.unwrap_or_default();
@@ -206,14 +218,14 @@ impl Core {
         let flies = waits || self.visibility.lock().needs() > Lsn::ZERO;
         let mut undo = flies.then(Undo::default);
         // 1. The record.
-        let end = self.append(writer, payload, planned.reservation);
+        let end = self.append(writer, payload.logged(), planned.reservation);
         // 2. The pages.
-        writer.apply(&self.pager, payload, undo.as_mut())?;
+        writer.apply(&self.pager, &payload.effects, undo.as_mut())?;
         if let Some(undo) = undo {
             writer.in_flight.push(InFlightRecord {
                 before,
                 index: writer.position.index,
-                payload: std::mem::take(payload),
+                payload: std::mem::take(&mut payload.effects),
                 undo,
             });
         }
@@ -316,13 +328,13 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
         writer.tree(pager, tree)?.ok_or(Error::UnknownTree(tree))?;
         writer.plan_root(pager, system::DROPPED)?;
         for holder in [system::DIRECTORY, system::DROPPED] {
-            writer.plan_key(pager, holder, &directory_key(tree))?;
+            writer.plan_path(pager, holder, &directory_key(tree))?;
         }
     }
     Ok(())
 }
 
-fn too_large(what: &'static str, found: u64, limit: u64) -> Error {
+pub(crate) fn too_large(what: &'static str, found: u64, limit: u64) -> Error {
     Error::TooLarge { what, found, limit }
 }
 
@@ -345,7 +357,8 @@ fn check_limits(commit: &Commit<'_>) -> Result<()> {
     Ok(())
 }
 
-fn encode(commit: &Commit<'_>) -> Vec<u8> {
+/// The effects of a commit; large values are packed on the way.
+fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
     let batch = commit.batch;
     let room = |op: &Operation| 13 + op.key.len() + op.value.as_ref().map_or(0, Vec::len);
     let bytes: usize = batch.operations.iter().map(room).sum();
@@ -356,7 +369,7 @@ fn encode(commit: &Commit<'_>) -> Vec<u8> {
     for operation in &batch.operations {
         let (tree, key) = (operation.tree, operation.key.as_slice());
         match &operation.value {
-            Some(value) => writer.push(Effect::Put { tree, key, value }),
+            Some(value) => packer.put(&mut writer, tree, key, value),
             None => writer.push(Effect::Delete { tree, key }),
         }
     }

@@ -12,28 +12,33 @@
 //! | `visibility`, `target`, `advanced` | the log's durable end: which root is `published` next |
 //! | `pager` | disk and pins: frames that never change, the register of pinned versions |
 //! | `log` | disk: its end, its durable LSN, groups in flight |
-//! | `maintenance`, `checkpoint_lsn` | disk: the metas, the checkpoint being written |
+//! | `maintenance`, `checkpoint_lsn`, `data_bytes` | disk: the metas, the checkpoint being written |
+//! | `compaction` | nothing: how far a compaction has come, and how the last one ended |
 //! | `next_tree` | nothing: ids that a dropped root had used are not given again |
 //! | `poisoned`, `closed` | nothing: they only ever go up |
 //! | `background`, `counters` | nothing: a thread, and figures since open |
 //!
-//! Locks are taken in this order: `maintenance`, `writer`, the log's, `visibility`,
-//! `published`, the pager's. Nothing waits for the log with `writer` held.
+//! Locks are taken in this order: `compaction`, `maintenance`, `writer`, the log's, `visibility`,
+//! the pager's. Nothing waits for the log with `writer` held.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use arc_swap::ArcSwap;
 use cs_base::{Index, Lsn, TreeId};
 use cs_io::{Disk, ForkMark, LockGuard, Runtime, Signal};
 use cs_pager::{CheckpointRun, Metas, Pager};
 use cs_wal::{Log, LogError, LogOwner};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::compaction::Compaction;
 use crate::error::{Error, Result};
 use crate::options::StoreOptions;
+use crate::packing::Packing;
 use crate::root::Root;
+use crate::snapshot::Pinned;
 use crate::visibility::Visibility;
 use crate::writer::Writer;
 
@@ -51,20 +56,23 @@ pub(crate) struct Core {
     pub(crate) options: StoreOptions,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) pager: Pager,
+    pub(crate) pager: Arc<Pager>,
     /// None where durability is `Memory` for the whole store.
     pub(crate) log: Option<Arc<Log>>,
     pub(crate) writer: Mutex<Writer>,
     pub(crate) visibility: Mutex<Visibility>,
-    published: Mutex<Arc<Root>>,
+    published: ArcSwap<Pinned>,
     demand: Demand,
     /// `visibility.target()`, for readers in a hurry.
     target: AtomicU64,
     /// Durable LSN up to which `target` was moved; the log's own runs ahead.
     advanced: AtomicU64,
     pub(crate) maintenance: Mutex<Maintenance>,
+    pub(crate) compaction: Mutex<Compaction>,
     /// Log position of the newest durable meta.
     pub(crate) checkpoint_lsn: AtomicU64,
+    /// Bytes of the pages in use, as of the last checkpoint.
+    pub(crate) data_bytes: AtomicU64,
     next_tree: AtomicU32,
     poisoned: OnceLock<String>,
     pub(crate) closed: AtomicBool,
@@ -85,6 +93,10 @@ pub(crate) struct Background {
     pub(crate) started: AtomicBool,
     /// When everything appended was last made durable on purpose.
     pub(crate) flushed_ms: AtomicU64,
+    /// When the last checkpoint ended, or the first write came.
+    pub(crate) checkpointed_ms: AtomicU64,
+    /// How many wait for a checkpoint and want no pauses in it.
+    pub(crate) hurry: AtomicU32,
 }
 
 /// Whether anybody reads: a version is sealed for readers, and where there are
@@ -128,6 +140,8 @@ pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) conflicts: AtomicU64,
     pub(crate) refusals: AtomicU64,
+    /// What compression came to, and whether it is worth trying.
+    pub(crate) packing: Packing,
 }
 
 /// Short, and without anything that is stored.
@@ -156,18 +170,21 @@ pub(crate) struct Parts {
 impl Core {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let index = parts.root.record.index;
-        parts.pager.set_visible(parts.root.record.version);
+        let pager = Arc::new(parts.pager);
+        pager.set_visible(parts.root.record.version);
+        let published = ArcSwap::new(Pinned::new(&pager, parts.root));
         let next_tree = AtomicU32::new(parts.writer.next_tree());
         let checkpoint_lsn = AtomicU64::new(parts.metas.newest().root.lsn.0);
+        let in_use = parts.writer.shadow.space().used * pager.page_size() as u64;
         let core = Arc::new(Self {
             options: parts.options,
             disk: parts.disk,
             runtime: parts.runtime,
-            pager: parts.pager,
+            pager,
             log: parts.log,
             writer: Mutex::new(parts.writer),
             visibility: Mutex::new(Visibility::new(index)),
-            published: Mutex::new(parts.root),
+            published,
             demand: Demand::default(),
             target: AtomicU64::new(index.0),
             advanced: AtomicU64::new(0),
@@ -176,7 +193,9 @@ impl Core {
                 run: None,
                 checkpoints: 0,
             }),
+            compaction: Mutex::default(),
             checkpoint_lsn,
+            data_bytes: AtomicU64::new(in_use),
             next_tree,
             poisoned: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -286,25 +305,25 @@ impl Core {
 
     pub(crate) fn publish(&self, visibility: &Visibility, newest: Option<Arc<Root>>) {
         if let Some(root) = newest {
-            let mut published = self.published.lock();
-            self.pager.set_visible(root.record.version);
-            *published = root;
+            // Pinned before the one before it is not any more.
+            let version = root.record.version;
+            let before = self.published.swap(Pinned::new(&self.pager, root));
+            self.pager.set_visible(version);
+            drop(before);
         }
         self.target.store(visibility.target().0, Ordering::Release);
     }
 
-    /// The visible root, pinned: the caller unpins its version.
-    pub(crate) fn pin_visible(&self) -> Result<Arc<Root>> {
+    /// The visible root, pinned for as long as it is held.
+    #[inline]
+    pub(crate) fn pin_visible(&self) -> Result<Arc<Pinned>> {
         self.check_process()?;
         self.demand.ask();
         loop {
-            {
-                let target = self.target.load(Ordering::Acquire);
-                let published = self.published.lock();
-                if published.record.index.0 >= target {
-                    self.pager.pin_version(published.record.version);
-                    return Ok(Arc::clone(&published));
-                }
+            let target = self.target.load(Ordering::Acquire);
+            let published = self.published.load_full();
+            if published.root().record.index.0 >= target {
+                return Ok(published);
             }
             // Visible already, but not sealed: whoever asks first seals it.
             self.seal_visible(&mut self.lock_writer())?;
@@ -334,7 +353,8 @@ impl Core {
         {
             let mut visibility = self.visibility.lock();
             visibility.overtaken();
-            let is_newer = root.record.index > self.published.lock().record.index;
+            let published = self.published.load().root().record.index;
+            let is_newer = root.record.index > published;
             self.publish(&visibility, is_newer.then_some(root));
         }
         writer.shadow.reclaim(&self.pager);

@@ -5,6 +5,10 @@
 //! it, so the two undo each other. Before the first step the cursor stands at
 //! the near end of its range: the lower one for `next`, the upper for `prev`.
 //!
+//! A cursor that turns page after page one way asks the pager ahead of time for
+//! the leaves that come next under the same parent: two at first, then twice as
+//! many each time, up to [`MOST_AHEAD`].
+//!
 //! ## Invariants
 //! * The cursor keeps its snapshot, and the pages it stands on, alive.
 //! * After an error it yields nothing more: no entry is ever skipped in silence.
@@ -94,6 +98,13 @@ impl KeyRange {
     }
 }
 
+/// Pages turned the same way in a row after which a cursor reads ahead: the
+/// first turn may be the only one.
+const TURNS_BEFORE_AHEAD: u32 = 2;
+/// Most leaves that one cursor asks for ahead: enough to keep a device busy,
+/// half of what the pager keeps for all.
+const MOST_AHEAD: usize = 32;
+
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
@@ -130,8 +141,21 @@ pub struct Cursor {
     /// Root first, leaf last; empty in an empty tree.
     path: Vec<Step>,
     state: State,
+    ahead: ReadAhead,
     key: Vec<u8>,
     value: Vec<u8>,
+}
+
+/// How a cursor has been moving, and what it has asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct ReadAhead {
+    way: Option<Way>,
+    turns: u32,
+    /// The farthest child of the present parent that was asked for, in steps
+    /// from the one in which the cursor stands.
+    asked: usize,
+    /// How many are asked for at once.
+    window: usize,
 }
 
 /// Where the value of an entry is.
@@ -159,6 +183,7 @@ impl Cursor {
             range,
             path: Vec::new(),
             state: State::Fresh,
+            ahead: ReadAhead::default(),
             key: Vec::new(),
             value: Vec::new(),
         }
@@ -321,6 +346,7 @@ impl Cursor {
             if let Some(slot) = slot {
                 step.slot = slot;
                 let child = branch.child(slot).into();
+                self.read_ahead(way, depth);
                 self.path.truncate(depth + 1);
                 let gap = if way == Way::Next {
                     Gap::First
@@ -335,6 +361,44 @@ impl Cursor {
             }
         }
         Ok(false)
+    }
+
+    /// The cursor has turned from one child of `path[depth]` to the next: asks
+    /// for those that come after it, if it seems to go on like this.
+    fn read_ahead(&mut self, way: Way, depth: usize) {
+        let ahead = &mut self.ahead;
+        if ahead.way.replace(way) != Some(way) {
+            *ahead = ReadAhead {
+                way: Some(way),
+                ..ReadAhead::default()
+            };
+        }
+        ahead.turns = ahead.turns.saturating_add(1);
+        let is_parent = depth + 2 == self.path.len();
+        ahead.asked = if is_parent {
+            ahead.asked.saturating_sub(1)
+        } else {
+            0
+        };
+        let pager = &self.snapshot.core().pager;
+        let is_due = ahead.turns >= TURNS_BEFORE_AHEAD && ahead.asked <= ahead.window / 2;
+        if !is_parent || !is_due || !pager.reads_ahead() {
+            return;
+        }
+        ahead.window = (2 * ahead.window).clamp(2, MOST_AHEAD);
+        let step = &self.path[depth];
+        let branch = Branch::new(step.frame.bytes());
+        let pages = (ahead.asked + 1..=ahead.window).map_while(|distance| {
+            let slot = match way {
+                Way::Next => step.slot.checked_add(distance),
+                Way::Prev => step.slot.checked_sub(distance),
+            };
+            let slot = slot.filter(|&slot| slot < branch.len())?;
+            Some(branch.child(slot).into())
+        });
+        let pages: Vec<PageRef> = pages.collect();
+        pager.prefetch(&pages);
+        ahead.asked = ahead.window;
     }
 
     /// Goes down from a page of `level` to the leaf with the gap.

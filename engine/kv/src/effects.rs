@@ -2,19 +2,27 @@
 //!
 //! ```text
 //! payload  = version u8 (1), count u32, effect*
-//! effect   = op u8, tree u32, [ key_len u32, [ value_len u32 ], key, [ value ] ]
+//!          | version u8 (2), a codec block of a payload of version 1
+//! effect   = op u8, tree u32, [ key_len u32, [ value_len u32, [ digest u128 ] ], key, [ value ] ]
 //! ```
-//! All numbers are little-endian. `Put` has key and value, `Delete` has a key,
-//! `CreateTree` and `DropTree` have neither. FORMAT.md has the table.
+//! All numbers are little-endian. `Put` has key and value, `PutPacked` a digest
+//! too and a codec block for a value, `Delete` has a key, `CreateTree` and
+//! `DropTree` have neither. FORMAT.md has the table.
 //!
 //! Invariant: decoding reads no byte outside the payload and believes no length.
 
+use std::borrow::Cow;
+
 use cs_base::TreeId;
+use cs_base::codec::{decode, inspect};
 
 use crate::error::{Error, Result};
+use crate::limits::{MAX_TRANSACTION, MAX_VALUE};
 
 /// Version of this encoding.
 const VERSION: u8 = 1;
+/// Version of a payload that is compressed as a whole.
+pub(crate) const PACKED_VERSION: u8 = 2;
 /// Bytes before the first effect.
 const HEAD: usize = 5;
 
@@ -29,6 +37,18 @@ pub enum Effect<'a> {
         key: &'a [u8],
         /// What.
         value: &'a [u8],
+    },
+    /// The key now has the value that this block holds, and the tree keeps the
+    /// block: what it holds was hashed before, so nobody has to unpack it.
+    PutPacked {
+        /// Whose.
+        tree: TreeId,
+        /// Which.
+        key: &'a [u8],
+        /// What the entry adds to the hash sum of its tree.
+        digest: u128,
+        /// The value, as [`cs_base::codec`] has it; its header is sound.
+        block: &'a [u8],
     },
     /// The key is gone.
     Delete {
@@ -55,6 +75,7 @@ impl Effect<'_> {
     pub fn tree(&self) -> TreeId {
         match *self {
             Self::Put { tree, .. }
+            | Self::PutPacked { tree, .. }
             | Self::Delete { tree, .. }
             | Self::CreateTree { tree }
             | Self::DropTree { tree } => tree,
@@ -86,6 +107,7 @@ impl EffectWriter {
             Effect::Delete { tree, .. } => (2, tree),
             Effect::CreateTree { tree } => (3, tree),
             Effect::DropTree { tree } => (4, tree),
+            Effect::PutPacked { tree, .. } => (5, tree),
         };
         self.bytes.push(op);
         self.bytes.extend_from_slice(&tree.0.to_le_bytes());
@@ -97,6 +119,17 @@ impl EffectWriter {
                     .extend_from_slice(&(value.len() as u32).to_le_bytes());
                 self.bytes.extend_from_slice(key);
                 self.bytes.extend_from_slice(value);
+            }
+            Effect::PutPacked {
+                key, digest, block, ..
+            } => {
+                let lengths = [key.len() as u32, block.len() as u32];
+                for len in lengths {
+                    self.bytes.extend_from_slice(&len.to_le_bytes());
+                }
+                self.bytes.extend_from_slice(&digest.to_le_bytes());
+                self.bytes.extend_from_slice(key);
+                self.bytes.extend_from_slice(block);
             }
             Effect::Delete { key, .. } => {
                 self.bytes
@@ -114,6 +147,20 @@ impl EffectWriter {
     }
 }
 
+/// The payload of version 1 in a payload of either: the same where it is not
+/// compressed. Comes before [`Effects::of`] for whoever reads the log.
+///
+/// # Errors
+/// It is compressed, and damaged or larger than a transaction may be.
+pub fn unpack_payload(payload: &[u8]) -> Result<Cow<'_, [u8]>> {
+    match payload.split_first() {
+        Some((&PACKED_VERSION, block)) => {
+            decode(block, MAX_TRANSACTION).map_err(|error| damaged(&error.to_string()))
+        }
+        _ => Ok(Cow::Borrowed(payload)),
+    }
+}
+
 /// The effects in a payload, in order.
 #[derive(Debug, Clone)]
 pub struct Effects<'a> {
@@ -122,7 +169,8 @@ pub struct Effects<'a> {
 }
 
 impl<'a> Effects<'a> {
-    /// Begins to read a payload of a record of kind *transaction*.
+    /// Begins to read a payload of a record of kind *transaction*, once
+    /// [`unpack_payload`] has had it.
     ///
     /// # Errors
     /// It is shorter than its head or of an unknown version.
@@ -180,8 +228,35 @@ impl<'a> Effects<'a> {
             }
             3 => Effect::CreateTree { tree },
             4 => Effect::DropTree { tree },
+            5 => {
+                let (key_len, block_len) = (self.number()?, self.number()?);
+                let mut digest = [0; 16];
+                digest.copy_from_slice(self.take(16)?);
+                let key = self.take(key_len as usize)?;
+                let block = self.take(block_len as usize)?;
+                let info = inspect(block).map_err(|error| damaged(&error.to_string()))?;
+                if info.plain_len > MAX_VALUE {
+                    return Err(damaged(&format!(
+                        "expected a value of at most {MAX_VALUE} bytes, found {} declared",
+                        info.plain_len
+                    )));
+                }
+                Effect::PutPacked {
+                    tree,
+                    key,
+                    digest: u128::from_le_bytes(digest),
+                    block,
+                }
+            }
             other => return Err(damaged(&format!("unknown operation {other}"))),
         })
+    }
+}
+
+impl Effects<'_> {
+    /// How many are still to come.
+    pub(crate) fn left(&self) -> usize {
+        self.left as usize
     }
 }
 
@@ -207,55 +282,4 @@ fn damaged(what: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> Vec<u8> {
-        let mut writer = EffectWriter::with_capacity(0);
-        writer.push(Effect::CreateTree { tree: TreeId(16) });
-        writer.push(Effect::Put {
-            tree: TreeId(16),
-            key: b"k",
-            value: b"value",
-        });
-        writer.push(Effect::Delete {
-            tree: TreeId(16),
-            key: b"gone",
-        });
-        writer.push(Effect::DropTree { tree: TreeId(17) });
-        writer.finish()
-    }
-
-    #[test]
-    fn effects_come_back_as_they_went_in() {
-        let payload = sample();
-        let effects: Vec<_> = Effects::of(&payload).unwrap().map(Result::unwrap).collect();
-        assert_eq!(effects.len(), 4);
-        assert_eq!(
-            effects[1],
-            Effect::Put {
-                tree: TreeId(16),
-                key: b"k",
-                value: b"value"
-            }
-        );
-        assert_eq!(effects[3], Effect::DropTree { tree: TreeId(17) });
-    }
-
-    #[test]
-    fn a_cut_or_padded_payload_is_refused_and_never_overread() {
-        let payload = sample();
-        for len in 0..payload.len() {
-            let read = Effects::of(&payload[..len]).and_then(Iterator::collect::<Result<Vec<_>>>);
-            assert!(read.is_err(), "{len} bytes of {}", payload.len());
-        }
-        let mut padded = payload;
-        padded.push(0);
-        assert!(
-            Effects::of(&padded)
-                .unwrap()
-                .collect::<Result<Vec<_>>>()
-                .is_err()
-        );
-    }
-}
+mod tests;

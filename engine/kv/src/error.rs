@@ -68,6 +68,18 @@ pub enum Error {
         /// How large it may be.
         limit: u64,
     },
+    /// An entry of a bulk load has a key that was there before it.
+    #[error("entry {position} of the bulk load has a key that is there already")]
+    DuplicateEntry {
+        /// Which entry of the input, from 0.
+        position: u64,
+    },
+    /// The caller's progress function said to stop.
+    #[error("the work was cancelled")]
+    Cancelled,
+    /// The temporary file for sorting could not be written or read.
+    #[error("the temporary file for sorting: {0}")]
+    Temporary(std::io::Error),
     /// Options that contradict each other or the database.
     #[error("{0}")]
     InvalidOption(String),
@@ -101,6 +113,7 @@ impl Error {
         match self {
             Self::Pager(error) => matches!(error, PagerError::NoSpace { .. }),
             Self::Log(error) => matches!(error, LogError::NoSpace { .. }),
+            Self::Temporary(error) => cs_io::is_no_space(error),
             _ => false,
         }
     }

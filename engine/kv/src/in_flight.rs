@@ -29,6 +29,13 @@ pub(crate) enum UndoStep<'a> {
         key: &'a [u8],
         value: &'a [u8],
     },
+    /// The key had the value in this block.
+    RestorePacked {
+        tree: TreeId,
+        key: &'a [u8],
+        digest: u128,
+        block: &'a [u8],
+    },
     /// The key was not there.
     Remove { tree: TreeId, key: &'a [u8] },
     /// The tree was not there.
@@ -40,6 +47,7 @@ pub(crate) enum UndoStep<'a> {
 #[derive(Debug)]
 enum Kept {
     Restore(TreeId, Range<usize>, Range<usize>),
+    RestorePacked(TreeId, Range<usize>, u128, Range<usize>),
     Remove(TreeId, Range<usize>),
     Uncreate(TreeId),
     Undrop(TreeId, TreeRoot),
@@ -59,6 +67,12 @@ impl Undo {
             UndoStep::Restore { tree, key, value } => {
                 Kept::Restore(tree, self.keep(key), self.keep(value))
             }
+            UndoStep::RestorePacked {
+                tree,
+                key,
+                digest,
+                block,
+            } => Kept::RestorePacked(tree, self.keep(key), digest, self.keep(block)),
             UndoStep::Remove { tree, key } => Kept::Remove(tree, self.keep(key)),
             UndoStep::Uncreate { tree } => Kept::Uncreate(tree),
             UndoStep::Undrop { tree, root } => Kept::Undrop(tree, root),
@@ -79,6 +93,12 @@ impl Undo {
                 tree: *tree,
                 key: &self.bytes[key.clone()],
                 value: &self.bytes[value.clone()],
+            },
+            Kept::RestorePacked(tree, key, digest, block) => UndoStep::RestorePacked {
+                tree: *tree,
+                key: &self.bytes[key.clone()],
+                digest: *digest,
+                block: &self.bytes[block.clone()],
             },
             Kept::Remove(tree, key) => UndoStep::Remove {
                 tree: *tree,

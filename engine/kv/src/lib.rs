@@ -11,11 +11,14 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod background;
 mod batch;
+mod bulk;
 mod check;
 mod checkpointing;
 mod commit;
+mod compaction;
 mod core;
 mod cursor;
 mod effects;
@@ -24,6 +27,7 @@ mod in_flight;
 pub mod limits;
 pub mod node;
 mod options;
+mod packing;
 mod recovery;
 mod root;
 mod snapshot;
@@ -40,12 +44,20 @@ mod writer;
 pub use cs_base as base;
 pub use cs_io as io;
 
+pub use cs_pager::ReadPath;
+
+pub use account::{Account, SpaceReport};
 pub use batch::{Batch, Expect};
+pub use bulk::{BulkOptions, BulkProgress, BulkReport, Duplicates};
+pub use compaction::{AutoCompact, CompactOptions, CompactProgress, CompactReport};
 pub use check::{CheckReport, Finding, TreeShape};
 pub use cursor::{Cursor, KeyRange};
-pub use effects::{Effect, Effects};
+pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};
-pub use options::{CommitOptions, Durability, SessionStatement, StoreOptions};
+pub use options::{
+    CommitOptions, Compression, CompressionOptions, Durability, SessionStatement, StoreOptions,
+};
+pub use packing::{BlockStats, CompressionStats};
 pub use recovery::RecoveryReport;
 pub use snapshot::{Snapshot, TreeReader};
 pub use store::{Store, StoreStats};

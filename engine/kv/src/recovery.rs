@@ -17,6 +17,7 @@ use cs_wal::{Log, LogError, RecordKind, StartPoint};
 
 use crate::commit::{FIRST_PART, HAS_PARTS};
 use crate::core::{Core, Parts};
+use crate::effects::unpack_payload;
 use crate::error::{Error, Result};
 use crate::limits::MAX_TRANSACTION;
 use crate::node::{Branch, Leaf};
@@ -65,6 +66,7 @@ pub(crate) fn open(
         LockError::Held(whom) => Error::Locked(whom),
         LockError::Io(source) => Error::Directory(source),
     })?;
+    crate::bulk::remove_leftovers(&*disk)?;
     let mut report = RecoveryReport::default();
     if !cs_pager::exists(&*disk)? {
         if options.read_only || !options.create {
@@ -78,6 +80,7 @@ pub(crate) fn open(
     // 2.
     let pager_options = PagerOptions {
         cache_bytes: options.cache_bytes,
+        read_path: options.read_path,
         verify: verify_node,
     };
     let opened = cs_pager::open(&*disk, pager_options, OpenMode::ReadWrite)?;
@@ -105,9 +108,11 @@ pub(crate) fn open(
     }
     options.durability = Some(durability);
     let root = Arc::new(Root::decode(&newest.root)?);
+    let mut writer = Writer::new(opened.shadow, &root);
+    writer.fill_percent = usize::from(options.fill_percent);
     let mut recovery = Recovery {
         pager: &opened.pager,
-        writer: Writer::new(opened.shadow, &root),
+        writer,
         options: &options,
     };
     // 3. to 5.
@@ -240,7 +245,8 @@ impl Recovery<'_> {
     }
 
     fn apply(&mut self, payload: &[u8], report: &mut RecoveryReport) -> Result<()> {
-        let (pages, run) = self.writer.pages_needed(self.pager, payload)?;
+        let payload = &*unpack_payload(payload)?;
+        let (pages, run) = self.writer.pages_needed(self.pager, payload, None)?;
         self.writer.shadow.reserve(self.pager, pages, run, true)?;
         self.writer.apply(self.pager, payload, None)?;
         report.records += 1;

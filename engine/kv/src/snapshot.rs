@@ -1,9 +1,9 @@
 //! Snapshots: one state of the whole database, read by whoever holds it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cs_base::{HybridTime, Index, TreeId, Version};
-use cs_pager::ReadGuard;
+use cs_pager::{Pager, ReadGuard};
 
 use crate::core::Core;
 use crate::cursor::{Cursor, KeyRange};
@@ -16,67 +16,105 @@ use crate::writer::lookup_tree;
 /// A consistent state. Cheap to clone; keeps its pages from being reused for
 /// as long as a clone or a cursor of it lives.
 #[derive(Clone, Debug)]
-pub struct Snapshot(Arc<Pinned>);
-
-#[derive(Debug)]
-struct Pinned {
+pub struct Snapshot {
     core: Arc<Core>,
+    pinned: Arc<Pinned>,
+}
+
+/// A root whose pages are kept from being reused. The visible one is shared by
+/// all who read it, so that taking a snapshot is two reference counts.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    pager: Arc<Pager>,
     root: Arc<Root>,
+    /// Roots of trees looked up before, each in the place that its id says.
+    trees: [OnceLock<(TreeId, Option<TreeRoot>)>; KNOWN_TREES],
+}
+
+/// Trees whose roots a snapshot remembers: the working set of a query.
+const KNOWN_TREES: usize = 16;
+
+impl Pinned {
+    pub(crate) fn new(pager: &Arc<Pager>, root: Arc<Root>) -> Arc<Self> {
+        pager.pin_version(root.record.version);
+        Arc::new(Self {
+            pager: Arc::clone(pager),
+            root,
+            trees: [const { OnceLock::new() }; KNOWN_TREES],
+        })
+    }
+
+    pub(crate) fn root(&self) -> &Arc<Root> {
+        &self.root
+    }
+
+    #[inline]
+    fn tree_root(&self, tree: TreeId) -> Result<Option<TreeRoot>> {
+        let known = &self.trees[tree.0 as usize % KNOWN_TREES];
+        if let Some((of, root)) = known.get()
+            && *of == tree
+        {
+            return Ok(*root);
+        }
+        let root = lookup_tree(&SealedSource(&self.pager), &self.root.directory, tree)?;
+        // Taken by another tree already: that one stays.
+        let _ = known.set((tree, root));
+        Ok(root)
+    }
 }
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        self.core.pager.unpin(self.root.record.version);
+        self.pager.unpin(self.root.record.version);
     }
 }
 
 impl Snapshot {
     pub(crate) fn visible(core: &Arc<Core>) -> Result<Self> {
-        let root = core.pin_visible()?;
-        Ok(Self(Arc::new(Pinned {
+        let pinned = core.pin_visible()?;
+        Ok(Self {
             core: Arc::clone(core),
-            root,
-        })))
+            pinned,
+        })
     }
 
     /// Of a state that the caller has just sealed, with the writer's lock held:
     /// it may be ahead of what is visible.
     pub(crate) fn of(core: &Arc<Core>, root: Arc<Root>) -> Self {
-        core.pager.pin_version(root.record.version);
-        Self(Arc::new(Pinned {
+        Self {
             core: Arc::clone(core),
-            root,
-        }))
+            pinned: Pinned::new(&core.pager, root),
+        }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.0.core
+        &self.core
     }
 
     pub(crate) fn root(&self) -> &Arc<Root> {
-        &self.0.root
+        &self.pinned.root
     }
 
     pub(crate) fn source(&self) -> SealedSource<'_> {
-        SealedSource(&self.0.core.pager)
+        SealedSource(&self.pinned.pager)
     }
 
     /// Index of the last commit that it sees.
     #[must_use]
     pub fn index(&self) -> Index {
-        self.0.root.record.index
+        self.pinned.root.record.index
     }
 
     /// Time of the last commit that it sees.
     #[must_use]
     pub fn time(&self) -> HybridTime {
-        self.0.root.record.time
+        self.pinned.root.record.time
     }
 
     /// Its version.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.0.root.record.version
+        self.pinned.root.record.version
     }
 
     /// Finds a tree once, for many reads.
@@ -93,7 +131,7 @@ impl Snapshot {
     }
 
     pub(crate) fn tree_root(&self, tree: TreeId) -> Result<Option<TreeRoot>> {
-        lookup_tree(&self.source(), &self.0.root.directory, tree)
+        self.pinned.tree_root(tree)
     }
 
     /// The value of a key.

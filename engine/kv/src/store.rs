@@ -1,5 +1,6 @@
 //! The store: opening, snapshots, commits, checkpoints, closing.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -7,12 +8,16 @@ use cs_base::{Index, Lsn, TreeId};
 use cs_io::{BackendReport, Disk, Runtime};
 use cs_pager::{PoolStats, SpaceStats};
 
+use crate::account::{Account, SpaceReport, account, space};
 use crate::batch::Batch;
+use crate::bulk::{BulkLoad, BulkOptions, BulkProgress, BulkReport};
 use crate::check::{CheckReport, check};
 use crate::commit::Commit;
+use crate::compaction::{CompactOptions, CompactProgress, CompactReport};
 use crate::core::Core;
 use crate::error::Result;
 use crate::options::{CommitOptions, StoreOptions};
+use crate::packing::CompressionStats;
 use crate::recovery::{RecoveryReport, open};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
@@ -89,6 +94,8 @@ pub struct StoreStats {
     pub refusals: u64,
     /// Checkpoints completed since open.
     pub checkpoints: u64,
+    /// What compression saved.
+    pub compression: CompressionStats,
     /// Bytes of log that a recovery would read.
     pub log_bytes: u64,
     /// Index of the newest visible commit.
@@ -180,6 +187,52 @@ impl Store {
         })
     }
 
+    /// Puts many entries into a tree, at the speed of the disk: see [`BulkOptions`].
+    /// Entries in ascending order behind the last key of the tree (any order
+    /// among themselves, where the tree is empty) are built into full pages. `progress` is told now and
+    /// then how far the load has come.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use cs_io::{RealRuntime, memory::MemoryDisk};
+    /// use cs_kv::{BulkOptions, CommitOptions, Error, Store, StoreOptions};
+    ///
+    /// let store = Store::open(MemoryDisk::new(), RealRuntime::new(), StoreOptions::default())?;
+    /// let mut txn = store.begin()?;
+    /// let tree = txn.create_tree();
+    /// txn.commit(&CommitOptions::default())?.wait()?;
+    /// let entries = (0..1000_u32).map(|number| Ok::<_, Error>((number.to_be_bytes(), "value")));
+    /// let mut progress = |_: &_| ControlFlow::Continue(());
+    /// let report = store.bulk_load(tree, entries, &BulkOptions::default(), &mut progress)?;
+    /// assert_eq!(report.entries, 1000);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An entry was an error, [`Error::DuplicateEntry`](crate::Error::DuplicateEntry),
+    /// [`Error::Cancelled`](crate::Error::Cancelled) if `progress` said so, or why a
+    /// commit could not be done. What was committed before stays.
+    pub fn bulk_load<'a, K, V, E>(
+        &self,
+        tree: TreeId,
+        entries: impl IntoIterator<Item = std::result::Result<(K, V), E>>,
+        options: &'a BulkOptions,
+        progress: &'a mut (dyn FnMut(&BulkProgress) -> ControlFlow<()> + 'a),
+    ) -> std::result::Result<BulkReport, E>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+        E: From<crate::Error>,
+    {
+        let mut load = BulkLoad::begin(self.core(), tree, options, progress)?;
+        for entry in entries {
+            let (key, value) = entry?;
+            load.push(key.as_ref(), value.as_ref())?;
+        }
+        Ok(load.finish()?)
+    }
+
     /// An id for a tree to be made by a [`Batch`]; never given twice.
     #[must_use]
     pub fn new_tree_id(&self) -> TreeId {
@@ -227,6 +280,45 @@ impl Store {
         closed
     }
 
+    /// Where every byte of the files went: reads all pages of the newest state
+    /// once. `progress` is told how many of how many, and may end it.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled), or a page could not be read.
+    pub fn account(
+        &self,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<Account> {
+        account(self.core(), progress)
+    }
+
+    /// What the files take, without reading any.
+    ///
+    /// # Errors
+    /// The size of a file could not be asked for.
+    pub fn space(&self) -> Result<SpaceReport> {
+        space(self.core())
+    }
+
+    /// Gives space back to the file system, beside readers and writers: pages
+    /// that are half empty are joined, pages at the end of the data file move
+    /// down, the file is cut, and spare files of the log go. What snapshots keep
+    /// stays. Reads the whole database once, at least; makes several checkpoints.
+    ///
+    /// `progress` is told after each small step, and may end the work: what was
+    /// done by then stays done.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled), a page could not be read, or
+    /// a write or sync failed.
+    pub fn compact(
+        &self,
+        options: &CompactOptions,
+        progress: &mut dyn FnMut(&CompactProgress) -> ControlFlow<()>,
+    ) -> Result<CompactReport> {
+        self.core().compact(options, progress)
+    }
+
     /// One small step of background work, for schedulers that own the only
     /// thread; false if there was nothing to do.
     ///
@@ -268,12 +360,13 @@ impl Store {
             conflicts: counters.conflicts.load(Ordering::Relaxed),
             refusals: counters.refusals.load(Ordering::Relaxed),
             checkpoints,
+            compression: counters.packing.stats(),
             log_bytes: core.log_bytes(),
             visible_index: core.visible_index(),
             durable_lsn: core.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn()),
             pinned_versions: core.pager.pinned().1,
             poisoned: core.poison_reason(),
-            io: core.disk.report(),
+            io: report(core),
         }
     }
 
@@ -282,4 +375,13 @@ impl Store {
     pub fn options(&self) -> &StoreOptions {
         &self.core().options
     }
+}
+
+/// What the disk can do, and what it could not do for the pager.
+fn report(core: &Core) -> BackendReport {
+    let mut report = core.disk.report();
+    if let Some(reason) = core.pager.map_refused() {
+        report.fallbacks.push(format!("no memory map: {reason}"));
+    }
+    report
 }

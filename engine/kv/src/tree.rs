@@ -11,14 +11,19 @@
 //! * An overflow run belongs to exactly one cell of one version's tree; whoever
 //!   removes the cell frees the run.
 
+mod bulk;
 mod change;
+mod compact;
+mod in_place;
 mod merge;
 mod overflow;
 mod read;
 mod walk;
 
+pub(crate) use bulk::{LastKey, last_key};
 pub(crate) use change::TreeEdit;
-pub(crate) use overflow::{DIGEST, read_key, read_value, run_pages};
+pub(crate) use compact::{Goal, Window, look};
+pub(crate) use overflow::{DIGEST, NewValue, read_key, read_value, run_pages};
 pub(crate) use read::{
     OpenSource, PageSource, Position, SealedSource, expect_node, find, load_key, load_value,
 };

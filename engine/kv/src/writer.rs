@@ -13,12 +13,14 @@ use std::sync::Arc;
 use cs_base::{Index, TreeId, Version};
 use cs_pager::{PageRef, Pager, ReadGuard, RootRecord, Shadow};
 
+use crate::bulk::AppendedSize;
 use crate::effects::{Effect, Effects};
 use crate::error::{Error, Result};
 use crate::in_flight::{InFlight, InFlightRecord, Undo, UndoStep};
 use crate::node::ValueRef;
+use crate::options::FILL_PERCENT;
 use crate::root::{LogPosition, Root, is_system};
-use crate::tree::{OpenSource, SealedSource, TreeEdit, find, load_value, run_pages};
+use crate::tree::{NewValue, OpenSource, SealedSource, TreeEdit, find, load_value, run_pages};
 use crate::tree_root::{TreeRoot, directory_key, system};
 
 /// A tree as the open version has it.
@@ -32,7 +34,10 @@ struct OpenTree {
 struct Touched {
     tree: TreeId,
     ops: u64,
+    /// How many of them may make a page merge with one that no plan read.
+    deletes: u64,
     bytes: u64,
+    appended: AppendedSize,
 }
 
 /// See the module's text.
@@ -44,6 +49,10 @@ pub(crate) struct Writer {
     directory: TreeRoot,
     next_tree: u32,
     trees: HashMap<TreeId, Option<OpenTree>>,
+    /// Where the plan found the keys of the record, effect by effect.
+    leaves: Vec<Option<PageRef>>,
+    /// Memory for `plan_path`.
+    to_read: Vec<PageRef>,
     /// The newest sealed state, and whether anything came after it.
     sealed: Arc<Root>,
     dirty: bool,
@@ -51,6 +60,8 @@ pub(crate) struct Writer {
     pub(crate) in_flight: InFlight,
     /// A change failed half way: what is open now is no state of the database.
     pub(crate) broken: bool,
+    /// How full leaves are made that are built from ascending entries.
+    pub(crate) fill_percent: usize,
 }
 
 impl Writer {
@@ -61,10 +72,13 @@ impl Writer {
             directory: root.directory,
             next_tree: root.next_tree,
             trees: HashMap::new(),
+            leaves: Vec::new(),
+            to_read: Vec::new(),
             sealed: Arc::clone(root),
             dirty: false,
             in_flight: InFlight::default(),
             broken: false,
+            fill_percent: FILL_PERCENT,
         }
     }
 
@@ -110,36 +124,68 @@ impl Writer {
 
     // ---- the plan: may fail, changes nothing ----
 
-    /// Reads what changing `key` will touch and keeps it at hand. Says whether
-    /// the key is there.
+    /// Forgets what an earlier plan found.
+    pub(crate) fn begin_plan(&mut self) {
+        self.leaves.clear();
+    }
+
+    /// The next effect of the record has no key, or its leaf is not known.
+    pub(crate) fn plan_unknown(&mut self) {
+        self.leaves.push(None);
+    }
+
+    /// Reads what changing `key` will touch and keeps it at hand, for the next
+    /// effect of the record. Says whether the key is there.
     pub(crate) fn plan_key(&mut self, pager: &Pager, tree: TreeId, key: &[u8]) -> Result<bool> {
+        let (found, leaf) = self.plan_path(pager, tree, key)?;
+        self.leaves.push(leaf);
+        Ok(found)
+    }
+
+    /// The same for a change that no effect of the record speaks of. Also says
+    /// in which leaf the key belongs.
+    pub(crate) fn plan_path(
+        &mut self,
+        pager: &Pager,
+        tree: TreeId,
+        key: &[u8],
+    ) -> Result<(bool, Option<PageRef>)> {
         let Some(root) = self.tree(pager, tree)? else {
             return Err(Error::UnknownTree(tree));
         };
-        let mut path: Vec<PageRef> = Vec::with_capacity(usize::from(root.height));
-        let mut runs: Vec<PageRef> = Vec::new();
+        let mut to_read = std::mem::take(&mut self.to_read);
+        to_read.clear();
         let mut found = false;
+        let mut leaf = None;
         {
             let source = self.source(pager);
+            let open = self.shadow.version();
             let guard = ReadGuard::enter();
-            let position = find(&source, &guard, tree, &root, key, |at| path.push(at))?;
-            if let Some(position) = position
-                && let Ok(slot) = position.slot
-            {
-                found = true;
-                // The first page of a run holds the digest that goes with it.
-                if let ValueRef::Overflow(run) = position.leaf.value(slot) {
-                    runs.push(PageRef {
-                        page: run.first,
-                        version: run.version,
-                    });
+            let visit = |at: PageRef| {
+                if at.version != open {
+                    to_read.push(at);
+                }
+            };
+            let position = find(&source, &guard, tree, &root, key, visit)?;
+            if let Some(position) = position {
+                leaf = Some(position.at);
+                if let Ok(slot) = position.slot {
+                    found = true;
+                    // The first page of a run holds the digest that goes with it.
+                    if let ValueRef::Overflow(run) = position.leaf.value(slot) {
+                        to_read.push(PageRef {
+                            page: run.first,
+                            version: run.version,
+                        });
+                    }
                 }
             }
         }
-        for at in path.into_iter().chain(runs) {
+        for &at in &to_read {
             self.shadow.plan(pager, at)?;
         }
-        Ok(found)
+        self.to_read = to_read;
+        Ok((found, leaf))
     }
 
     /// Reads the directory's path to a tree that is about to change, and keeps
@@ -163,8 +209,14 @@ impl Writer {
     }
 
     /// An upper bound for the pages that these effects take, and the longest
-    /// sum of pages that must lie side by side.
-    pub(crate) fn pages_needed(&mut self, pager: &Pager, payload: &[u8]) -> Result<(u64, u64)> {
+    /// sum of pages that must lie side by side. `planned` is how many pages the
+    /// plan found on the paths of all keys, where there was one.
+    pub(crate) fn pages_needed(
+        &mut self,
+        pager: &Pager,
+        payload: &[u8],
+        planned: Option<u64>,
+    ) -> Result<(u64, u64)> {
         /// New roots, and the top of the directory.
         const OVERHEAD: u64 = 16;
         /// A path of the directory, for each tree whose root changes.
@@ -174,33 +226,59 @@ impl Writer {
         let page_size = pager.page_size();
         let mut runs = 0;
         let mut touched: Vec<Touched> = Vec::new();
-        for effect in Effects::of(payload)? {
+        let mut effects = Effects::of(payload)?;
+        // So many effects from here on go to the builder of leaves.
+        let mut appended = 0;
+        loop {
+            let here = effects.clone();
+            let Some(effect) = effects.next() else { break };
             let effect = effect?;
             // Effects come tree by tree, so the last one is mostly it.
             let tree = effect.tree();
             let known = touched.iter().rposition(|touched| touched.tree == tree);
-            let at = known.unwrap_or_else(|| {
-                touched.push(Touched {
-                    tree,
-                    ops: 0,
-                    bytes: 0,
-                });
-                touched.len() - 1
-            });
-            touched[at].ops += 1;
+            let at = match known {
+                Some(at) => at,
+                None => {
+                    appended = self.count_appended(pager, &here)?;
+                    touched.push(Touched {
+                        tree,
+                        ops: 0,
+                        deletes: 0,
+                        bytes: 0,
+                        appended: AppendedSize::default(),
+                    });
+                    touched.len() - 1
+                }
+            };
             let (key, value) = match effect {
                 Effect::Put { key, value, .. } => (key.len(), value.len()),
+                Effect::PutPacked { key, block, .. } => {
+                    // In a run, however short the block is.
+                    runs += u64::from(run_pages(block.len() + crate::tree::DIGEST, page_size));
+                    (key.len(), 0)
+                }
                 Effect::Delete { key, .. } => (key.len(), 0),
                 _ => (0, 0),
             };
             for large in [key, value].into_iter().filter(|&len| len > page_size / 8) {
                 runs += u64::from(run_pages(large + crate::tree::DIGEST, page_size));
             }
-            touched[at].bytes += (key.min(page_size / 4) + value.min(page_size / 4)) as u64 + 32;
+            let in_leaf = (key.min(page_size / 4) + value.min(page_size / 4)) as u64 + 32;
+            if appended > 0 {
+                appended -= 1;
+                touched[at].appended.add(in_leaf);
+                continue;
+            }
+            touched[at].ops += 1;
+            touched[at].deletes += u64::from(!matches!(effect, Effect::Put { .. }));
+            touched[at].bytes += in_leaf;
         }
         let mut pages = OVERHEAD + runs + 2 * self.shadow.map_size();
-        pages += DIRECTORY_PATH * touched.len() as u64;
-        for Touched { tree, ops, bytes } in touched {
+        pages += DIRECTORY_PATH * touched.len() as u64 + planned.unwrap_or_default();
+        for one in touched {
+            let Touched { tree, bytes, .. } = one;
+            let ops = if planned.is_some() { one.deletes } else { one.ops };
+            pages += one.appended.pages(page_size, self.fill_percent);
             let root = self.tree(pager, tree)?.unwrap_or_default();
             // A page that shrinks below a third is merged if it can be.
             let held = root.stats.bytes + ENTRY * root.stats.count;
@@ -224,14 +302,32 @@ impl Writer {
         mut undo: Option<&mut Undo>,
     ) -> Result<()> {
         self.dirty = true;
-        for effect in Effects::of(payload)? {
+        let mut effects = Effects::of(payload)?;
+        let leaves = std::mem::take(&mut self.leaves);
+        let count = effects.left();
+        let mut looked_at = 0;
+        loop {
+            let undo_runs = undo.as_deref_mut();
+            looked_at = self.apply_runs(pager, &mut effects, looked_at, undo_runs)?;
+            let leaf = leaves.get(count - effects.left()).copied().flatten();
+            let Some(effect) = effects.next() else { break };
             let undo = undo.as_deref_mut();
             match effect? {
                 Effect::Put { tree, key, value } => {
-                    self.edit(pager, tree, undo, |edit| edit.put(key, value))?;
+                    let value = NewValue::plain(key, value);
+                    self.edit(pager, tree, undo, |edit| edit.put_value(key, &value, leaf))?;
+                }
+                Effect::PutPacked {
+                    tree,
+                    key,
+                    digest,
+                    block,
+                } => {
+                    let value = NewValue::packed(block, digest)?;
+                    self.edit(pager, tree, undo, |edit| edit.put_value(key, &value, None))?;
                 }
                 Effect::Delete { tree, key } => {
-                    self.edit(pager, tree, undo, |edit| edit.delete(key).map(drop))?;
+                    self.edit(pager, tree, undo, |edit| edit.delete(key, leaf).map(drop))?;
                 }
                 Effect::CreateTree { tree } => {
                     self.create_tree(pager, tree)?;
@@ -242,6 +338,8 @@ impl Writer {
                 Effect::DropTree { tree } => self.drop_tree(pager, tree, undo)?,
             }
         }
+        self.leaves = leaves;
+        self.leaves.clear();
         Ok(())
     }
 
@@ -270,6 +368,7 @@ impl Writer {
         records: Vec<InFlightRecord>,
         newest: LogPosition,
     ) -> Result<()> {
+        self.begin_plan();
         for record in records {
             for effect in Effects::of(&record.payload)? {
                 self.plan_root(pager, effect?.tree())?;
@@ -287,15 +386,24 @@ impl Writer {
             UndoStep::Restore { tree, key, value } => {
                 self.edit(pager, tree, None, |edit| edit.put(key, value))
             }
+            UndoStep::RestorePacked {
+                tree,
+                key,
+                digest,
+                block,
+            } => {
+                let value = NewValue::packed(block, digest)?;
+                self.edit(pager, tree, None, |edit| edit.put_value(key, &value, None))
+            }
             UndoStep::Remove { tree, key } => {
-                self.edit(pager, tree, None, |edit| edit.delete(key).map(drop))
+                self.edit(pager, tree, None, |edit| edit.delete(key, None).map(drop))
             }
             // Its keys were removed before, so nothing of it is left.
             UndoStep::Uncreate { tree } => self.drop_tree(pager, tree, None),
             UndoStep::Undrop { tree, root } => {
                 let key = directory_key(tree);
                 self.edit(pager, system::DROPPED, None, |edit| {
-                    edit.delete(&key).map(drop)
+                    edit.delete(&key, None).map(drop)
                 })?;
                 let changed = true;
                 self.trees.insert(tree, Some(OpenTree { root, changed }));
@@ -304,7 +412,7 @@ impl Writer {
         }
     }
 
-    fn edit(
+    pub(crate) fn edit(
         &mut self,
         pager: &Pager,
         tree: TreeId,
@@ -362,12 +470,12 @@ impl Writer {
                 edit.put(&key, &root.encode())
             })?;
         }
-        self.edit_directory(pager, |edit| edit.delete(&key).map(drop))?;
+        self.edit_directory(pager, |edit| edit.delete(&key, None).map(drop))?;
         self.trees.insert(tree, None);
         Ok(())
     }
 
-    fn edit_directory(
+    pub(crate) fn edit_directory(
         &mut self,
         pager: &Pager,
         change: impl FnOnce(&mut TreeEdit<'_>) -> Result<()>,
@@ -418,7 +526,7 @@ impl Writer {
             self.shadow.free(pager, at);
         }
         self.edit(pager, system::DROPPED, None, |edit| {
-            edit.delete(&directory_key(tree)).map(drop)
+            edit.delete(&directory_key(tree), None).map(drop)
         })
     }
 
@@ -435,11 +543,13 @@ impl Writer {
             self.position.write(&mut record);
             self.sealed = Root::seal(record, self.directory, self.next_tree);
         }
+        self.shadow.finish_seal(pager);
         Ok(Arc::clone(&self.sealed))
     }
 
-    /// Seals a state whose allocation map on disk will be right: what a
-    /// checkpoint may name.
+    /// Begins to seal a state whose allocation map on disk will be right: what
+    /// a checkpoint may name. Nobody may read it before
+    /// [`adopt_some`](Self::adopt_some) says so.
     pub(crate) fn seal_for_checkpoint(&mut self, pager: &Pager) -> Result<Arc<Root>> {
         self.flush_directory(pager)?;
         self.shadow.write_map(pager)?;
@@ -447,10 +557,28 @@ impl Writer {
         Ok(Arc::clone(&self.sealed))
     }
 
-    /// Ends the version in the middle of a record, so that its pages can be
-    /// written early: nobody will ever see or name it.
+    /// Ends the version without a root, so that its pages can be written early:
+    /// nobody will ever see or name it.
     pub(crate) fn seal_partly(&mut self, pager: &Pager) -> Version {
         self.shadow.seal(pager)
+    }
+
+    /// The same bit by bit: [`adopt_some`](Self::adopt_some) goes on with it.
+    pub(crate) fn begin_seal_partly(&mut self, pager: &Pager) {
+        self.shadow.begin_seal(pager);
+    }
+
+    /// Goes on with sealing, for a bounded piece; true when there is nothing
+    /// left to do.
+    pub(crate) fn adopt_some(&mut self, pager: &Pager) -> bool {
+        /// Some ten microseconds: a fraction of what a sync takes.
+        const PAGES: usize = 128;
+        self.shadow.adopt_some(pager, PAGES)
+    }
+
+    /// Whether this is the newest sealed state.
+    pub(crate) fn is_newest(&self, root: &Arc<Root>) -> bool {
+        Arc::ptr_eq(&self.sealed, root)
     }
 
     fn flush_directory(&mut self, pager: &Pager) -> Result<()> {
@@ -475,8 +603,13 @@ impl Writer {
         self.shadow.describe(&mut record);
         self.position.write(&mut record);
         self.sealed = Root::seal(record, self.directory, self.next_tree);
-        self.shadow.seal(pager);
+        self.shadow.begin_seal(pager);
         self.dirty = false;
+    }
+
+    /// There is something to seal, whatever the trees say.
+    pub(crate) fn touch(&mut self) {
+        self.dirty = true;
     }
 
     /// Whether the open version has something that no sealed one has.

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers included")]
 
 mod catalog;
+mod compression;
 mod concurrency;
 mod find;
 mod limits;
+mod many;
 mod reopen;
+mod space;
 mod transfer;
 mod write;
 

@@ -34,11 +34,15 @@ pub enum Mutant {
     RecoveryWithoutSync,
     /// One page of a checkpoint is never written.
     LoseCheckpointWrite,
+    /// On a real disk a sync does nothing, and a durable write is a plain one.
+    SkipSync,
+    /// The data file is cut although a pinned version reaches pages beyond.
+    CutBelowPinned,
 }
 
 impl Mutant {
     /// Every planted bug, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::AcknowledgeBeforeSync,
         Self::MetaBeforeData,
         Self::IgnoreChecksum,
@@ -52,6 +56,8 @@ impl Mutant {
         Self::FallbackOverRecycledLog,
         Self::RecoveryWithoutSync,
         Self::LoseCheckpointWrite,
+        Self::SkipSync,
+        Self::CutBelowPinned,
     ];
 }
 

@@ -1,7 +1,7 @@
 //! Memory aligned for direct I/O.
 #![allow(unsafe_code, reason = "aligned allocation has no safe form in std")]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -37,9 +37,47 @@ impl AlignedBuf {
     /// A copy of `bytes`, padded with zeroes to whole blocks.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
-        let mut copy = Self::zeroed(bytes.len());
-        copy[..bytes.len()].copy_from_slice(bytes);
-        copy
+        Self::joined(bytes.len(), std::iter::once(bytes))
+    }
+
+    /// A copy of `parts`, one behind the other, padded with zeroes to `len`
+    /// bytes, rounded up to whole blocks. Nothing is wiped before.
+    ///
+    /// # Panics
+    /// If the parts have more than `len` bytes, or `len` is too large as for
+    /// [`zeroed`](Self::zeroed).
+    #[must_use]
+    pub fn joined<'p>(len: usize, parts: impl Iterator<Item = &'p [u8]>) -> Self {
+        let len = round_up(len.max(1) as u64, BLOCK_SIZE as u64) as usize;
+        let layout = Self::layout(len);
+        // SAFETY: the layout has a non-zero size, being at least one block.
+        let start = unsafe { alloc(layout) };
+        let Some(start) = NonNull::new(start) else {
+            handle_alloc_error(layout)
+        };
+        let buffer = Self { start, len };
+        let mut filled = 0;
+        for part in parts {
+            assert!(part.len() <= len - filled, "the parts are longer than told");
+            // SAFETY: the range lies within the allocation, just checked, and
+            // nobody else knows the allocation.
+            unsafe {
+                let to = buffer.start.as_ptr().add(filled);
+                std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
+            }
+            filled += part.len();
+        }
+        // SAFETY: the rest of the allocation; with it all bytes are initialised.
+        unsafe {
+            let rest = buffer.start.as_ptr().add(filled);
+            std::ptr::write_bytes(rest, 0, len - filled);
+        }
+        buffer
+    }
+
+    /// Where the bytes begin; they stay there.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
     }
 
     fn layout(len: usize) -> Layout {
@@ -71,7 +109,7 @@ impl Clone for AlignedBuf {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        // SAFETY: allocated in `zeroed` with this very layout, freed once.
+        // SAFETY: allocated with this very layout, freed once.
         unsafe { dealloc(self.start.as_ptr(), Self::layout(self.len)) };
     }
 }

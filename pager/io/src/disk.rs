@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::{MapChunk, PageBuf};
+
 /// Whether `error` says that the disk is full (ENOSPC, EDQUOT, EFBIG).
 ///
 /// A refused allocation is not a failed write: nothing was promised and
@@ -87,6 +89,48 @@ impl Pending {
     }
 }
 
+/// A read in flight.
+pub trait PendingReadIo: Send + fmt::Debug {
+    /// Whether [`wait`](Self::wait) would return at once. Never blocks.
+    fn is_finished(&mut self) -> bool;
+    /// Waits for the end; gives the buffer back and says how many bytes were read.
+    ///
+    /// # Errors
+    /// The error of the read itself.
+    fn wait(self: Box<Self>) -> io::Result<(PageBuf, usize)>;
+}
+
+/// A read in flight, or its result where it ended at once.
+#[derive(Debug)]
+pub enum PendingRead {
+    /// It has ended.
+    Ready(io::Result<(PageBuf, usize)>),
+    /// It goes on.
+    InFlight(Box<dyn PendingReadIo>),
+}
+
+impl PendingRead {
+    /// Whether [`wait`](Self::wait) would return at once.
+    pub fn is_finished(&mut self) -> bool {
+        match self {
+            Self::Ready(_) => true,
+            Self::InFlight(pending) => pending.is_finished(),
+        }
+    }
+
+    /// Waits for the end; gives the buffer back and says how many bytes were
+    /// read, fewer than it has only where the file ends.
+    ///
+    /// # Errors
+    /// As [`File::read_at`].
+    pub fn wait(self) -> io::Result<(PageBuf, usize)> {
+        match self {
+            Self::Ready(result) => result,
+            Self::InFlight(pending) => pending.wait(),
+        }
+    }
+}
+
 /// An open file. All offsets are in bytes. Handles may be shared between threads.
 ///
 /// Writes should be whole [`BLOCK_SIZE`](cs_base::BLOCK_SIZE) multiples at such
@@ -98,6 +142,32 @@ pub trait File: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system said. A short count is not an error here.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Starts to read until `buffer` is full or the file ends. Unless a disk
+    /// can do better the read has ended when this returns.
+    fn start_read(&self, mut buffer: PageBuf, offset: u64) -> PendingRead {
+        let read = self.read_at(&mut buffer, offset);
+        PendingRead::Ready(read.map(|count| (buffer, count)))
+    }
+
+    /// Whether reads that were [started](Self::start_read) go on beside each
+    /// other and their caller, so that reading ahead gains something.
+    fn reads_overlap(&self) -> bool {
+        false
+    }
+
+    /// Maps `len` bytes at `offset` for reading; `None` where the disk has no
+    /// such thing. From the first map on this handle reads and writes through
+    /// the page cache only, with which the map is coherent: so the first one
+    /// comes before the first write. What a map cannot promise is said at
+    /// [`MapChunk`].
+    ///
+    /// # Errors
+    /// The range is not inside the file, or the system refused.
+    fn map_read_only(&self, offset: u64, len: u64) -> io::Result<Option<MapChunk>> {
+        let _ = (offset, len);
+        Ok(None)
+    }
 
     /// Writes all of `bytes`, extending the file where needed; not durable.
     ///

@@ -21,11 +21,13 @@
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub mod allocations;
+mod arena;
 mod buffer;
-#[cfg(test)]
-mod conformance;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod disk;
 mod fork;
+mod map;
 pub mod memory;
 mod names;
 pub mod overlay;
@@ -33,14 +35,19 @@ pub mod overlay;
 #[doc(hidden)]
 pub mod refuse;
 mod runtime;
+mod signal;
 pub mod sim;
 pub mod sys;
 pub mod uring;
 
+pub use arena::{ArenaStats, PageArena, PageBuf};
 pub use buffer::AlignedBuf;
 pub use disk::{
-    BackendReport, Disk, File, LockError, LockGuard, OpenMode, Pending, PendingIo, StableBytes,
-    WriteMode, is_no_space,
+    BackendReport, Disk, File, LockError, LockGuard, OpenMode, Pending, PendingIo, PendingRead,
+    PendingReadIo, StableBytes, WriteMode, is_no_space,
 };
 pub use fork::ForkMark;
-pub use runtime::{RealRuntime, Runtime, Signal, SimRuntime, Task};
+pub use map::MapChunk;
+pub use names::check_name;
+pub use runtime::{RealRuntime, Runtime, SimRuntime, Task};
+pub use signal::{EventCount, Listener, Signal};

@@ -9,8 +9,18 @@ pub(crate) const LOCK_NAME: &str = "lock";
 /// Longest name in bytes: `NAME_MAX` of every file system we know.
 const NAME_BYTES_MAX: usize = 255;
 
-/// Refuses whatever could leave the directory, hide in it, or need quoting.
-pub(crate) fn check_name(name: &str) -> io::Result<()> {
+/// Refuses whatever could leave the directory, hide in it, or need quoting:
+/// names are 1 to 255 ASCII letters, digits, `.`, `-` or `_`, do not begin with
+/// `.`, and are not `lock`. Every disk begins with this.
+///
+/// ```
+/// assert!(cs_io::check_name("wal-0000000001.log").is_ok());
+/// assert!(cs_io::check_name("../elsewhere").is_err());
+/// ```
+///
+/// # Errors
+/// `InvalidInput`, with the name.
+pub fn check_name(name: &str) -> io::Result<()> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let good = !name.is_empty()
         && name.len() <= NAME_BYTES_MAX

@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Condvar, Mutex};
-
 /// Where everything below the server gets its threads, its time and its
 /// random numbers.
 pub trait Runtime: Send + Sync + fmt::Debug {
@@ -171,46 +169,6 @@ fn split_mix(state: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
-}
-
-/// A flag that one thread waits for and others raise. Raising it before the
-/// wait is not lost.
-#[derive(Debug, Default)]
-pub struct Signal {
-    raised: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Signal {
-    /// A flag that is down.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Raises the flag and wakes whoever waits.
-    pub fn raise(&self) {
-        *self.raised.lock() = true;
-        self.changed.notify_one();
-    }
-
-    /// Waits until the flag is up, and takes it down.
-    pub fn wait(&self) {
-        let mut raised = self.raised.lock();
-        while !*raised {
-            self.changed.wait(&mut raised);
-        }
-        *raised = false;
-    }
-
-    /// Like [`wait`](Self::wait), for at most `limit`; returns whether the flag was up.
-    pub fn wait_for(&self, limit: Duration) -> bool {
-        let mut raised = self.raised.lock();
-        if !*raised {
-            self.changed.wait_for(&mut raised, limit);
-        }
-        std::mem::take(&mut raised)
-    }
 }
 
 /// The same numbers, for a single owner.

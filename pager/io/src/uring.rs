@@ -37,16 +37,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 mod choice;
 mod operation;
 mod pool;
+mod read;
 mod ring;
 
 pub use choice::{IoChoice, open_best};
 
 use crate::sys::{DirectIo, SysDisk, SysFile, SysOptions};
 use crate::{
-    BackendReport, Disk, File, LockError, LockGuard, OpenMode, Pending, StableBytes, WriteMode,
+    BackendReport, Disk, File, LockError, LockGuard, MapChunk, OpenMode, PageBuf, Pending,
+    PendingRead, StableBytes, WriteMode,
 };
 use operation::Operation;
 use pool::Pool;
+use read::ReadOperation;
 
 /// How a durable write is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,6 +184,18 @@ impl UringFile {
 impl File for UringFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(buffer, offset)
+    }
+
+    fn start_read(&self, buffer: PageBuf, offset: u64) -> PendingRead {
+        ReadOperation::start(&self.shared, &self.file, buffer, offset)
+    }
+
+    fn reads_overlap(&self) -> bool {
+        true
+    }
+
+    fn map_read_only(&self, offset: u64, len: u64) -> io::Result<Option<MapChunk>> {
+        self.file.map_read_only(offset, len)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -1,3 +1,6 @@
+mod ahead;
+mod map;
+
 use cs_base::{Incarnation, TreeId};
 use cs_io::OpenMode;
 use cs_io::memory::MemoryDisk;
@@ -16,6 +19,7 @@ fn an_early_write_takes_no_page_before_a_checkpoint_can_see_it() {
     create(&*disk, FileId(1), 4096, Incarnation(0)).unwrap();
     let options = PagerOptions {
         cache_bytes: 1 << 20,
+        read_path: ReadPath::Pool,
         verify: |_, _| Ok(()),
     };
     let mut opened = open(&*disk, options, OpenMode::ReadWrite).unwrap();

@@ -18,7 +18,9 @@ impl Shadow {
     pub fn write_map(&mut self, pager: &Pager) -> Result<()> {
         loop {
             let shape = self.map.shape(self.page_count);
-            self.map.reshape(&shape);
+            for gone in self.map.reshape(&shape) {
+                self.free(pager, gone);
+            }
             let touched = self.touched_map_pages();
             let mut settled = true;
             for &(level, position) in &touched {

@@ -98,22 +98,6 @@ impl Shadow {
         Err(PagerError::NoSpace { pages })
     }
 
-    /// Gives room that no page was ever put into back to the file system.
-    ///
-    /// # Errors
-    /// The file could not be cut; nothing is lost.
-    pub fn trim(&mut self, pager: &Pager) -> Result<()> {
-        if self.capacity > self.page_count {
-            let bytes = self.page_count * pager.page_size() as u64;
-            pager
-                .file
-                .set_len(bytes)
-                .map_err(PagerError::io("cutting the file"))?;
-            self.capacity = self.page_count;
-        }
-        Ok(())
-    }
-
     /// Frees what no version needs any more.
     pub fn reclaim(&mut self, pager: &Pager) {
         let guard = ReadGuard::enter();

@@ -9,6 +9,8 @@ use crate::model::{Bytes, Change, State};
 
 /// Short keys per tree: few, so that each is changed and deleted often.
 const KEYS: u64 = 90;
+/// Clients that may send a commit again.
+const SESSIONS: u64 = 3;
 /// Trees at most.
 const TREES: usize = 4;
 
@@ -60,6 +62,16 @@ pub(super) fn changes(rng: &mut Rng, taste: Taste, state: &State) -> Vec<Change>
 /// Whether a tree more or one less would be welcome.
 pub(super) fn wants_tree(rng: &mut Rng, state: &State) -> bool {
     state.trees.len() < 2 || (state.trees.len() < TREES && rng.percent(4))
+}
+
+/// Once in a while the commit is the next statement of a session.
+pub(super) fn statement(rng: &mut Rng, state: &State) -> Option<Change> {
+    if !rng.percent(15) {
+        return None;
+    }
+    let session = rng.below(SESSIONS) as u8;
+    let newest = state.sessions.get(&session).copied().unwrap_or(0);
+    Some(Change::Statement(session, newest + 1 + rng.below(3)))
 }
 
 /// A tree to drop, sometimes.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use cs_io::SimRuntime;
 use cs_io::sim::{CrashKind, Replay, Rng, SimDisk, SimImage, SimOptions};
-use cs_kv::{CommitOptions, Store};
+use cs_kv::{CommitOptions, Durability, Store};
 
 use super::changes::{self, Taste};
 use super::life::Phase;
 use super::rot;
-use crate::model::{Change, Expected, History, batch_of, check};
+use crate::model::{Change, Expected, History, batch_of, check, check_sessions};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -73,6 +73,7 @@ fn boot(phase: &Phase, image: &SimImage, expected: Expected<'_>, rng: &mut Rng) 
     let index = expected.verify(&store)?;
     let opened_at = disk.event_count();
     check(&store)?;
+    check_sessions(&store, &expected.history[index as usize])?;
     Ok(Booted {
         disk,
         store,
@@ -135,6 +136,7 @@ fn go_on(phase: &Phase, image: &SimImage, booted: Booted, rng: &mut Rng) -> Verd
     } = booted;
     let mut history: History = phase.history[..=index as usize].to_vec();
     let taste = Taste::draw(rng);
+    let mut saved = index;
     for _ in 0..=rng.below(3) {
         let newest = Arc::clone(&history[history.len() - 1]);
         let mut changes = changes::changes(rng, taste, &newest);
@@ -150,9 +152,14 @@ fn go_on(phase: &Phase, image: &SimImage, booted: Booted, rng: &mut Rng) -> Verd
         })?;
         if rng.percent(20) {
             store.checkpoint()?;
+            saved = last;
         }
     }
-    let at_least = history.len() as u64 - 1;
+    // Without a log a commit alone is not saved.
+    let at_least = match phase.options.durability {
+        Some(Durability::Memory) => saved,
+        _ => history.len() as u64 - 1,
+    };
     let journal = disk.journal();
     let mut replay = Replay::from_image(image, &journal);
     replay.advance_to(journal.len());

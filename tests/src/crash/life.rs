@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use cs_io::SimRuntime;
 use cs_io::sim::{CrashKind, Journal, Rng, SimDisk, SimImage, SimOptions};
-use cs_kv::{Snapshot, Store, StoreOptions};
+use cs_kv::{Durability, Snapshot, Store, StoreOptions};
 
 use super::changes::Taste;
 use super::writer::{Done, Writer, last_index};
-use crate::model::{Expected, History, State, check};
+use crate::model::{Expected, History, State, check, check_sessions};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -21,6 +21,10 @@ use crate::{Failure, Verdict};
 const WRITERS: usize = 4;
 /// Crashes in the middle of a run, and its end.
 const PHASES: usize = 3;
+/// Of so many runs one is that of a store without a log.
+const WITHOUT_LOG_EVERY: u64 = 8;
+/// Turns that background work and the disk may take to come to rest.
+const MOST_TO_REST: u64 = 20_000;
 /// Snapshots held at once, at most.
 const HELD: usize = 4;
 
@@ -70,6 +74,8 @@ struct Life {
     store: Store,
     history: History,
     acknowledged: u64,
+    /// Newest commit that asked for more than `Memory`.
+    promised: u64,
     writers: [Writer; WRITERS],
     held: Vec<Snapshot>,
 }
@@ -81,11 +87,15 @@ fn options(rng: &mut Rng) -> StoreOptions {
     options.page_size = 4096;
     options.cache_bytes = pick([64, 128, 256]) << 10;
     options.checkpoint_log_bytes = pick([16, 32, 64]) << 10;
+    options.checkpoint_log_bytes_max = options.checkpoint_log_bytes;
     options.log.segment_bytes_min = pick([16, 16, 32]) << 10;
     options.log.segment_bytes_max = pick([16, 32, 64]) << 10;
     options.log.groups_in_flight = pick([2, 3, 3]) as usize;
     options.log.group_bytes_max = 16 << 10;
     options.log.spare_segments = pick([1, 2, 3]) as usize;
+    if rng.below(WITHOUT_LOG_EVERY) == 0 {
+        options.durability = Some(Durability::Memory);
+    }
     options
 }
 
@@ -114,6 +124,7 @@ pub(super) fn live(seed: u64) -> Verdict<Vec<Phase>> {
             at_least: acknowledged,
         };
         let index = expected.verify(&store)?;
+        check_sessions(&store, &history[index as usize])?;
         // What came after is lost, and its numbers are given again.
         history.truncate(index as usize + 1);
         let begun_with = std::mem::replace(&mut acknowledged, index);
@@ -128,6 +139,7 @@ pub(super) fn live(seed: u64) -> Verdict<Vec<Phase>> {
             store,
             history,
             acknowledged,
+            promised: 0,
             writers: Default::default(),
             held: Vec::new(),
         };
@@ -195,10 +207,38 @@ impl Life {
         let nth = self.rng.below(WRITERS as u64) as usize;
         let done =
             self.writers[nth].step(&mut self.rng, self.taste, &self.store, &mut self.history)?;
-        if let Done::Acknowledged(index) = done {
-            self.acknowledge(index.0);
+        match done {
+            Done::Nothing => {}
+            Done::Acknowledged(index) if self.has_log() => self.acknowledge(index.0),
+            Done::Acknowledged(_) => {}
+            Done::Appended(Durability::Memory) => return Ok(true),
+            Done::Appended(_) => {
+                self.promised = last_index(&self.history);
+                return Ok(true);
+            }
         }
-        Ok(done == Done::Appended)
+        Ok(false)
+    }
+
+    /// Without one nothing is promised but by a checkpoint.
+    fn has_log(&self) -> bool {
+        self.options.durability != Some(Durability::Memory)
+    }
+
+    /// When the flush interval has passed and background work has had its
+    /// turns, what asked for `Async` is on disk as well.
+    fn rest(&mut self) -> Verdict {
+        self.runtime.advance(self.options.flush_interval);
+        for _ in 0..MOST_TO_REST {
+            let busy = self.store.step()?;
+            if !self.disk.end_some() && !busy {
+                if self.has_log() {
+                    self.acknowledge(self.promised);
+                }
+                return Ok(());
+            }
+        }
+        Err(Failure("background work never rests".to_owned()))
     }
 
     fn acknowledge(&mut self, index: u64) {
@@ -224,15 +264,20 @@ impl Life {
     }
 
     fn rarely(&mut self) -> Verdict {
-        match self.rng.below(6) {
+        match self.rng.below(7) {
             0 => self.reopen(),
-            1 => Ok(self.store.checkpoint()?),
-            2 => {
+            1 => {
+                self.store.checkpoint()?;
+                self.acknowledge(last_index(&self.history));
+                Ok(())
+            }
+            2 if self.has_log() => {
                 self.store.flush()?;
                 self.acknowledge(last_index(&self.history));
                 Ok(())
             }
             3 => check(&self.store).map_err(|failure| failure.during("amid the run")),
+            4 => self.rest(),
             _ => {
                 self.runtime
                     .advance(Duration::from_millis(self.rng.below(2_000)));

@@ -12,6 +12,17 @@ fn a_few_hundred_states_are_as_promised() {
 }
 
 #[test]
+fn a_transaction_of_many_parts_is_there_wholly_or_not_at_all() {
+    assert_eq!(
+        parts::explore(5, 60),
+        Outcome {
+            passed: 60,
+            failed: 0
+        }
+    );
+}
+
+#[test]
 fn a_run_is_the_same_whatever_runs_before_and_beside_it() {
     let hashes = |seed| {
         let phases = life::live(seed).unwrap();

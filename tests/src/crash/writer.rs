@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use cs_base::Index;
 use cs_io::sim::Rng;
-use cs_kv::{Batch, CommitOptions, Durability, Error, Expect, Store, Ticket, Transaction};
+use cs_kv::{Batch, Durability, Error, Expect, Store, Ticket, Transaction};
 
 use super::changes::{self, Taste};
-use crate::model::{Change, History, State};
+use crate::model::{Change, History, State, options_of, refuses_again};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -33,7 +33,8 @@ pub(super) enum Writer {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Done {
     Nothing,
-    Appended,
+    /// With this promise.
+    Appended(Durability),
     /// A commit is as durable as its writer asked for, and that was on disk.
     Acknowledged(Index),
 }
@@ -69,9 +70,14 @@ impl Writer {
                 Ok(Done::Nothing)
             }
             Self::Idle => self.write_batch(rng, taste, store, history),
-            Self::Open { txn, base, changes } => {
+            Self::Open {
+                txn,
+                base,
+                mut changes,
+            } => {
                 let level = level(rng);
-                let outcome = txn.commit(&CommitOptions::with_durability(level));
+                changes.extend(changes::statement(rng, newest(history)));
+                let outcome = txn.commit(&options_of(&changes, level));
                 self.after_transaction(outcome, level, base, &changes, history)
             }
         }
@@ -92,20 +98,22 @@ impl Writer {
         }
         let dropped = changes::tree_to_drop(rng, &newest);
         changes.extend(dropped.map(Change::Drop));
+        if let Some((&session, &number)) = newest.sessions.first_key_value()
+            && rng.percent(3)
+        {
+            // A client that asks again: its answer speaks of what was appended.
+            refuses_again(store, session, number)?;
+            sees_all(store, history)?;
+        }
+        changes.extend(changes::statement(rng, &newest));
         let (batch, broken) = batch_of(rng, &newest, &changes);
         let level = level(rng);
-        let outcome = store.write(&batch, &CommitOptions::with_durability(level));
+        let outcome = store.write(&batch, &options_of(&changes, level));
         match (outcome, broken) {
             (Ok(ticket), None) => self.appended(ticket, level, &changes, history),
             (Err(Error::Expectation { position, .. }), Some(broken)) if position == broken => {
                 // The answer spoke of everything appended, so that is visible by now.
-                let seen = store.snapshot()?.index().0;
-                ensure(seen == last_index(history), || {
-                    format!(
-                        "an expectation was judged on commit {}, readers see {seen}",
-                        last_index(history)
-                    )
-                })?;
+                sees_all(store, history)?;
                 Ok(Done::Nothing)
             }
             (Err(error), None) => Err(error.into()),
@@ -157,8 +165,16 @@ impl Writer {
         let next = newest(history).after(changes);
         history.push(Arc::new(next));
         *self = Self::Waiting { ticket, level };
-        Ok(Done::Appended)
+        Ok(Done::Appended(level))
     }
+}
+
+/// Whoever was told something that was judged on the appended root sees it.
+fn sees_all(store: &Store, history: &History) -> Verdict {
+    let (seen, last) = (store.snapshot()?.index().0, last_index(history));
+    ensure(seen == last, || {
+        format!("an answer was judged on commit {last}, readers see {seen}")
+    })
 }
 
 /// Begins a transaction, reads a little, changes what it will.
@@ -182,7 +198,7 @@ fn begin(rng: &mut Rng, taste: Taste, store: &Store, history: &History) -> Verdi
         match change {
             Change::Put(tree, key, value) => txn.put(*tree, key.to_vec(), value.to_vec())?,
             Change::Delete(tree, key) => txn.delete(*tree, key.to_vec())?,
-            Change::Create(_) | Change::Drop(_) => {}
+            Change::Create(_) | Change::Drop(_) | Change::Statement(..) => {}
         }
     }
     if changes::wants_tree(rng, read) {
@@ -215,6 +231,7 @@ fn batch_of(rng: &mut Rng, state: &State, changes: &[Change]) -> (Batch, Option<
                 batch.drop_tree(*tree);
                 continue;
             }
+            Change::Statement(..) => continue,
             Change::Put(tree, key, value) => (*tree, key, Some(value)),
             Change::Delete(tree, key) => (*tree, key, None),
         };
@@ -248,7 +265,7 @@ fn changed_meanwhile(read: &State, now: &State, changes: &[Change]) -> bool {
         Change::Put(tree, key, _) | Change::Delete(tree, key) => {
             read.get(*tree, key) != now.get(*tree, key)
         }
-        Change::Create(_) | Change::Drop(_) => false,
+        Change::Create(_) | Change::Drop(_) | Change::Statement(..) => false,
     })
 }
 

@@ -9,7 +9,7 @@ use cs_kv::Store;
 
 use super::Kind;
 use super::life::Lived;
-use crate::model::{Expected, History, check};
+use crate::model::{Expected, History, check, check_sessions};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -55,7 +55,8 @@ fn look(
     disk.plan_fault(None);
     let store = Store::open(disk.clone(), SimRuntime::new(1), options.clone())
         .map_err(|error| Failure(format!("the store does not open: {error}")))?;
-    Expected { history, at_least }.verify(&store)?;
+    let index = Expected { history, at_least }.verify(&store)?;
+    check_sessions(&store, &history[index as usize])?;
     check(&store)
 }
 

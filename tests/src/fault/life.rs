@@ -1,5 +1,7 @@
-//! The fixed life: commits one by one and side by side, checkpoints, reads
-//! past a small cache, a dropped tree, a proper close and an opening amid it.
+//! The fixed life: batches, transactions and statements of a session, one by
+//! one and side by side, checkpoints, reads past a small cache, a dropped tree,
+//! a proper close and an opening amid it. With a log, or without one: then only
+//! checkpoints and the close save anything.
 
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use cs_io::SimRuntime;
 use cs_io::sim::{Event, FaultPlan, Rng, SimDisk, SimOptions};
 use cs_kv::{Batch, CommitOptions, Durability, Error, Store, StoreOptions, Ticket};
 
-use crate::model::{Bytes, Change, Expected, History, State, batch_of};
+use crate::model::{Bytes, Change, Expected, History, State, batch_of, options_of};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -32,6 +34,7 @@ pub(super) fn options() -> StoreOptions {
     options.page_size = 4096;
     options.cache_bytes = 64 << 10;
     options.checkpoint_log_bytes = 24 << 10;
+    options.checkpoint_log_bytes_max = options.checkpoint_log_bytes;
     options.log.segment_bytes_min = 16 << 10;
     options.log.segment_bytes_max = 32 << 10;
     options.log.group_bytes_max = 16 << 10;
@@ -53,14 +56,17 @@ struct Life {
 ///
 /// # Errors
 /// A promise was broken on the way.
-pub(super) fn live(seed: u64, plan: FaultPlan) -> Verdict<Lived> {
+pub(super) fn live(seed: u64, without_log: bool, plan: FaultPlan) -> Verdict<Lived> {
     let sim = SimOptions {
         fault: Some(plan),
         ..SimOptions::default()
     };
     let disk = SimDisk::new(seed, sim);
     let runtime = SimRuntime::new(seed);
-    let options = options();
+    let mut options = options();
+    if without_log {
+        options.durability = Some(Durability::Memory);
+    }
     let opened = open(&disk, &runtime, &options)?;
     let lived = Lived {
         disk,
@@ -94,8 +100,12 @@ pub(super) fn live(seed: u64, plan: FaultPlan) -> Verdict<Lived> {
     life.wait()?;
     if !life.over {
         // What nobody waits for yet.
-        let flushed = life.store.flush();
-        if life.stands(flushed)? {
+        let saved = if without_log {
+            life.store.checkpoint()
+        } else {
+            life.store.flush()
+        };
+        if life.stands(saved)? {
             life.lived.acknowledged = life.lived.history.len() as u64 - 1;
         }
     }
@@ -181,15 +191,17 @@ impl Life {
     fn commit(&mut self, number: u64) -> Verdict {
         let newest = Arc::clone(&self.lived.history[self.lived.history.len() - 1]);
         let changes = self.changes(number, &newest);
-        let batch = batch_of(&changes);
         let level = if number % 5 == 4 {
             Durability::Async
         } else {
             Durability::Sync
         };
-        let answer = self
-            .store
-            .write(&batch, &CommitOptions::with_durability(level));
+        let answer = if number % 4 == 2 {
+            self.by_transaction(&changes, level)
+        } else {
+            let options = options_of(&changes, level);
+            self.store.write(&batch_of(&changes), &options)
+        };
         let next = newest.after(&changes);
         match answer {
             Ok(ticket) => {
@@ -211,12 +223,44 @@ impl Life {
         Ok(())
     }
 
+    /// The same in a transaction, unless it would speak of what others have
+    /// under way: then not.
+    fn by_transaction(&self, changes: &[Change], level: Durability) -> Result<Ticket, Error> {
+        let options = options_of(changes, level);
+        let tried = (|| {
+            let mut txn = self.store.begin()?;
+            for change in changes {
+                match change {
+                    Change::Put(tree, key, value) => {
+                        txn.put(*tree, key.to_vec(), value.to_vec())?
+                    }
+                    Change::Delete(tree, key) => txn.delete(*tree, key.to_vec())?,
+                    Change::Statement(..) => {}
+                    Change::Create(tree) | Change::Drop(tree) => {
+                        return Err(Error::UnknownTree(*tree));
+                    }
+                }
+            }
+            txn.commit(&options)
+        })();
+        match tried {
+            Err(Error::Conflict { .. } | Error::UnknownTree(_)) => {
+                self.store.write(&batch_of(changes), &options)
+            }
+            other => other,
+        }
+    }
+
+    fn has_log(&self) -> bool {
+        self.lived.options.durability != Some(Durability::Memory)
+    }
+
     /// Waits for all that was begun.
     fn wait(&mut self) -> Verdict {
         for (ticket, level) in std::mem::take(&mut self.open) {
             let waited = ticket.wait();
             match waited {
-                Ok(()) if level == Durability::Sync => {
+                Ok(()) if level == Durability::Sync && self.has_log() => {
                     self.lived.acknowledged = self.lived.acknowledged.max(ticket.index().0);
                 }
                 // There, without being on disk.
@@ -252,7 +296,9 @@ impl Life {
         match number {
             9 | 30 => {
                 let written = self.store.checkpoint();
-                self.stands(written)?;
+                if self.stands(written)? {
+                    self.lived.acknowledged = self.lived.history.len() as u64 - 1;
+                }
             }
             7 | 15 | 23 => {
                 let fired = self.lived.disk.fault_fired();
@@ -317,6 +363,9 @@ impl Life {
             return vec![Change::Drop(first)];
         }
         let mut changes = Vec::new();
+        if number % 6 == 5 {
+            changes.push(Change::Statement((number % 2) as u8, number));
+        }
         for _ in 0..1 + self.rng.below(8) {
             let tree = trees[self.rng.below(trees.len() as u64) as usize];
             let key: Bytes = format!("key-{:03}", self.rng.below(60)).into_bytes().into();

@@ -1,5 +1,10 @@
 //! What can be done to a file, one thing at a time, and the list of cases.
 //!
+//! In `--all` each byte has its turn, but for blocks that nobody reads: one
+//! that may be wrong in every bit without anybody noticing (and is no meta, of
+//! which there are two) is free space, and of it one byte in
+//! [`UNREAD_STEP`] stands for the others.
+//!
 //! ## Invariants
 //! * Applying a mutation changes at least one byte or the length, or the case
 //!   is one that changes nothing (a zero block zeroed): harmless by nature.
@@ -16,6 +21,8 @@ use super::sample::Sample;
 
 /// In `--all`, lengths to cut to are this far apart (and one off each block's edge).
 const CUT_STEP: usize = 256;
+/// In `--all`, bytes of blocks that nobody reads are flipped so far apart.
+const UNREAD_STEP: usize = 128;
 /// Blocks that hold the metas, at the head of the data file.
 const META_BLOCKS: usize = cs_pager::format::META_BYTES as usize / BLOCK_SIZE;
 
@@ -97,6 +104,10 @@ pub(super) enum Damage {
     Zero {
         block: usize,
     },
+    /// Every bit of the block is flipped.
+    Invert {
+        block: usize,
+    },
     /// The block becomes a copy of another one of the same file.
     Swap {
         block: usize,
@@ -124,6 +135,7 @@ impl fmt::Display for Mutation {
             Damage::Flip { offset, bit } => write!(f, "{file}: bit {bit} of byte {offset} flipped"),
             Damage::Cut { len } => write!(f, "{file}: cut to {len} bytes"),
             Damage::Zero { block } => write!(f, "{file}: block {block} zeroed"),
+            Damage::Invert { block } => write!(f, "{file}: block {block} inverted"),
             Damage::Swap { block, with } => write!(f, "{file}: block {block} replaced by {with}"),
             Damage::Stale { block, image } => {
                 write!(
@@ -153,7 +165,10 @@ impl Mutation {
                 file.write_at(&[whole[offset] ^ (1 << bit)], offset as u64)
             }
             Damage::Cut { len } => file.set_len(len as u64),
-            Damage::Zero { block } | Damage::Swap { block, .. } | Damage::Stale { block, .. } => {
+            Damage::Zero { block }
+            | Damage::Invert { block }
+            | Damage::Swap { block, .. }
+            | Damage::Stale { block, .. } => {
                 file.write_at(&self.replacement(sample), (block * BLOCK_SIZE) as u64)
             }
         }
@@ -164,7 +179,10 @@ impl Mutation {
         match self.damage {
             Damage::Flip { offset, bit } => bytes[offset] ^= 1 << bit,
             Damage::Cut { len } => bytes.truncate(len),
-            Damage::Zero { block } | Damage::Swap { block, .. } | Damage::Stale { block, .. } => {
+            Damage::Zero { block }
+            | Damage::Invert { block }
+            | Damage::Swap { block, .. }
+            | Damage::Stale { block, .. } => {
                 let at = block * BLOCK_SIZE;
                 bytes[at..at + BLOCK_SIZE].copy_from_slice(&self.replacement(sample));
             }
@@ -172,6 +190,10 @@ impl Mutation {
     }
 
     fn replacement(&self, sample: &Sample) -> Vec<u8> {
+        if let Damage::Invert { block } = self.damage {
+            let before = block_of(&sample.files[&self.file], block).unwrap_or_default();
+            return before.iter().map(|byte| !byte).collect();
+        }
         let found = match self.damage {
             Damage::Swap { with, .. } => block_of(&sample.files[&self.file], with),
             Damage::Stale { block, image } => sample.older[image]
@@ -213,14 +235,30 @@ impl Cases {
         }
     }
 
-    /// All there are.
-    pub(super) fn every(samples: Vec<Arc<Sample>>, seed: u64) -> Self {
+    /// All there are. `is_harmless` tries one and says whether nobody noticed.
+    pub(super) fn every(
+        samples: Vec<Arc<Sample>>,
+        seed: u64,
+        is_harmless: impl Fn(&Case) -> bool,
+    ) -> Self {
         let mut listed = Vec::new();
         let mut rng = Rand64::new(u128::from(seed));
         for (position, sample) in samples.iter().enumerate() {
             for (file, bytes) in &sample.files {
-                let damages = every_damage(bytes.len(), sample.older.len(), &mut rng);
-                listed.extend(damages.map(|damage| (position, mutation(file, damage))));
+                let is_read = |block: usize| {
+                    let mutation = mutation(file, Damage::Invert { block });
+                    let sample = Arc::clone(sample);
+                    let is_meta = mutation.region == Region::Meta;
+                    is_meta
+                        || !is_harmless(&Case {
+                            number: 0,
+                            sample,
+                            mutation,
+                        })
+                };
+                let damages = every_damage(bytes.len(), sample.older.len(), is_read, &mut rng);
+                let mutated = |damage| (position, mutation(file, damage));
+                listed.extend(damages.into_iter().map(mutated));
             }
         }
         Self {
@@ -308,7 +346,8 @@ fn draw_damage(sample: &Sample, file: &str, block: usize, rng: &mut Rand64) -> D
             }
         }
         70..80 => Damage::Cut { len: inside(rng) },
-        80..86 => Damage::Zero { block },
+        80..84 => Damage::Zero { block },
+        84..86 => Damage::Invert { block },
         86..92 => {
             let blocks = (sample.files[file].len() / BLOCK_SIZE) as u64;
             Damage::Swap {
@@ -327,7 +366,10 @@ fn mutation(file: &str, damage: Damage) -> Mutation {
     let block = match damage {
         Damage::Flip { offset, .. } => offset / BLOCK_SIZE,
         Damage::Cut { len } => len / BLOCK_SIZE,
-        Damage::Zero { block } | Damage::Swap { block, .. } | Damage::Stale { block, .. } => block,
+        Damage::Zero { block }
+        | Damage::Invert { block }
+        | Damage::Swap { block, .. }
+        | Damage::Stale { block, .. } => block,
     };
     Mutation {
         file: file.to_owned(),
@@ -336,29 +378,38 @@ fn mutation(file: &str, damage: Damage) -> Mutation {
     }
 }
 
-/// A bit of every byte, lengths in steps, and each block in four ways.
+/// A bit of every byte that counts, lengths in steps, and each block in five ways.
 fn every_damage(
     len: usize,
     images: usize,
+    is_read: impl Fn(usize) -> bool,
     rng: &mut Rand64,
-) -> impl Iterator<Item = Damage> + use<> {
+) -> Vec<Damage> {
     let blocks = len / BLOCK_SIZE;
-    let mut damages: Vec<Damage> = (0..len)
-        .map(|offset| Damage::Flip {
+    let mut damages = Vec::new();
+    for block in 0..len.div_ceil(BLOCK_SIZE) {
+        let whole = block < blocks;
+        let step = if whole && !is_read(block) {
+            UNREAD_STEP
+        } else {
+            1
+        };
+        let bytes = block * BLOCK_SIZE..len.min((block + 1) * BLOCK_SIZE);
+        damages.extend(bytes.step_by(step).map(|offset| Damage::Flip {
             offset,
             bit: rng.rand_range(0..8) as u8,
-        })
-        .collect();
+        }));
+    }
     damages.extend((0..len).step_by(CUT_STEP).map(|len| Damage::Cut { len }));
     damages.extend((1..=blocks).map(|block| Damage::Cut {
         len: block * BLOCK_SIZE - 1,
     }));
     for block in 0..blocks {
-        damages.push(Damage::Zero { block });
+        damages.extend([Damage::Zero { block }, Damage::Invert { block }]);
         let other = rng.rand_range(0..blocks as u64) as usize;
         let next = (block + 1) % blocks;
         damages.extend([other, next].map(|with| Damage::Swap { block, with }));
         damages.extend((0..images).map(|image| Damage::Stale { block, image }));
     }
-    damages.into_iter()
+    damages
 }

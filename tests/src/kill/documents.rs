@@ -79,7 +79,7 @@ impl Writer<'_> {
         for number in self.first.. {
             let level = level(Kind::Documents, number);
             let changes = changes(Kind::Documents, self.seed, writer, number);
-            self.carry_out(changes, level)?;
+            let is_commit = self.carry_out(changes, level)?;
             let checkpoints = writer == 0 && number.is_multiple_of(CHECKPOINT_EVERY);
             let flushes = writer == 1 && number.is_multiple_of(FLUSH_EVERY);
             if checkpoints {
@@ -87,7 +87,7 @@ impl Writer<'_> {
             } else if flushes {
                 self.database.flush()?;
             }
-            let is_durable = checkpoints || flushes || level == Durability::Sync;
+            let is_durable = checkpoints || flushes || (is_commit && level == Durability::Sync);
             let frame = if is_durable {
                 Frame::Done { writer, number }
             } else {
@@ -98,8 +98,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// One operation.
-    fn carry_out(&self, changes: Changes, level: Durability) -> Made<()> {
+    /// One operation; whether there was anything to change.
+    fn carry_out(&self, changes: Changes, level: Durability) -> Made<bool> {
         let context = OperationContext::new().durability(level);
         let together = changes.len() > 1;
         let (mut come, mut go) = (Vec::new(), Vec::new());
@@ -117,18 +117,21 @@ impl Writer<'_> {
             let documents = come.iter().map(|(id, value)| document(id, value));
             let inserted = Default::default();
             collection.insert_many_with(&context, documents, inserted)?;
-        } else if let Some((id, value)) = come.pop() {
-            put(&collection, &context, &id, &value)?;
-        } else if together {
-            let (Some(first), Some(last)) = (go.first(), go.last()) else {
-                return Ok(());
-            };
-            let filter = doc! { "_id": { "$gte": first.as_str(), "$lte": last.as_str() } };
-            collection.delete_many_with(&context, filter)?;
-        } else if let Some(id) = go.pop() {
-            collection.delete_one_with(&context, doc! { "_id": id })?;
+            return Ok(true);
         }
-        Ok(())
+        if let Some((id, value)) = come.pop() {
+            put(&collection, &context, &id, &value)?;
+            return Ok(true);
+        }
+        match go.as_slice() {
+            [first, .., last] => {
+                let range = doc! { "$gte": first.as_str(), "$lte": last.as_str() };
+                let deleted = collection.delete_many_with(&context, doc! { "_id": range })?;
+                Ok(deleted > 0)
+            }
+            [id] => Ok(collection.delete_one_with(&context, doc! { "_id": id.as_str() })?),
+            [] => Ok(false),
+        }
     }
 }
 

@@ -11,10 +11,12 @@
 use std::collections::BTreeMap;
 
 use cs_base::TreeId;
-use cs_kv::{KeyRange, Store};
+use cs_kv::{Durability, KeyRange, Store};
 
 use super::child::number_in;
-use super::plan::{Kind, SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, counter_key, most};
+use super::plan::{
+    Kind, SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, counter_key, level, most,
+};
 use crate::Failure;
 use crate::verdict::ensure;
 
@@ -126,11 +128,11 @@ impl Oracle {
         for writer in 0..WRITERS {
             let base = self.reached[usize::from(writer)];
             let least = acknowledged.get(&writer).copied().unwrap_or(0).max(base);
-            let most = most(self.kind, writer, least);
             if self.kind == Kind::Documents {
-                self.follow(writer, least, most, found)?;
+                self.follow(writer, least, found)?;
                 continue;
             }
+            let most = most(self.kind, writer, least);
             let counter = found.get(&(0, counter_key(writer))).cloned();
             let reached = number_in(counter);
             ensure((least..=most).contains(&reached), || {
@@ -157,13 +159,8 @@ impl Oracle {
 
     /// Finds how far a writer came that left no counter: the furthest state
     /// that fits. If none does, the differences to the nearest are the failure.
-    fn follow(
-        &mut self,
-        writer: u8,
-        least: u64,
-        most: u64,
-        found: &Contents,
-    ) -> Result<(), Failure> {
+    /// An operation that found nothing to change is no commit and binds nobody.
+    fn follow(&mut self, writer: u8, least: u64, found: &Contents) -> Result<(), Failure> {
         let part = |contents: &Contents| -> Contents {
             let mark = format!("writer-{writer}/").into_bytes();
             let own = contents
@@ -172,26 +169,35 @@ impl Oracle {
             own.map(|(place, value)| (place.clone(), value.clone()))
                 .collect()
         };
-        let (found, before) = (part(found), self.model.clone());
+        let found = part(found);
         let mut fits = None;
         let mut nearest = Ok(());
-        for number in least..=most {
+        let mut number = least;
+        let mut before = None;
+        loop {
             self.advance(writer, number);
-            match same(&part(&self.model), &found) {
+            let now = part(&self.model);
+            match same(&now, &found) {
                 Ok(()) => fits = Some((number, self.model.clone())),
                 other => nearest = nearest.and(other),
             }
+            let is_commit = before
+                .replace(now.clone())
+                .is_some_and(|before| before != now);
+            if is_commit && level(self.kind, number) == Durability::Sync {
+                break;
+            }
+            number += 1;
         }
-        let Some((number, model)) = fits else {
-            self.model = before;
+        let Some((reached, model)) = fits else {
             return nearest.map_err(|failure| {
                 failure.during(format_args!(
-                    "writer {writer}, operations to one from {least} to {most}"
+                    "writer {writer}, operations to one from {least} to {number}"
                 ))
             });
         };
         self.model = model;
-        self.reached[usize::from(writer)] = number;
+        self.reached[usize::from(writer)] = reached;
         Ok(())
     }
 

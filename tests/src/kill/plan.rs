@@ -76,7 +76,7 @@ pub(super) fn level(kind: Kind, number: u64) -> Durability {
     }
 }
 
-/// The highest number that a writer may have reached if `least` is the last
+/// The highest number that a writer of pairs may have reached if `least` is the last
 /// one that it is bound to: what promises nothing is acknowledged unseen, and
 /// then come those under way.
 pub(super) fn most(kind: Kind, writer: u8, least: u64) -> u64 {
@@ -88,11 +88,7 @@ pub(super) fn most(kind: Kind, writer: u8, least: u64) -> u64 {
     while level(kind, passed + 1) != Durability::Sync {
         passed += 1;
     }
-    let under_way = match kind {
-        Kind::Documents => 1,
-        Kind::Pairs | Kind::WithoutLog => depth(writer),
-    };
-    passed + under_way
+    passed + depth(writer)
 }
 
 /// What commit `number` (from 1) of a writer changes.
@@ -168,6 +164,7 @@ pub(super) fn options(kind: Kind) -> StoreOptions {
     options.page_size = 4096;
     options.cache_bytes = 256 * 1024;
     options.checkpoint_log_bytes = 128 * 1024;
+    options.checkpoint_log_bytes_max = options.checkpoint_log_bytes;
     options.log.segment_bytes_min = 32 * 1024;
     options.log.segment_bytes_max = 256 * 1024;
     options.log.groups_in_flight = 3;

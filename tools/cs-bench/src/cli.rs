@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::Serialize;
+use clap::{Args, Parser, Subcommand};
+
+mod run;
+
+pub(crate) use run::ALL;
+pub(crate) use run::{DocumentArgs, Durability, Level, RunArgs, Workload, listed};
 
 /// Most threads that a run may have.
 pub(crate) const MOST_THREADS: u64 = 1024;
@@ -19,8 +23,10 @@ pub(crate) const MOST_VALUE_BYTES: u64 = (16 << 20) - 1024;
   cs-bench run insert-1 --dir /data/b             one durable commit for each document
   cs-bench run insert-1 --dir /data/b --threads 64
   cs-bench run find-id --dir /data/b --docs 1000000 --json > find-id.json
+  cs-bench run put-1 get --engine cs,lmdb --dir /data/b      side by side with a peer
+  cs-bench compare monday.json tuesday.json                  is anything slower?
 
-Exit codes: 0 measured, 1 the run failed, 2 the command line makes no sense.")]
+Exit codes: 0 measured, 1 the run failed or compare found a loss, 2 the command line makes no sense.")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -38,18 +44,36 @@ pub(crate) enum Command {
 Everything happens in a temporary subdirectory of DIR that is removed afterwards. What the system
 refuses (direct I/O on tmpfs, io_uring in a container) is shown with its reason; it is no failure.")]
     Probe(ProbeArgs),
-    /// Run a workload against a fresh database
+    /// Run workloads against fresh databases, of this project and of others
     #[command(after_help = "Examples:
+  cs-bench run --list                               what can be measured?
   cs-bench run insert-1 --dir /data/b --docs 20000
   cs-bench run insert-batch --dir /data/b --batch 100 --value-size 1KiB
   cs-bench run load-bulk --dir /data/b --docs 1000000 --durability async
   cs-bench run scan --dir /data/b --docs 1000000 --cache-bytes 64MiB --json
   cs-bench run delete --dir /data/b --keep          leave the database for cs-inspect
 
+  cs-bench run put-1 get scan --engine cs,lmdb,redb --dir /data/b --pairs 5
+  cs-bench run all --engine cs,redb,lmdb,sqlite,fjall --dir /data/b --quiet --json a.json
+  cs-bench run growth --engine cs,lmdb --dir /data/b --keys 100000,1000000 --plot growth.svg
+
 DIR must be new or empty. It is left as it was found, unless --keep is given. Documents are
-{_id: 24 characters, v: binary of --value-size random bytes}, in random order of their keys; the
-same --seed makes the same documents.")]
-    Run(RunArgs),
+{_id: 24 characters, v: binary of --value-size random bytes}; keys and values are 24 random bytes
+and --value-bytes of random bytes or JSON text. Both come in random order of their keys; the same
+--seed makes the same ones. Other engines than cs need a build with --features peers (RocksDB:
+peers-rocksdb). Each runs in a process of its own.")]
+    Run(Box<RunArgs>),
+    /// Compare two reports of run --level kv; exit code 1 if the second is worse
+    #[command(after_help = "Examples:
+  cs-bench compare monday.json tuesday.json
+  cs-bench compare monday.json tuesday.json --tolerance 0.25
+
+Every row that both reports have is shown with its ratio, above 1 where B is better. Reports of two
+machines, or of two moments of a noisy one, say little.")]
+    Compare(CompareArgs),
+    /// One engine under load, told over standard input what to do: `run` starts it.
+    #[command(name = "engine-process", hide = true)]
+    EngineProcess,
 }
 
 /// Arguments of `probe`.
@@ -66,93 +90,18 @@ pub(crate) struct ProbeArgs {
     pub(crate) json: bool,
 }
 
-/// Arguments of `run`.
+/// Arguments of `compare`.
 #[derive(Args, Debug)]
-pub(crate) struct RunArgs {
-    /// What to measure
-    #[arg(value_enum)]
-    pub(crate) workload: Workload,
-    /// Directory of the database: new or empty
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    /// Clients that work at the same time
-    #[arg(long, value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u64).range(1..=MOST_THREADS))]
-    pub(crate) threads: u64,
-    /// Documents in all
-    #[arg(long, value_name = "N", default_value_t = 100_000,
-          value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
-    pub(crate) docs: u64,
-    /// Bytes of the value in each document (suffixes KiB, MiB)
-    #[arg(long, value_name = "BYTES", default_value = "150", value_parser = value_size)]
-    pub(crate) value_size: u64,
-    /// When a commit counts as done
-    #[arg(long, value_enum, default_value_t = Durability::Sync)]
-    pub(crate) durability: Durability,
-    /// Documents for each call: insert-batch (default 100) and load-bulk (default 10000)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub(crate) batch: Option<u64>,
-    /// Seed of keys, values and order
-    #[arg(long, value_name = "S", default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Memory for the database's cache (suffixes KiB, MiB, GiB) [default: the database's own]
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    pub(crate) cache_bytes: Option<u64>,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Leave the database in DIR
-    #[arg(long)]
-    pub(crate) keep: bool,
-}
-
-/// What `run` measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Workload {
-    /// Insert documents one by one, a commit for each
-    #[value(name = "insert-1")]
-    #[serde(rename = "insert-1")]
-    Insert1,
-    /// Insert documents in batches
-    InsertBatch,
-    /// Insert documents in large batches, as an import does
-    LoadBulk,
-    /// Find documents by _id, in random order
-    FindId,
-    /// Read the whole collection; each thread reads all of it
-    Scan,
-    /// Delete documents one by one by _id, a commit for each
-    Delete,
-}
-
-impl Workload {
-    /// Documents for each call where the user does not say; `None` where there
-    /// is nothing to say.
-    pub(crate) fn default_batch(self) -> Option<u64> {
-        match self {
-            Self::InsertBatch => Some(100),
-            Self::LoadBulk => Some(10_000),
-            Self::Insert1 | Self::FindId | Self::Scan | Self::Delete => None,
-        }
-    }
-
-    /// Whether the documents are there, untimed, before the clock starts.
-    pub(crate) fn needs_documents(self) -> bool {
-        matches!(self, Self::FindId | Self::Scan | Self::Delete)
-    }
-}
-
-/// When a commit counts as done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Durability {
-    /// On disk
-    Sync,
-    /// In the log, on disk within the flush interval
-    Async,
-    /// In memory, never on disk
-    Memory,
+pub(crate) struct CompareArgs {
+    /// Report of the earlier run, made by `run --level kv --json FILE`
+    #[arg(value_name = "A.json")]
+    pub(crate) before: PathBuf,
+    /// Report of the later run
+    #[arg(value_name = "B.json")]
+    pub(crate) after: PathBuf,
+    /// How much worse a median may be: 0.10 is a tenth
+    #[arg(long, value_name = "SHARE", default_value = "0.10", value_parser = share)]
+    pub(crate) tolerance: f64,
 }
 
 /// Parses `150`, `64KiB`, `1 GiB` and the short forms `64k`, `1G`, all binary.
@@ -191,6 +140,14 @@ fn seconds(text: &str) -> Result<f64, String> {
         Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
         Ok(seconds) => Err(format!("{seconds} is not between 0.01 and 3600")),
         Err(_) => Err("expected a number of seconds".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=10.0).contains(&share) => Ok(share),
+        Ok(share) => Err(format!("{share} is not between 0 and 10")),
+        Err(_) => Err("expected a number such as 0.10".to_owned()),
     }
 }
 

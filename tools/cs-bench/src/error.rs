@@ -25,6 +25,19 @@ pub(crate) enum BenchError {
         /// What the database said.
         reason: String,
     },
+    /// The process of an engine failed, or ended.
+    #[error("{engine}: {message}")]
+    Engine {
+        /// Which engine.
+        engine: String,
+        /// What it said.
+        message: String,
+        /// What it would have returned.
+        exit_code: u8,
+    },
+    /// Something is worse than it was before.
+    #[error("{0}")]
+    Worse(String),
     /// The database gave an answer that is not true. A figure measured beside
     /// it would be worth nothing.
     #[error("wrong answer from the database: {0}")]
@@ -43,7 +56,8 @@ impl BenchError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Io { .. } | Self::Database { .. } | Self::WrongAnswer(_) => 1,
+            Self::Engine { exit_code, .. } => *exit_code,
+            Self::Io { .. } | Self::Database { .. } | Self::WrongAnswer(_) | Self::Worse(_) => 1,
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Longest time told apart: ten minutes.
 const LONGEST_NS: u64 = 600_000_000_000;
@@ -37,6 +37,11 @@ impl Latencies {
             .expect("all histograms here have the same bounds");
     }
 
+    /// Their sum in seconds, at three digits for each.
+    pub(crate) fn total_s(&self) -> f64 {
+        self.0.mean() * self.0.len() as f64 / 1e9
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
@@ -55,7 +60,7 @@ impl Latencies {
 }
 
 /// Percentiles in microseconds, rounded to a hundredth.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     /// Half took at most this long.
     pub(crate) p50: f64,

@@ -3,18 +3,29 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+pub(crate) mod quiet;
+pub(crate) mod written;
 
 /// The most memory this process ever had resident, in bytes.
 pub(crate) fn peak_rss_bytes() -> Option<u64> {
     peak_rss_in(&fs::read_to_string("/proc/self/status").ok()?)
 }
 
+/// Memory of this process that no file stands behind, in bytes.
+pub(crate) fn anonymous_bytes() -> Option<u64> {
+    status_bytes(&fs::read_to_string("/proc/self/status").ok()?, "RssAnon:")
+}
+
 /// `VmHWM` in the text of `/proc/self/status`, in bytes.
 fn peak_rss_in(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    status_bytes(status, "VmHWM:")
+}
+
+fn status_bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
@@ -59,14 +70,29 @@ fn file_system_in(mountinfo: &str, directory: &Path) -> Option<String> {
 
 /// Sum of the sizes of all files below `directory`, in bytes.
 pub(crate) fn directory_bytes(directory: &Path) -> io::Result<u64> {
+    sum_of_files(directory, &fs::Metadata::len)
+}
+
+/// Bytes of disk that all files below `directory` take: a file may have holes,
+/// or blocks past its end.
+pub(crate) fn allocated_bytes(directory: &Path) -> io::Result<u64> {
+    // POSIX counts in units of 512 bytes, whatever the file system's block.
+    sum_of_files(directory, &|file| file.blocks() * 512)
+}
+
+fn sum_of_files(directory: &Path, of: &dyn Fn(&fs::Metadata) -> u64) -> io::Result<u64> {
     let mut sum = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let metadata = entry.metadata()?;
+        // The engine may be at work, and remove a file in the meantime.
+        let metadata = match entry.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
         sum += if metadata.is_dir() {
-            directory_bytes(&entry.path())?
+            sum_of_files(&entry.path(), of)?
         } else {
-            metadata.len()
+            of(&metadata)
         };
     }
     Ok(sum)

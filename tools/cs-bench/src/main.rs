@@ -2,19 +2,24 @@
 //!
 //! * `probe` finds out what the disk can do at best: the ceiling that every
 //!   durable write has to be judged by.
-//! * `run` drives one workload against a fresh database.
+//! * `run` drives workloads against fresh databases: documents, or the keys and
+//!   values below them beside other engines.
+//! * `compare` says what became worse between two reports.
 //!
 //! ## Invariants
 //! * The report goes to standard output, all else (progress, warnings, errors)
 //!   to standard error; with `--json` standard output is one JSON object.
 //! * Nothing that was in a directory before is changed or removed.
 //! * A figure is only printed if every answer of the database was right.
-//! * Exit code 0: measured; 1: failed; 2: the command line makes no sense.
+//! * Exit code 0: measured; 1: failed, or worse than before; 2: the command line makes no sense.
 
-#![forbid(unsafe_code)]
+// LMDB is opened through an unsafe call, in `engine/lmdb.rs` and nowhere else.
+#![cfg_attr(not(feature = "peers"), forbid(unsafe_code))]
 
 mod cli;
+mod engine;
 mod error;
+mod kv;
 mod latency;
 mod machine;
 mod probe;
@@ -25,16 +30,20 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Level, RunArgs};
+use crate::error::BenchError;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if report::DEBUG_BUILD {
+    let is_child = matches!(cli.command, Command::EngineProcess);
+    if !is_child && report::DEBUG_BUILD {
         report::warn("this is a debug build: its figures mean nothing. Build with --release.");
     }
     let result = match &cli.command {
         Command::Probe(arguments) => probe::main(arguments),
-        Command::Run(arguments) => run::main(arguments),
+        Command::Run(arguments) => run(arguments),
+        Command::Compare(arguments) => kv::compare(arguments),
+        Command::EngineProcess => kv::engine_process(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,4 +52,25 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+fn run(arguments: &RunArgs) -> Result<(), BenchError> {
+    if arguments.list {
+        return list();
+    }
+    match arguments.level() {
+        Level::Doc => run::main(&arguments.documents()?),
+        Level::Kv => kv::main(arguments),
+    }
+}
+
+/// What can be measured.
+fn list() -> Result<(), BenchError> {
+    let mut table = report::table(&["level", "workload", "what it does"], 3);
+    for (level, name) in [(Level::Doc, "doc"), (Level::Kv, "kv")] {
+        for (workload, sentence) in cli::listed(level) {
+            table.add_row([name.to_owned(), workload, sentence]);
+        }
+    }
+    report::print(&table.to_string())
 }

@@ -1,6 +1,8 @@
 //! Tables and numbers for people.
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Table};
@@ -70,11 +72,38 @@ pub(crate) fn tenths(value: f64) -> f64 {
 
 /// Writes `value` to standard output as one JSON object and a newline.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), BenchError> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| BenchError::Io {
+    let text = serde_json::to_string_pretty(value).map_err(unwritable)?;
+    print(&text)
+}
+
+/// Delivers a report as `--json` says: absent, as a table; without a file, as
+/// JSON to standard output; else the table there and JSON to the file.
+pub(crate) fn deliver(
+    value: &impl Serialize,
+    json: Option<&Option<PathBuf>>,
+    table: impl FnOnce() -> String,
+) -> Result<(), BenchError> {
+    match json {
+        Some(None) => print_json(value),
+        Some(Some(file)) => {
+            print(&table())?;
+            let text = serde_json::to_string_pretty(value).map_err(unwritable)?;
+            write_file(file, &(text + "\n"))
+        }
+        None => print(&table()),
+    }
+}
+
+fn unwritable(error: serde_json::Error) -> BenchError {
+    BenchError::Io {
         what: "write the report".into(),
         source: error.into(),
-    })?;
-    print(&text)
+    }
+}
+
+/// Writes `text` to `file`.
+pub(crate) fn write_file(file: &Path, text: &str) -> Result<(), BenchError> {
+    fs::write(file, text).map_err(BenchError::at("write", file))
 }
 
 /// Writes `text` to standard output. A reader that has gone away is no error:

@@ -56,13 +56,25 @@ fn a_debug_build_says_so_on_standard_error() {
 fn what_makes_no_sense_ends_with_code_2_and_an_empty_standard_output() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("precious"), "x").unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["run", "insert-1"], "--dir"),
         (&["run", "insert-9", "--dir", "new"], "insert-9"),
         (&["run", "insert-1", "--dir", "."], "not empty"),
         (&["run", "insert-1", "--dir", "precious"], "not a directory"),
         (&["run", "scan", "--dir", "new", "--batch", "7"], "--batch"),
         (&["probe", "--dir", "missing"], "not a directory"),
+        (&["run", "put-9", "--dir", "new"], "put-9"),
+        (
+            &["run", "get", "--dir", "new", "--engine", "oracle"],
+            "oracle",
+        ),
+        (
+            &["run", "get", "--dir", "new", "--batch", "7"],
+            "--level doc",
+        ),
+        (&["run", "get", "insert-1", "--dir", "new"], "insert-1"),
+        (&["run", "get", "--dir", "precious"], "not a directory"),
+        (&["compare", "precious", "precious"], "expected a report"),
     ];
     for (arguments, expected) in cases {
         let output = bench(directory.path(), arguments);
@@ -80,4 +92,133 @@ fn what_makes_no_sense_ends_with_code_2_and_an_empty_standard_output() {
         assert!(output.stdout.is_empty());
     }
     assert!(!directory.path().join("new").exists());
+}
+
+/// The arguments of a run that is over in a moment.
+const SMALL: [&str; 7] = [
+    "--dir",
+    "new",
+    "--keys",
+    "1000",
+    "--seconds",
+    "0.01",
+    "--level",
+];
+
+fn small(directory: &Path, arguments: &[&str]) -> Output {
+    let all = [&["run"], arguments, &SMALL, &["kv"]].concat();
+    bench(directory, &all)
+}
+
+fn json_of(file: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+#[test]
+fn a_run_over_keys_and_values_reports_every_row_and_leaves_only_what_was_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = [
+        "all", "soak", "growth", "--pairs", "2", "--json", "a.json", "--plot", "a.svg",
+    ];
+    let output = small(directory.path(), &arguments);
+    assert!(output.status.success(), "{}", errors(&output));
+    let table = String::from_utf8(output.stdout).unwrap();
+    let report = json_of(&directory.path().join("a.json"));
+    let rows = report["rows"].as_array().unwrap();
+    for expected in [
+        "bulk-load",
+        "size-load",
+        "size-load-apparent",
+        "get",
+        "get-fresh",
+        "range-10",
+        "scan",
+        "put-1",
+        "put-100",
+        "put-1-nosync",
+        "put-100-nosync",
+        "queue-64",
+        "mixed-writes",
+        "mixed-reads",
+        "delete-half",
+        "size-churn",
+        "memory-peak",
+        "memory-anonymous",
+        "close",
+        "reopen",
+        "reopen-killed",
+        "recover",
+        "soak",
+        "growth-get",
+        "growth-put-1",
+    ] {
+        assert!(table.contains(expected), "{expected} in\n{table}");
+        let row = rows.iter().find(|row| row["workload"] == expected);
+        let row = row.unwrap_or_else(|| panic!("{expected} in {rows:?}"));
+        assert_eq!(row["engine"], "cs");
+        assert_eq!(row["values"].as_array().unwrap().len(), 2);
+        assert!(row["median"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    let mapped = rows.iter().filter(|row| row["engine"] == "cs-map");
+    // get with 1, 2 and 8 threads, get-fresh with 1 and 2, a range, a scan; three of growth.
+    assert_eq!(mapped.count(), 10);
+    let recovered = rows.iter().filter(|row| row["workload"] == "recover");
+    assert_eq!(
+        recovered
+            .map(|row| row["keys"].as_u64().unwrap())
+            .sum::<u64>(),
+        400
+    );
+    let picture = std::fs::read_to_string(directory.path().join("a.svg")).unwrap();
+    assert!(picture.starts_with("<svg") && picture.contains("growth-get"));
+    assert!(!directory.path().join("new").exists());
+}
+
+#[test]
+fn compare_sees_a_loss_and_nothing_where_there_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = small(directory.path(), &["get", "--json", "a.json"]);
+    assert!(output.status.success(), "{}", errors(&output));
+    let same = bench(directory.path(), &["compare", "a.json", "a.json"]);
+    assert!(same.status.success(), "{}", errors(&same));
+    let mut report = json_of(&directory.path().join("a.json"));
+    let median = report["rows"][0]["median"].as_f64().unwrap();
+    report["rows"][0]["median"] = (median / 2.0).into();
+    std::fs::write(directory.path().join("b.json"), report.to_string()).unwrap();
+    let worse = bench(directory.path(), &["compare", "a.json", "b.json"]);
+    assert_eq!(worse.status.code(), Some(1));
+    assert!(
+        errors(&worse).contains("worse by more than 10 %: cs get"),
+        "{}",
+        errors(&worse)
+    );
+    let arguments = ["compare", "a.json", "b.json", "--tolerance", "0.6"];
+    assert!(bench(directory.path(), &arguments).status.success());
+}
+
+#[test]
+fn the_list_names_the_workloads_of_both_levels() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = bench(directory.path(), &["run", "--list"]);
+    assert!(output.status.success(), "{}", errors(&output));
+    let list = String::from_utf8(output.stdout).unwrap();
+    for expected in ["insert-1", "put-100-nosync", "growth", "all"] {
+        assert!(list.contains(expected), "{list}");
+    }
+}
+
+#[test]
+fn an_engine_that_is_not_built_is_refused_with_the_way_to_build_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = small(directory.path(), &["get", "--engine", "cs,redb"]);
+    if output.status.success() {
+        // A build with peers.
+        return;
+    }
+    assert_eq!(output.status.code(), Some(2), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("--features peers"),
+        "{}",
+        errors(&output)
+    );
 }

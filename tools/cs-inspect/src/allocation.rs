@@ -4,7 +4,6 @@
 //! there is none.
 
 use cs_base::PageId;
-use cs_pager::format::first_page;
 use cs_pager::{PAGE_HEADER, PageHeader, PageKind, PageRef, RootRecord};
 
 use crate::error::{InspectError, Result};
@@ -70,12 +69,6 @@ impl Allocation {
     pub(crate) fn is_used(&self, page: PageId) -> bool {
         let word = self.words.get((page.0 / 64) as usize);
         page.0 < self.page_count && word.is_some_and(|word| word >> (page.0 % 64) & 1 == 1)
-    }
-
-    /// How many pages it reaches, the metas left out.
-    pub(crate) fn used_pages(&self, page_size: u32) -> u64 {
-        let pages = first_page(page_size).0..self.page_count;
-        pages.filter(|&page| self.is_used(PageId(page))).count() as u64
     }
 }
 

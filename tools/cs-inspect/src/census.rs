@@ -39,15 +39,6 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// All, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Meta,
-        Self::Used,
-        Self::Pending,
-        Self::Free,
-        Self::Unknown,
-    ];
-
     /// Its name on the command line and in JSON.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -98,7 +89,7 @@ pub(crate) struct Fact {
     pub(crate) state: State,
     /// Height above the leaves, of a sound page.
     pub(crate) level: u8,
-    /// Percent in use, of a sound node.
+    /// Percent in use, of a sound node that somebody needs.
     pub(crate) fill: Option<u8>,
     /// Who owns it, by its own word.
     pub(crate) tree: u32,
@@ -140,8 +131,6 @@ pub(crate) struct Census {
     pub(crate) facts: Vec<Fact>,
     /// The newest state.
     pub(crate) root: RootRecord,
-    /// The one before it, where its meta and map can be read.
-    pub(crate) older: Option<RootRecord>,
     /// Bytes a page.
     pub(crate) page_size: u64,
     /// Whole pages of the file, those beyond the page count included.
@@ -172,12 +161,11 @@ impl Census {
             }
             Err(other) => return Err(other),
         };
-        let older = file.metas.older().map(|meta| meta.root);
-        let older = older.and_then(|root| Some((root, Allocation::load(file, &root).ok()?)));
+        let older = file.metas.older();
+        let older = older.and_then(|meta| Allocation::load(file, &meta.root).ok());
         let mut census = Self {
             facts: Vec::new(),
             root,
-            older: older.as_ref().map(|(root, _)| *root),
             page_size: file.page_size(),
             file_pages: file.pages(),
             file_bytes: file.bytes,
@@ -190,7 +178,7 @@ impl Census {
                 _ if page < first => State::Meta,
                 None => State::Unknown,
                 Some(map) if used(map) => State::Used,
-                Some(_) if older.as_ref().is_some_and(|(_, map)| used(map)) => State::Pending,
+                Some(_) if older.as_ref().is_some_and(used) => State::Pending,
                 Some(_) => State::Free,
             }
         };
@@ -211,7 +199,6 @@ impl Census {
         let mut census = Self {
             facts: Vec::new(),
             root: file.meta.root,
-            older: None,
             page_size: file.page_size(),
             file_pages: file.pages(),
             file_bytes: file.bytes,
@@ -279,6 +266,8 @@ impl Census {
                     PageKind::Branch => Some(Branch::new(bytes).fill()),
                     _ => None,
                 };
+                // How full a page was that nobody needs is no matter.
+                let fill = fill.filter(|_| state != State::Free);
                 fact.fill = fill.map(|fill| (fill * 100.0).round() as u8);
                 let newest = self.root.version;
                 (Version(fact.version) > newest).then(|| {

@@ -1,11 +1,18 @@
 //! The command line.
 
+mod space;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use collection_store::MAX_BATCH_DOCUMENTS;
 use collection_store::names::DEFAULT_DATABASE;
+
+pub(crate) use space::{
+    AccountArgs, CompactArgs, FreeArgs, HistoryArgs, KindChoice, MapArgs, PagesArgs, SalvageArgs,
+    Spot, StateChoice,
+};
 
 /// Most documents in one commit of `load`.
 const MOST_BATCH: u64 = MAX_BATCH_DOCUMENTS as u64;
@@ -19,9 +26,11 @@ const MOST_BATCH: u64 = MAX_BATCH_DOCUMENTS as u64;
   cs-inspect --format json check /data/shop | jq .findings
   cs-inspect dump /data/shop orders > orders.ndjson
   cs-inspect load /data/copy orders orders.ndjson
+  cs-inspect stats /data/shop                       what every byte of the directory is for
+  cs-inspect salvage /data/shop -o /data/saved      what can be read of a damaged one, as a new one
 
-All commands but load leave every byte of every file as it was, and may look at a database that
-another process is writing.
+All commands but load and compact leave every byte of every file of the database as it was; all but
+these and salvage may look at a database that another process is writing.
 
 Exit codes: 0 sound, 1 findings, 2 the command line makes no sense, 3 unreadable (missing, not a
 database, damaged beyond opening), 4 locked or timed out.")]
@@ -93,6 +102,72 @@ valid BSON under its own key. It goes on after the first finding.")]
 Whatever the log has beyond the last checkpoint is not in the data file yet. Where neither meta is
 valid, nobody knows the page size: pages 0 and 1 then show the metas, others need --page-size.")]
     Page(PageArgs),
+    /// List all pages of the data file, and what they come to by kind and owner
+    #[command(after_help = "Examples:
+  cs-inspect pages /data/shop --summary
+  cs-inspect pages /data/shop --tree 17 --kind leaf
+  cs-inspect pages /data/shop --range 100..200 --state free
+
+Pages as they lie in the data file, which is the last checkpoint. Age is counted in versions: how
+many were sealed since the page was written. A page is pending where only the checkpoint before the
+last needs it: the next checkpoint frees it.")]
+    Pages(PagesArgs),
+    /// Show the free space of the data file
+    #[command(after_help = "Examples:
+  cs-inspect free /data/shop
+  cs-inspect --format json free /data/shop | jq '.free.runs[0]'
+
+Runs of adjacent pages that nobody needs, and those that only the older of the two metas still
+keeps (pending).")]
+    Free(FreeArgs),
+    /// Explain every byte of the directory
+    #[command(after_help = "Examples:
+  cs-inspect stats /data/shop
+  cs-inspect --format json stats /data/shop | jq .parts
+
+The parts sum to the size of the directory, and the last line says so; what is none of them would
+be a finding.")]
+    Stats(DirectoryArgs),
+    /// Say whose a page or a byte is, and the way to it from the root
+    #[command(after_help = "Examples:
+  cs-inspect account /data/shop 17
+  cs-inspect account /data/shop @139264
+  cs-inspect account /data/shop @8192 --file wal-0000000001.log
+
+Of a page: its header, its tree, the path from the root, its first and last key, or since when it
+is free. Of a byte of the log: the record that it belongs to.")]
+    Account(AccountArgs),
+    /// Draw a picture of the data file
+    #[command(after_help = "Example:
+  cs-inspect map /data/shop --svg shop.svg
+
+One grid by kind, owner and fill, one by age. Of a large file each cell stands for several pages.
+Held over a cell, the mouse shows what is in it.")]
+    Map(MapArgs),
+    /// Show what the log says about the keys of one page
+    #[command(after_help = "Examples:
+  cs-inspect history /data/shop 17
+  cs-inspect history /data/shop 17 --limit 10
+
+The records that are still in the log and change a key in the range of the page, oldest first; of
+an overflow page those of the one key that it belongs to.")]
+    History(HistoryArgs),
+    /// Read what can be read of a damaged database, into a new one
+    #[command(after_help = "Examples:
+  cs-inspect salvage /data/shop -o /data/saved
+  cs-inspect --format json salvage /data/shop -o /data/saved | jq .trees
+
+The damaged database is not changed, and nobody may have it open. What is saved, by which rule, and
+what is lost, is printed for each tree; README.md has the rules. Ends with 0 if nothing is lost, 1
+if something is.")]
+    Salvage(SalvageArgs),
+    /// Give unused space back to the file system
+    #[command(after_help = "Example:
+  cs-inspect compact /data/shop
+
+Opens the database, joins half-empty pages, moves those at the end of the file down, cuts the file
+and removes spare files of the log. A crash in the middle loses nothing.")]
+    Compact(CompactArgs),
     /// Show the shape of a collection's tree, level by level
     #[command(after_help = "Examples:
   cs-inspect tree /data/shop orders

@@ -57,8 +57,8 @@ pub(crate) fn check(
     }
 }
 
-/// What is wrong with one document.
-fn judge(key: &[u8], document: &[u8]) -> Option<(&'static str, String)> {
+/// What is wrong with one document: the code of a finding, and why.
+pub(crate) fn judge(key: &[u8], document: &[u8]) -> Option<(&'static str, String)> {
     if let Err(error) = validate_document(document) {
         return Some(("invalid-document", error.to_string()));
     }

@@ -5,11 +5,15 @@
 //! | the command line | `cli.rs` |
 //! | opening a directory to look at it | `place.rs`, `view.rs` |
 //! | being overtaken by whoever writes, and trying again | `passes.rs` |
+//! | pages as they lie in the file | `pages.rs`, `allocation.rs`, `census.rs` |
+//! | trees as they lie in the file | `roots.rs`, `walk.rs`, `runs.rs`, `owners.rs`, `locate.rs` |
+//! | transactions of the log, put together | `parts.rs` |
 //! | one command each | `commands/` |
 //!
 //! ## Invariants
-//! * All commands but `load` open files for reading only: no lock is taken, no
-//!   file is made, no byte is changed. Recovery runs on an overlay in memory.
+//! * All commands but `load` and `compact` open the files of a database for reading only: no
+//!   lock is taken, no byte is changed. Recovery runs on an overlay in memory.
+//!   `salvage` writes to a new directory alone.
 //! * A finding is what two passes agree on: a database that somebody else is
 //!   writing never looks damaged because of that.
 //! * The result goes to standard output, all else to standard error.
@@ -18,20 +22,28 @@
 
 #![forbid(unsafe_code)]
 
+mod allocation;
 mod catalog;
+mod census;
 mod cli;
 mod commands;
 mod documents;
 mod error;
 mod finding;
+mod locate;
 mod lock;
 mod log_state;
 mod output;
+mod owners;
 mod pages;
+mod parts;
 mod passes;
 mod place;
 mod progress;
+mod roots;
+mod runs;
 mod view;
+mod walk;
 
 use std::process::ExitCode;
 
@@ -63,6 +75,14 @@ fn run(cli: &Cli) -> Result<u8> {
         Command::Wal(WalCommand::Dump(arguments)) => commands::wal_dump::run(global, arguments),
         Command::Dump(arguments) => commands::dump::run(global, arguments),
         Command::Load(arguments) => commands::load::run(global, arguments),
+        Command::Pages(arguments) => commands::pages::run(global, arguments),
+        Command::Free(arguments) => commands::free::run(global, arguments),
+        Command::Stats(arguments) => commands::stats::run(global, arguments),
+        Command::Account(arguments) => commands::account::run(global, arguments),
+        Command::Map(arguments) => commands::map::run(global, arguments),
+        Command::History(arguments) => commands::history::run(global, arguments),
+        Command::Compact(arguments) => commands::compact::run(global, arguments),
+        Command::Salvage(arguments) => commands::salvage::run(global, arguments),
         Command::Constants => commands::constants::run(global),
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: no length is believed before it fits the pages of the run, and
 //! each page is of the version that the reference names.
 
+use cs_base::codec::decode;
 use cs_base::{PageId, TreeId};
 use cs_kv::limits::{MAX_KEY, MAX_VALUE};
 use cs_kv::node::OverflowRef;
@@ -31,13 +32,17 @@ pub(crate) fn read_value(file: &PageFile, tree: TreeId, run: &OverflowRef) -> Re
     if bytes.len() < DIGEST {
         return Err(wrong(run, "at least the 16 bytes of a digest"));
     }
+    if run.is_packed() {
+        let value = decode(&bytes[DIGEST..], MAX_VALUE).map_err(|e| wrong(run, &e.to_string()))?;
+        return Ok(value.into_owned());
+    }
     bytes.drain(..DIGEST);
     Ok(bytes)
 }
 
 fn read(file: &PageFile, tree: TreeId, run: &OverflowRef, limit: usize) -> Result<Vec<u8>> {
     let room = file.page_size() as usize - PAGE_HEADER;
-    let total = usize::try_from(run.total_len).unwrap_or(usize::MAX);
+    let total = usize::try_from(run.run_bytes()).unwrap_or(usize::MAX);
     if total > limit || total.div_ceil(room).max(1) != run.pages as usize {
         return Err(wrong(run, &format!("at most {limit} bytes")));
     }
@@ -66,6 +71,8 @@ fn read(file: &PageFile, tree: TreeId, run: &OverflowRef, limit: usize) -> Resul
 fn wrong(run: &OverflowRef, expected: &str) -> InspectError {
     InspectError::Suspect(format!(
         "page {} is damaged: an overflow run of {} bytes in {} pages, expected {expected}",
-        run.first, run.total_len, run.pages
+        run.first,
+        run.run_bytes(),
+        run.pages
     ))
 }

@@ -13,6 +13,7 @@ use cs_kv::node::Branch;
 use cs_pager::{PageHeader, PageKind, PageRef};
 
 use crate::error::{InspectError, Result};
+use crate::output::hex;
 use crate::pages::PageFile;
 use crate::runs;
 
@@ -29,6 +30,30 @@ impl Range {
     /// Whether a key is in it.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         key >= self.from.as_slice() && self.to.as_deref().is_none_or(|to| key < to)
+    }
+
+    /// The keys that are in both, if there can be any.
+    pub(crate) fn common(&self, other: &Self) -> Option<Self> {
+        let to = match (&self.to, &other.to) {
+            (Some(one), Some(two)) => Some(one.min(two).clone()),
+            (one, two) => one.clone().or_else(|| two.clone()),
+        };
+        self.overlaps(other).then(|| Self {
+            from: self.from.clone().max(other.from.clone()),
+            to,
+        })
+    }
+
+    /// For people: `keys from .. up to ..`.
+    pub(crate) fn line(&self, most: usize) -> String {
+        let from = if self.from.is_empty() {
+            "the first".to_owned()
+        } else {
+            hex(&self.from, most)
+        };
+        let to = self.to.as_ref();
+        let to = to.map_or_else(|| "the last".to_owned(), |to| format!("before {}", hex(to, most)));
+        format!("keys from {from} to {to}")
     }
 
     /// Whether any key is in both.
@@ -65,8 +90,6 @@ pub(crate) enum Visit<'a> {
 pub(crate) enum Go {
     /// To the children.
     Down,
-    /// Beside it.
-    Past,
     /// Not at all.
     Stop,
 }
@@ -111,7 +134,7 @@ pub(crate) fn walk<E>(
         match read_node(file, tree, next.at, next.level) {
             Ok(bytes) => match visit(Visit::Node(place, &bytes))? {
                 Go::Down if next.level > 0 => push_children(file, tree, &bytes, &next, &mut stack),
-                Go::Down | Go::Past => {}
+                Go::Down => {}
                 Go::Stop => return Ok(()),
             },
             Err(error) => {

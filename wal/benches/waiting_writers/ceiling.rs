@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cs_io::sys::{SysDisk, SysOptions};
 use cs_io::{AlignedBuf, Disk, File, OpenMode, StableBytes};
 
-use super::writers::{Measured, RECORD};
+use super::writers::{Measured, RECORD, cpu_us};
 
 /// Name of its row, the first.
 pub(crate) const NAME: &str = "ceiling: log thread, direct dsync";
@@ -61,7 +61,7 @@ pub(crate) fn run(directory: &Path, writers: usize, time: Duration) -> std::io::
     let shared = Shared::default();
     shared.gathering.lock().unwrap().bytes = vec![0; writers * (RECORD + FRAME) + BLOCK];
     let over = AtomicBool::new(false);
-    let start = Instant::now();
+    let (start, cpu_before) = (Instant::now(), cpu_us());
     let records: u64 = thread::scope(|scope| {
         let log = scope.spawn(|| serve(&shared, file.as_ref(), writers));
         let all: Vec<_> = (0..writers)
@@ -79,12 +79,14 @@ pub(crate) fn run(directory: &Path, writers: usize, time: Duration) -> std::io::
     Ok(Measured {
         per_s: records as f64 / start.elapsed().as_secs_f64(),
         records_per_group: records as f64 / groups as f64,
+        cpu_us_per_record: (cpu_us() - cpu_before) / records as f64,
     })
 }
 
 fn alone(file: &dyn File, time: Duration) -> std::io::Result<Measured> {
     let bytes = Arc::new(AlignedBuf::zeroed(BLOCK));
-    let (start, mut records) = (Instant::now(), 0_u64);
+    let (start, cpu_before) = (Instant::now(), cpu_us());
+    let mut records = 0_u64;
     while start.elapsed() < time {
         file.write_durable(bytes.clone(), records * BLOCK as u64 % FILE_BYTES)?;
         records += 1;
@@ -92,6 +94,7 @@ fn alone(file: &dyn File, time: Duration) -> std::io::Result<Measured> {
     Ok(Measured {
         per_s: records as f64 / start.elapsed().as_secs_f64(),
         records_per_group: 1.0,
+        cpu_us_per_record: (cpu_us() - cpu_before) / records as f64,
     })
 }
 

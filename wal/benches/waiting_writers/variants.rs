@@ -111,7 +111,9 @@ impl Variant {
     ) -> io::Result<Measured> {
         match &self.kind {
             Kind::Ceiling => ceiling::run(directory, writers, time),
-            Kind::Log(form, setup) => Ok(writers::run(form.open(directory)?, *setup, writers, time)),
+            Kind::Log(form, setup) => {
+                Ok(writers::run(form.open(directory)?, *setup, writers, time))
+            }
         }
     }
 }

@@ -241,3 +241,41 @@ fn want_of_space_for_a_seal_or_hard_state_changes_nothing() {
     assert_eq!((disk.list().unwrap(), log.last_appended()), (names, last));
     assert!(log.check().is_ok());
 }
+
+#[test]
+fn a_guard_appends_many_records_that_leave_together() {
+    let disk = memory();
+    let log = create(&disk);
+    let owner = TestOwner::default();
+    let mut ends = Vec::new();
+    {
+        let mut guard = log.appender();
+        let mut run = guard.reserve_run(&[100, 100]).unwrap();
+        ends.push(guard.append_next(&mut run, head(1), &[b"one"]).end);
+        ends.push(guard.append_next(&mut run, head(2), &[b"two"]).end);
+        let mut single = guard.reserve(5).unwrap();
+        ends.push(
+            guard
+                .append_next(&mut single, head(3), &[b"th", b"ree"])
+                .end,
+        );
+        let place = guard.last_appended();
+        assert_eq!((place.lsn, place.index), (ends[2], Index(3)));
+        assert!(matches!(
+            guard.reserve(MAX_RECORD_PAYLOAD + 1),
+            Err(LogError::RecordTooLarge { .. })
+        ));
+    }
+    log.wait_durable(&owner, ends[2]).unwrap();
+    assert_eq!(*owner.advanced.lock(), [ends[2]], "one group");
+    drop(log);
+    let payloads = contents(&recover(&disk));
+    assert_eq!(
+        payloads,
+        [
+            (1, b"one".to_vec()),
+            (2, b"two".to_vec()),
+            (3, b"three".to_vec())
+        ]
+    );
+}

@@ -192,3 +192,70 @@ fn callbacks_hear_of_a_failure_that_the_owner_found_while_driving() {
     assert_eq!(heard.load(Ordering::Relaxed), 1);
     assert_eq!(owner.inner.failed.load(Ordering::Relaxed), 1);
 }
+
+/// An owner whose lock somebody has: it says so at once, if asked.
+struct Busy<'a> {
+    log: &'a Log,
+    inner: TestOwner,
+    /// What had happened when the lock was waited for.
+    told_before_waiting: Mutex<Vec<usize>>,
+}
+
+impl LogOwner for Busy<'_> {
+    fn seal_and_cut(&self, cut: &mut dyn FnMut()) {
+        let told = self.inner.advanced.lock().len();
+        self.told_before_waiting.lock().push(told);
+        cut();
+    }
+
+    fn try_seal_and_cut(&self, _cut: &mut dyn FnMut()) -> bool {
+        false
+    }
+
+    fn durable_advanced(&self, durable: Lsn) {
+        self.inner.durable_advanced(durable);
+        if self.inner.advanced.lock().len() == 1 {
+            append(self.log, b"came meanwhile");
+        }
+    }
+
+    fn log_failed(&self, error: &LogError) {
+        self.inner.log_failed(error);
+    }
+}
+
+#[test]
+fn nobody_waits_for_the_owners_lock_whose_group_has_ended() {
+    let (_disk, log) = simulated(100);
+    let owner = Busy {
+        log: &log,
+        inner: TestOwner::default(),
+        told_before_waiting: Mutex::default(),
+    };
+    let first = append(&log, b"first").end;
+    log.wait_durable(&owner, first).unwrap();
+    log.wait_durable(&owner, log.appended_lsn()).unwrap();
+    assert_eq!(*owner.told_before_waiting.lock(), [0, 1]);
+    assert_eq!(owner.inner.advanced.lock().len(), 2);
+}
+
+#[test]
+fn a_crowd_takes_turns_in_halves() {
+    let (_disk, log) = simulated(0);
+    let owner = TestOwner::default();
+    log.lead.note_group(8);
+    log.flights.crowd.store(8, Ordering::Relaxed);
+    append(&log, b"first");
+    assert!(log.is_worth_a_flight(), "nothing flies");
+    log.drive(&owner);
+    for _ in 0..3 {
+        append(&log, b"one of the other half");
+        log.help(&owner);
+        assert_eq!(log.flights.count.load(Ordering::Relaxed), 1);
+        assert!(!log.is_worth_a_flight());
+    }
+    append(&log, b"the last of them");
+    log.help(&owner);
+    assert_eq!(log.flights.count.load(Ordering::Relaxed), 2);
+    log.wait_durable(&owner, log.appended_lsn()).unwrap();
+}

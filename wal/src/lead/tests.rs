@@ -94,7 +94,7 @@ fn the_log_thread_leaves_when_the_crowd_has_gone() {
     assert!(!log.lead.crowd.load(Ordering::Relaxed));
     // The thread may be a moment behind.
     for _ in 0..1000 {
-        if !log.lead.state.lock().thread_leads {
+        if matches!(log.lead.role.get(), Role::Free | Role::Caller) {
             return;
         }
         commit(&log, &owner, b"alone");
@@ -108,13 +108,13 @@ fn poison_wakes_every_parked_waiter() {
     let owner = Arc::new(TestOwner::default());
     let queue = WaitQueue::new(0);
     // Somebody leads and never ends: everybody else parks.
-    log.lead.state.lock().led = true;
+    log.lead.role.set(Role::Caller);
     std::thread::scope(|scope| {
         for target in 1..5_u64 {
             let (log, owner, waiter) = (&log, &owner, queue.register(target));
             scope.spawn(move || assert!(log.wait_for(owner.as_ref(), &waiter).is_err()));
         }
-        while log.lead.state.lock().parked.len() < 4 {
+        while log.lead.guests.lock().len() < 4 {
             std::thread::yield_now();
         }
         log.poison("test");
@@ -195,10 +195,10 @@ fn leadership_is_not_given_to_a_thread_that_has_stopped() {
     let thread = log.log_thread();
     assert!(thread.is_some());
     append(&log, b"x");
-    log.lead.state.lock().led = true;
+    log.lead.role.set(Role::Caller);
     log.shutdown();
     log.hand_over(thread);
-    assert!(!log.lead.state.lock().led);
+    assert_eq!(log.lead.role.get(), Role::Free);
     commit(&log, &owner, b"y");
 }
 
@@ -221,7 +221,7 @@ fn the_log_thread_keeps_the_lead_until_it_has_ended() {
         }),
     );
     let thread = log.log_thread();
-    log.lead.state.lock().led = true;
+    log.lead.role.set(Role::Caller);
     log.hand_over(thread);
     has_arrived.recv().unwrap();
     std::thread::scope(|scope| {
@@ -236,12 +236,12 @@ fn the_log_thread_keeps_the_lead_until_it_has_ended() {
         (0..closers.len()).for_each(|_| has_begun.recv().unwrap());
         // Both are at it: time enough for one that would not wait to be back.
         (0..2_000).for_each(|_| std::thread::yield_now());
-        let leads = log.lead.state.lock().thread_leads;
+        let leads = log.lead.role.get() == Role::Thread;
         let all_wait = closers.iter().all(|closer| !closer.is_finished());
         go.send(()).unwrap();
         assert!(leads && all_wait);
     });
-    assert!(!log.lead.state.lock().led);
+    assert_eq!(log.lead.role.get(), Role::Free);
     commit(&log, &owner, b"y");
 }
 
@@ -288,6 +288,96 @@ fn shutdown_amid_a_crowd_strands_nobody() {
         ended.send(()).unwrap();
     });
     let outcome = has_ended.recv_timeout(std::time::Duration::from_secs(60));
+    assert!(outcome.is_ok(), "somebody waits for ever");
+    worker.join().unwrap();
+}
+
+/// The owner appends for many, who sleep on one event until one callback comes.
+#[test]
+fn one_callback_wakes_many_who_sleep_on_one_event() {
+    use cs_io::EventCount;
+    let log = create_threaded(&memory());
+    let owner = Arc::new(TestOwner::default());
+    let event = Arc::new((EventCount::new(), AtomicBool::new(false)));
+    let end = append(&log, b"for all of them").end;
+    let shared = event.clone();
+    log.on_durable(
+        end,
+        Box::new(move |outcome| {
+            shared.1.store(outcome.is_ok(), Ordering::Release);
+            shared.0.notify_all();
+        }),
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while !event.1.load(Ordering::Acquire) {
+                    let listener = event.0.listen();
+                    if !event.1.load(Ordering::Acquire) {
+                        listener.wait();
+                    }
+                }
+            });
+        }
+        log.wait_durable(owner.as_ref(), end).unwrap();
+    });
+}
+
+#[test]
+fn a_waiter_of_a_foreign_queue_is_woken_by_whoever_completes_it() {
+    let log = create_threaded(&memory());
+    let owner = Arc::new(TestOwner::default());
+    let queue = WaitQueue::new(0);
+    // Somebody leads, so the waiter does not.
+    log.lead.role.set(Role::Caller);
+    std::thread::scope(|scope| {
+        let (log, owner, waiter) = (&log, &owner, queue.register(1));
+        scope.spawn(move || log.wait_for(owner.as_ref(), &waiter).unwrap());
+        while log.lead.guests.lock().is_empty() {
+            std::thread::yield_now();
+        }
+        queue.complete_up_to(1);
+    });
+    assert!(log.lead.guests.lock().is_empty());
+}
+
+/// Whoever finds that a leader left takes over: none sleeps for ever, however
+/// leaders and followers meet.
+#[test]
+fn leaders_that_come_and_go_strand_nobody() {
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    let worker = std::thread::spawn(move || {
+        for _ in 0..30 {
+            let log = create_threaded(&memory());
+            let owner = TestOwner::default();
+            std::thread::scope(|scope| {
+                for thread in 0..5 {
+                    let (log, owner) = (&log, &owner);
+                    scope.spawn(move || {
+                        for round in 0..60 {
+                            let end = {
+                                let _writer = owner.writer.lock();
+                                append(log, b"x").end
+                            };
+                            if (thread + round) % 4 == 0 {
+                                log.drive(owner);
+                            }
+                            if thread == 0 {
+                                let done = || log.durable_lsn() >= end;
+                                log.wait(owner, &done).unwrap();
+                            } else {
+                                log.wait_durable(owner, end).unwrap();
+                            }
+                        }
+                    });
+                }
+            });
+            assert_eq!(log.durable_lsn(), log.appended_lsn());
+            assert_eq!(log.lead.role.get(), Role::Free);
+        }
+        ended.send(()).unwrap();
+    });
+    let outcome = has_ended.recv_timeout(std::time::Duration::from_secs(120));
     assert!(outcome.is_ok(), "somebody waits for ever");
     worker.join().unwrap();
 }

@@ -8,7 +8,7 @@ use std::thread::ThreadId;
 use cs_io::{Signal, Task};
 use parking_lot::Mutex;
 
-use super::Lead;
+use super::{Lead, Role};
 use crate::group::{Drive, LogOwner, Patience};
 use crate::log::Log;
 
@@ -39,7 +39,7 @@ pub(super) struct Control {
 
 impl Control {
     pub(super) fn has_to_stop(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        self.stop.load(Ordering::SeqCst)
     }
 }
 
@@ -66,7 +66,7 @@ impl Log {
         let Some(thread) = self.lead.thread.get_or_init(|| None) else {
             return;
         };
-        thread.control.stop.store(true, Ordering::Release);
+        thread.control.stop.store(true, Ordering::SeqCst);
         thread.control.signal.raise();
         // The thread may have been left with the last reference to the owner,
         // which then closes the log from within it. It leads until it has
@@ -80,18 +80,19 @@ impl Log {
             task.join();
         }
         drop(task);
-        self.lay_down_for_thread();
+        self.lay_down_for_thread(&[Role::Idle, Role::Given, Role::Thread]);
     }
 
-    /// The log thread has ended: others may lead.
-    fn lay_down_for_thread(&self) {
-        {
-            let mut state = self.lead.state.lock();
-            if state.thread_leads {
-                (state.led, state.thread_leads, state.thread_idle) = (false, false, false);
-            }
+    /// The log thread has ended, or is about to and leads no more: others may.
+    fn lay_down_for_thread(&self, held: &[Role]) {
+        // Each is tried: it may just have been given, or woken.
+        let mut laid_down = false;
+        for &role in held {
+            laid_down |= self.lead.role.change(role, Role::Free);
         }
-        self.wake_parked();
+        if laid_down {
+            self.wake_successor();
+        }
     }
 
     /// The log thread, started at the first call; `None` where there is no
@@ -118,7 +119,7 @@ impl Log {
     /// Stays leader, parked, while the crowd lasts.
     fn lead_as_thread(&self, owner: &dyn LogOwner, control: &Control) {
         while !control.has_to_stop() {
-            match self.lead_step(owner, Patience::None) {
+            match self.lead_step(owner, Patience::Own) {
                 Drive::Progress => continue,
                 Drive::Busy => {
                     self.lead_step(owner, Patience::Oldest);
@@ -126,19 +127,22 @@ impl Log {
                 }
                 Drive::Idle => {}
             }
-            let mut state = self.lead.state.lock();
+            let stays = self.lead.is_crowded() && !self.is_poisoned();
+            let role = if stays { Role::Idle } else { Role::Free };
+            self.lead.role.set(role);
+            // Looked at after that: whoever came before it saw a leader.
             if self.work_remains() {
-                continue;
+                if self.lead.role.change(role, Role::Thread) {
+                    continue;
+                }
+                // Somebody else saw it too, and leads or has woken us.
+                return;
             }
-            if self.lead.crowd.load(Ordering::Relaxed) && !self.is_poisoned() {
-                state.thread_idle = true;
-            } else {
-                (state.led, state.thread_leads, state.thread_idle) = (false, false, false);
-            }
-            drop(state);
-            self.wake_parked();
+            self.wake_all();
             return;
         }
+        self.lead.role.set(Role::Free);
+        self.wake_successor();
     }
 }
 
@@ -152,20 +156,17 @@ fn serve(control: &Control, log: &Weak<Log>, owner: &Weak<dyn LogOwner>) {
         }
         let (Some(log), Some(owner)) = (log.upgrade(), owner.upgrade()) else {
             // Nobody may hand over to us any more.
-            control.stop.store(true, Ordering::Release);
+            control.stop.store(true, Ordering::SeqCst);
             break;
         };
-        let leads = {
-            let state = log.lead.state.lock();
-            state.thread_leads && !state.thread_idle
-        };
-        if leads {
+        // Taken by us, or by nobody: whoever gave it may take it back.
+        if log.lead.role.change(Role::Given, Role::Thread) {
             log.lead_as_thread(owner.as_ref(), control);
         }
     }
     // Stopped with leadership in hand: others can lead.
     if let Some(log) = log.upgrade() {
-        log.lay_down_for_thread();
+        log.lay_down_for_thread(&[Role::Idle, Role::Given]);
     }
 }
 
@@ -174,7 +175,7 @@ impl Drop for Log {
         // The thread holds no strong reference while it sleeps; it ends by
         // itself. Not joined: the last reference may be the thread's own.
         if let Some(thread) = self.lead.thread() {
-            thread.control.stop.store(true, Ordering::Release);
+            thread.control.stop.store(true, Ordering::SeqCst);
             thread.control.signal.raise();
         }
     }

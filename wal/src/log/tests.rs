@@ -42,6 +42,7 @@ pub(crate) fn small() -> LogOptions {
         segment_bytes_min: 16 << 10,
         segment_bytes_max: 64 << 10,
         group_bytes_max: 8 << 10,
+        spare_segments: 2,
         ..LogOptions::default()
     }
 }

@@ -123,16 +123,19 @@ fn small_spares_do_not_pile_up_on_a_full_disk() {
 fn a_step_is_wanted_once_per_segment_and_only_while_none_is_ready() {
     let disk = memory();
     let log = create(&disk);
-    append(&log, &[1; 4000]);
+    append(&log, &[1; 1500]);
     assert!(!log.wants_step());
-    append(&log, &[1; 5000]);
+    append(&log, &[1; 1500]);
     assert!(log.wants_step());
     assert!(log.step().unwrap());
     append(&log, &[1; 10]);
     assert!(!log.wants_step(), "the next is ready");
     append(&log, &[1; 17_000]);
     assert_eq!(log.segments().len(), 2);
-    assert!(log.wants_step(), "the second is half full by one record");
+    assert!(
+        log.wants_step(),
+        "one record is more than an eighth of the second"
+    );
 }
 
 #[test]

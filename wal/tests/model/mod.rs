@@ -85,6 +85,7 @@ fn options() -> LogOptions {
         groups_in_flight: 3,
         group_bytes_max: 8 << 10,
         spare_segments: 2,
+        ..LogOptions::default()
     }
 }
 

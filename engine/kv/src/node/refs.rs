@@ -7,7 +7,7 @@ use super::limits::max_inline_key;
 /// A reference to an overflow run: a key or a value that does not fit into a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverflowRef {
-    /// Bytes of the whole key or value.
+    /// Bytes in the run; for a value that was packed, with [`PACKED`](Self::PACKED).
     pub total_len: u64,
     /// First page of the run.
     pub first: PageId,
@@ -15,6 +15,25 @@ pub struct OverflowRef {
     pub version: Version,
     /// Pages of the run, at least one.
     pub pages: u32,
+}
+
+impl OverflowRef {
+    /// The bit of `total_len` which says that the run holds a value as a codec
+    /// block. Far above every length, so whoever does not know of it sees a run
+    /// that is too long, and refuses it.
+    pub const PACKED: u64 = 1 << 63;
+
+    /// Whether the run holds a value as a codec block.
+    #[must_use]
+    pub const fn is_packed(&self) -> bool {
+        self.total_len & Self::PACKED != 0
+    }
+
+    /// Bytes in the run.
+    #[must_use]
+    pub const fn run_bytes(&self) -> u64 {
+        self.total_len & !Self::PACKED
+    }
 }
 
 /// A reference to a child: a page number and the version that must be found there.

@@ -7,7 +7,9 @@
 use cs_base::TreeId;
 use cs_pager::{PageIdentity, PageKind, PageRef, Pager, ReadGuard, Shadow};
 
-use super::overflow::{DIGEST, free_run, read_digest, read_key, write_run};
+use super::overflow::{
+    DIGEST, NewValue, free_run, read_digest, read_key, read_packed, write_packed, write_run,
+};
 use super::read::{OpenSource, expect_node, find, load_value};
 use crate::error::Result;
 use crate::in_flight::{Undo, UndoStep};
@@ -52,7 +54,20 @@ impl TreeEdit<'_> {
 
     /// Gives `key` this value, whatever it had.
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let sum = digest(key, value);
+        self.put_value(key, &NewValue::plain(key, value), None)
+    }
+
+    /// The same with a value that may be packed. `leaf` is where the plan found
+    /// that the key belongs.
+    pub(crate) fn put_value(
+        &mut self,
+        key: &[u8],
+        value: &NewValue<'_>,
+        leaf: Option<PageRef>,
+    ) -> Result<()> {
+        if leaf.is_some_and(|leaf| self.put_in_place(leaf, key, value)) {
+            return Ok(());
+        }
         if self.root.height == 0 {
             let leaf = self.allocate(0);
             let _ = LeafMut::init(self.shadow.page_mut(leaf));
@@ -66,24 +81,30 @@ impl TreeEdit<'_> {
                 if let Some(run) = old.run {
                     free_run(self.pager, self.shadow, &run);
                 }
-                let new = self.value_cell(value, sum);
-                self.replace(&path, leaf, slot, key, new.as_value(value))?;
+                let new = self.new_value_cell(value);
+                self.replace(&path, leaf, slot, key, new.as_value(value.bytes))?;
                 self.root.stats.subtract(key, old.len, old.digest);
             }
             Err(slot) => {
                 self.note(|tree| UndoStep::Remove { tree, key });
                 let run = self.key_run(key);
-                let new = self.value_cell(value, sum);
+                let new = self.new_value_cell(value);
                 let cell_key = self.key_cell(key, run);
-                self.insert(&path, leaf, slot, cell_key, new.as_value(value))?;
+                self.insert(&path, leaf, slot, cell_key, new.as_value(value.bytes))?;
             }
         }
-        self.root.stats.add(key, value.len() as u64, sum);
+        self.root.stats.add(key, value.len, value.digest);
         Ok(())
     }
 
-    /// Removes `key`; says whether it was there.
-    pub(crate) fn delete(&mut self, key: &[u8]) -> Result<bool> {
+    /// Removes `key`; says whether it was there. `leaf` as for
+    /// [`put_value`](Self::put_value).
+    pub(crate) fn delete(&mut self, key: &[u8], leaf: Option<PageRef>) -> Result<bool> {
+        if let Some(leaf) = leaf
+            && let Some(was_there) = self.delete_in_place(leaf, key)?
+        {
+            return Ok(was_there);
+        }
         {
             let source = self.source();
             let guard = ReadGuard::enter();
@@ -109,7 +130,7 @@ impl TreeEdit<'_> {
 
     // ---- the way back ----
 
-    fn note<'u>(&mut self, step: impl FnOnce(TreeId) -> UndoStep<'u>) {
+    pub(super) fn note<'u>(&mut self, step: impl FnOnce(TreeId) -> UndoStep<'u>) {
         let tree = self.tree;
         if let Some(undo) = &mut self.undo {
             undo.push(step(tree));
@@ -127,6 +148,20 @@ impl TreeEdit<'_> {
         };
         let guard = ReadGuard::enter();
         let leaf = Leaf::new(self.shadow.view(self.pager, &guard, at)?);
+        let tree = self.tree;
+        if let ValueRef::Overflow(run) = leaf.value(slot)
+            && run.is_packed()
+        {
+            // As it lies: going back takes no more pages than it had.
+            let (digest, block) = read_packed(&source, tree, &run)?;
+            undo.push(UndoStep::RestorePacked {
+                tree,
+                key,
+                digest,
+                block: &block,
+            });
+            return Ok(());
+        }
         let value = load_value(&source, self.tree, leaf.value(slot))?;
         undo.push(UndoStep::Restore {
             tree: self.tree,
@@ -139,7 +174,7 @@ impl TreeEdit<'_> {
     // ---- the way down ----
 
     /// Makes the path to `key`'s leaf changeable.
-    fn descend(&mut self, key: &[u8]) -> Result<(Vec<Step>, PageRef)> {
+    pub(super) fn descend(&mut self, key: &[u8]) -> Result<(Vec<Step>, PageRef)> {
         let mut path = Vec::with_capacity(usize::from(self.root.height));
         let mut at = self.shadow.shadow(self.pager, self.root.page)?;
         self.root.page = at;
@@ -234,12 +269,21 @@ impl TreeEdit<'_> {
         )))
     }
 
-    fn key_run(&mut self, key: &[u8]) -> Option<OverflowRef> {
+    /// The same for a value that may be packed, and then always has a run.
+    pub(super) fn new_value_cell(&mut self, value: &NewValue<'_>) -> ValueCell {
+        if value.is_packed {
+            let run = write_packed(self.pager, self.shadow, self.tree, value);
+            return ValueCell(Some(run));
+        }
+        self.value_cell(value.bytes, value.digest)
+    }
+
+    pub(super) fn key_run(&mut self, key: &[u8]) -> Option<OverflowRef> {
         (key.len() > max_inline_key(self.pager.page_size()))
             .then(|| write_run(self.pager, self.shadow, self.tree, [key, &[]]))
     }
 
-    fn key_cell<'k>(&self, key: &'k [u8], run: Option<OverflowRef>) -> KeyRef<'k> {
+    pub(super) fn key_cell<'k>(&self, key: &'k [u8], run: Option<OverflowRef>) -> KeyRef<'k> {
         let inline = key.len().min(max_inline_key(self.pager.page_size()));
         KeyRef {
             inline: &key[..inline],
@@ -306,7 +350,7 @@ impl TreeEdit<'_> {
         })
     }
 
-    fn whole_key(&self, at: PageRef, slot: usize) -> Result<Vec<u8>> {
+    pub(super) fn whole_key(&self, at: PageRef, slot: usize) -> Result<Vec<u8>> {
         let guard = ReadGuard::enter();
         let source = self.source();
         let leaf = Leaf::new(self.shadow.view(self.pager, &guard, at)?);
@@ -318,7 +362,7 @@ impl TreeEdit<'_> {
     // ---- the way up ----
 
     /// Tells the parent of `left` that `right` came to stand behind it.
-    fn insert_child(
+    pub(super) fn insert_child(
         &mut self,
         path: &[Step],
         left: PageRef,
@@ -355,10 +399,10 @@ impl TreeEdit<'_> {
 }
 
 /// The run of a value, if it needs one.
-struct ValueCell(Option<OverflowRef>);
+pub(super) struct ValueCell(Option<OverflowRef>);
 
 impl ValueCell {
-    fn as_value<'v>(&self, value: &'v [u8]) -> ValueRef<'v> {
+    pub(super) fn as_value<'v>(&self, value: &'v [u8]) -> ValueRef<'v> {
         self.0.map_or(ValueRef::Inline(value), ValueRef::Overflow)
     }
 }

@@ -15,9 +15,17 @@ use crate::tree_root::TreeRoot;
 
 impl TreeEdit<'_> {
     /// Mends the path above a leaf that lost an entry.
-    pub(super) fn shrink(&mut self, mut path: Vec<Step>, leaf: PageRef) -> Result<()> {
-        let mut at = leaf;
-        let mut level = 0;
+    pub(super) fn shrink(&mut self, path: Vec<Step>, leaf: PageRef) -> Result<()> {
+        self.mend(path, leaf, 0)
+    }
+
+    /// Mends the path above a page of this level that lost a cell.
+    pub(super) fn mend(
+        &mut self,
+        mut path: Vec<Step>,
+        mut at: PageRef,
+        mut level: u8,
+    ) -> Result<()> {
         loop {
             let empty = level == 0 && Leaf::new(self.shadow.page_mut(at)).is_empty();
             let Some(parent) = path.pop() else {

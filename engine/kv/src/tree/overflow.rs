@@ -1,17 +1,21 @@
 //! Overflow runs: adjacent pages that hold one large key or value.
 //!
 //! The run of a value begins with the digest that the entry adds to its tree's
-//! hash sum, so that replacing it reads one page and not all of it.
+//! hash sum, so that replacing it reads one page and not all of it. Behind it
+//! comes the value, or, where the reference says so, a codec block of it: the
+//! digest is that of the value either way.
 
+use cs_base::codec::{BLOCK_HEADER, CodecError, decode, inspect};
 use cs_base::{PageId, TreeId};
 use cs_pager::{
     PAGE_HEADER, PageHeader, PageIdentity, PageKind, PageRef, Pager, PagerError, ReadGuard, Shadow,
 };
 
 use super::read::PageSource;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::{MAX_KEY, MAX_VALUE};
 use crate::node::OverflowRef;
+use crate::tree_root::digest;
 
 /// Bytes of the digest at the start of a value's run.
 pub(crate) const DIGEST: usize = 16;
@@ -59,6 +63,55 @@ pub(crate) fn write_run(
     }
 }
 
+/// A value on its way into a tree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewValue<'a> {
+    /// The value, or a block of it.
+    pub(crate) bytes: &'a [u8],
+    /// `bytes` is a block, and goes into a run however short it is.
+    pub(crate) is_packed: bool,
+    /// Bytes of the value.
+    pub(crate) len: u64,
+    /// What the entry adds to the hash sum of its tree.
+    pub(crate) digest: u128,
+}
+
+impl<'a> NewValue<'a> {
+    /// A value as it is.
+    pub(crate) fn plain(key: &[u8], value: &'a [u8]) -> Self {
+        Self {
+            bytes: value,
+            is_packed: false,
+            len: value.len() as u64,
+            digest: digest(key, value),
+        }
+    }
+
+    /// A block of a value whose digest is known.
+    pub(crate) fn packed(block: &'a [u8], digest: u128) -> Result<Self> {
+        let info = inspect(block).map_err(|error| Error::Damaged(error.to_string()))?;
+        Ok(Self {
+            bytes: block,
+            is_packed: true,
+            len: info.plain_len as u64,
+            digest,
+        })
+    }
+}
+
+/// Writes the run of a value that is packed.
+pub(crate) fn write_packed(
+    pager: &Pager,
+    shadow: &mut Shadow,
+    tree: TreeId,
+    value: &NewValue<'_>,
+) -> OverflowRef {
+    let head: [u8; DIGEST] = value.digest.to_le_bytes();
+    let mut run = write_run(pager, shadow, tree, [&head, value.bytes]);
+    run.total_len |= OverflowRef::PACKED;
+    run
+}
+
 /// Gives up the pages of a run.
 pub(crate) fn free_run(pager: &Pager, shadow: &mut Shadow, run: &OverflowRef) {
     shadow.free_run(pager, start(run), run.pages);
@@ -80,7 +133,7 @@ fn read_run(
     limit: usize,
 ) -> Result<Vec<u8>> {
     let room = source.page_size() - PAGE_HEADER;
-    let total = usize::try_from(run.total_len).unwrap_or(usize::MAX);
+    let total = usize::try_from(run.run_bytes()).unwrap_or(usize::MAX);
     if total > limit || run_pages(total, source.page_size()) != run.pages {
         return Err(PagerError::Corrupt {
             page: run.first,
@@ -137,12 +190,28 @@ pub(crate) fn read_value(
     tree: TreeId,
     run: &OverflowRef,
 ) -> Result<Vec<u8>> {
-    let mut bytes = read_run(source, tree, run, MAX_VALUE + DIGEST)?;
-    if bytes.len() < DIGEST {
-        return Err(short_run(run));
+    let (_, bytes) = read_packed(source, tree, run)?;
+    if !run.is_packed() {
+        return Ok(bytes);
     }
+    let value = decode(&bytes, MAX_VALUE).map_err(|error| bad_block(run, &error))?;
+    Ok(value.into_owned())
+}
+
+/// What is in the run of a value as it lies there: its digest, and the value or
+/// a block of it.
+pub(crate) fn read_packed(
+    source: &impl PageSource,
+    tree: TreeId,
+    run: &OverflowRef,
+) -> Result<(u128, Vec<u8>)> {
+    let mut bytes = read_run(source, tree, run, MAX_VALUE + DIGEST)?;
+    let Some(head) = bytes.first_chunk::<DIGEST>() else {
+        return Err(short_run(run));
+    };
+    let digest = u128::from_le_bytes(*head);
     bytes.drain(..DIGEST);
-    Ok(bytes)
+    Ok((digest, bytes))
 }
 
 /// Length and digest of the value in a run, from its first page.
@@ -155,13 +224,32 @@ pub(crate) fn read_digest(
     let guard = ReadGuard::enter();
     let page = source.page(&guard, at)?;
     expect_overflow(page, at, tree)?;
-    let len = run
-        .total_len
+    let stored = run
+        .run_bytes()
         .checked_sub(DIGEST as u64)
         .ok_or_else(|| short_run(run))?;
+    let (head, body) = page[PAGE_HEADER..].split_at(DIGEST);
     let mut digest = [0; DIGEST];
-    digest.copy_from_slice(&page[PAGE_HEADER..PAGE_HEADER + DIGEST]);
-    Ok((len, u128::from_le_bytes(digest)))
+    digest.copy_from_slice(head);
+    let digest = u128::from_le_bytes(digest);
+    if !run.is_packed() {
+        return Ok((stored, digest));
+    }
+    // A page always has room for the header behind the digest.
+    let block = &body[..BLOCK_HEADER.min(stored as usize)];
+    let info = inspect(block).map_err(|error| bad_block(run, &error))?;
+    Ok((info.plain_len as u64, digest))
+}
+
+#[cold]
+fn bad_block(run: &OverflowRef, error: &CodecError) -> Error {
+    PagerError::Corrupt {
+        page: run.first,
+        what: "value in an overflow run",
+        expected: format!("a compressed block of at most {MAX_VALUE} bytes"),
+        found: error.to_string(),
+    }
+    .into()
 }
 
 #[cold]
@@ -170,7 +258,7 @@ fn short_run(run: &OverflowRef) -> crate::Error {
         page: run.first,
         what: "length of an overflow run",
         expected: format!("at least {DIGEST} bytes"),
-        found: run.total_len.to_string(),
+        found: run.run_bytes().to_string(),
     }
     .into()
 }

@@ -157,3 +157,20 @@ pub(crate) fn load_key(
     }
     Ok(())
 }
+
+/// The whole key of child `child` of a branch.
+pub(crate) fn read_whole_key(
+    source: &impl PageSource,
+    tree: TreeId,
+    branch: &Branch<'_>,
+    child: usize,
+) -> Result<Vec<u8>> {
+    match branch.key_overflow(child) {
+        Some(run) => read_key(source, tree, &run),
+        None => {
+            let mut key = Vec::new();
+            branch.key(child, &mut key);
+            Ok(key)
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use cs_base::TreeId;
-use cs_io::memory::MemoryDisk;
 use cs_io::sys::{SysDisk, SysOptions};
 use cs_io::{Disk, RealRuntime};
 use cs_kv::{
@@ -11,16 +10,20 @@ use cs_kv::{
     StoreOptions,
 };
 
+use crate::disks::{any_disk, choice, read_path};
+
 pub(crate) fn small_options() -> StoreOptions {
     let mut options = StoreOptions::default();
     options.page_size = 4096;
     options.cache_bytes = 256 * 1024;
+    options.read_path = read_path();
     options.checkpoint_log_bytes = 128 * 1024;
+    options.checkpoint_log_bytes_max = options.checkpoint_log_bytes;
     options.log.segment_bytes_min = 64 * 1024;
     options
 }
 
-pub(crate) fn open(disk: &Arc<MemoryDisk>, options: StoreOptions) -> Store {
+pub(crate) fn open<D: Disk + 'static>(disk: &Arc<D>, options: StoreOptions) -> Store {
     let disk: Arc<dyn Disk> = Arc::clone(disk) as Arc<dyn Disk>;
     Store::open(disk, RealRuntime::new(), options).unwrap()
 }
@@ -45,7 +48,7 @@ pub(crate) fn assert_sound(store: &Store) {
 
 #[test]
 fn what_was_committed_is_there_after_reopening_with_and_without_close() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let tree = {
         let store = open(&disk, small_options());
         let mut txn = store.begin().unwrap();
@@ -78,7 +81,7 @@ fn what_was_committed_is_there_after_reopening_with_and_without_close() {
 #[test]
 fn each_durability_reads_its_own_acknowledged_writes() {
     for durability in [Durability::Sync, Durability::Async, Durability::Memory] {
-        let disk = MemoryDisk::new();
+        let disk = any_disk();
         let store = open(&disk, small_options());
         let tree = new_tree(&store);
         for number in 0..2_000_u32 {
@@ -104,7 +107,7 @@ fn each_durability_reads_its_own_acknowledged_writes() {
 
 #[test]
 fn a_store_without_a_log_keeps_what_was_closed() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let mut options = small_options();
     options.durability = Some(Durability::Memory);
     let tree = {
@@ -147,7 +150,7 @@ fn a_store_without_a_log_keeps_what_was_closed() {
 
 #[test]
 fn the_first_committer_of_a_key_wins() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
@@ -184,7 +187,7 @@ fn the_first_committer_of_a_key_wins() {
 
 #[test]
 fn a_snapshot_does_not_move() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
@@ -230,7 +233,7 @@ fn a_snapshot_does_not_move() {
 
 #[test]
 fn an_expectation_that_fails_changes_nothing() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
@@ -257,7 +260,7 @@ fn an_expectation_that_fails_changes_nothing() {
 
 #[test]
 fn a_session_statement_happens_once_also_after_reopening() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let statement = |number| {
         let mut options = CommitOptions::default();
         options.session = Some(SessionStatement {
@@ -285,7 +288,7 @@ fn a_session_statement_happens_once_also_after_reopening() {
 
 #[test]
 fn large_keys_and_values_come_back_and_leave_no_page_behind() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let tree = new_tree(&store);
     let key = |number: u32| {
@@ -330,7 +333,7 @@ fn large_keys_and_values_come_back_and_leave_no_page_behind() {
 
 #[test]
 fn a_transaction_larger_than_a_part_and_than_the_cache_commits_and_recovers() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
@@ -360,7 +363,7 @@ fn a_transaction_larger_than_a_part_and_than_the_cache_commits_and_recovers() {
 
 #[test]
 fn a_dropped_tree_gives_its_pages_back() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
@@ -394,7 +397,7 @@ fn a_dropped_tree_gives_its_pages_back() {
 
 #[test]
 fn a_transaction_scans_its_own_writes_in_order_both_ways() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();
@@ -430,7 +433,7 @@ fn a_transaction_scans_its_own_writes_in_order_both_ways() {
 
 #[test]
 fn many_threads_commit_and_read_their_own_writes() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let tree = new_tree(&store);
     std::thread::scope(|scope| {
@@ -508,7 +511,7 @@ fn a_commit_that_was_waited_for_is_visible_however_many_are_in_flight() {
 /// for keys that lie within its own.
 #[test]
 fn a_key_whose_leaf_was_emptied_since_the_snapshot_is_a_conflict() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let key = |number: u32| number.to_be_bytes().to_vec();
     let tree = store.new_tree_id();
@@ -542,4 +545,18 @@ fn a_key_whose_leaf_was_emptied_since_the_snapshot_is_a_conflict() {
         );
     }
     assert_sound(&store);
+}
+
+/// The whole suite is worth nothing on another disk if it is not that disk.
+#[test]
+fn the_disk_is_the_one_that_was_asked_for() {
+    let disk = any_disk();
+    let store = open(&disk, small_options());
+    let (pool, report) = (store.stats().pool, store.stats().io);
+    assert_eq!(pool.read_path, read_path());
+    let in_memory = ["memory", "simulated"].contains(&report.name);
+    assert_eq!(in_memory, ["memory", "sim"].contains(&choice().as_str()));
+    if choice() == "file" {
+        assert!(!report.direct_io, "{report:?}");
+    }
 }

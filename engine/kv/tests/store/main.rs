@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod basics;
+mod bulk;
+mod compaction;
+mod compression;
+mod disks;
 mod faulty;
+mod in_flight;
 mod model;
 mod promises;
 mod regressions;

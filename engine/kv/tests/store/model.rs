@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use cs_io::memory::MemoryDisk;
 use cs_kv::{CommitOptions, KeyRange, Store};
 use proptest::prelude::*;
 
 use crate::basics::{new_tree, open, small_options};
+use crate::disks::any_disk;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -82,7 +82,7 @@ fn contents(
 }
 
 fn run(actions: Vec<Action>) {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let mut store = open(&disk, small_options());
     let tree = new_tree(&store);
     let mut model = Model::new();

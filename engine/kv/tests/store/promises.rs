@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use cs_io::memory::MemoryDisk;
 use cs_io::{Disk, RealRuntime};
 use cs_kv::{Batch, CommitOptions, Durability, Error, Expect, Store};
 
 use crate::basics::{assert_sound, new_tree, open, small_options};
+use crate::disks::any_disk;
 
 /// Symptom: a program hung that asked for figures while a checkpoint began.
 /// Cause: `stats` held the writer's lock while it asked for the maintenance
 /// lock, against the order of locks. Cure: one lock at a time.
 #[test]
 fn figures_may_be_asked_for_at_any_time() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let tree = new_tree(&store);
     std::thread::scope(|scope| {
@@ -46,7 +46,7 @@ fn figures_may_be_asked_for_at_any_time() {
 /// Cure: the last handle flushes.
 #[test]
 fn what_was_not_synced_yet_is_flushed_when_the_last_handle_goes() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let tree = new_tree(&store);
     for number in 0..100_u8 {
@@ -74,7 +74,7 @@ fn what_was_not_synced_yet_is_flushed_when_the_last_handle_goes() {
 /// dirtied. Cure: it writes until there is room, and large versions are sealed.
 #[test]
 fn dirty_pages_stay_within_the_budget_whatever_a_commit_dirties() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let mut options = small_options();
     options.cache_bytes = 1024 * 1024;
     options.checkpoint_log_bytes = 1 << 40;
@@ -108,7 +108,7 @@ fn dirty_pages_stay_within_the_budget_whatever_a_commit_dirties() {
 
 #[test]
 fn options_are_checked_before_anything_is_made() {
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let mut options = small_options();
     options.page_size = 5000;
     let refused = Store::open(
@@ -138,7 +138,7 @@ fn the_check_finds_a_separator_that_leads_astray() {
     use cs_pager::format::seal_checksum;
     use cs_pager::{PageHeader, PageKind};
 
-    let disk = MemoryDisk::new();
+    let disk = any_disk();
     let store = open(&disk, small_options());
     let mut txn = store.begin().unwrap();
     let tree = txn.create_tree();

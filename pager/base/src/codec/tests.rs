@@ -156,7 +156,10 @@ fn the_bytes_of_a_block_stay_what_they_are() {
         0x2E, b'a', b'b', 2, 0, //
         0x50, b'a', b'b', b'a', b'b', b'a',
     ];
-    assert_eq!(decode(&lz4, 25).unwrap(), &b"abababababababababababababa"[..25]);
+    assert_eq!(
+        decode(&lz4, 25).unwrap(),
+        &b"abababababababababababababa"[..25]
+    );
 
     // Gzip: a member as RFC 1952 has it, made by another program.
     let gzip = [
@@ -265,5 +268,36 @@ fn no_body_unpacks_to_more_than_the_plausible_most() {
             let body = block.len() - BLOCK_HEADER;
             assert!(len <= body * id.ratio(), "{id}: {len} bytes in {body}");
         }
+    }
+}
+
+/// The cells of the rows of FORMAT.md that begin with a number.
+fn rows() -> Vec<Vec<&'static str>> {
+    let lines = include_str!("../../FORMAT.md").lines();
+    let rows = lines.filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    rows.filter(|row| row.starts_with(|first: char| first.is_ascii_digit()))
+        .map(|row| row.split(" | ").collect())
+        .collect()
+}
+
+#[test]
+fn the_format_page_says_what_the_code_does() {
+    let rows = rows();
+    let fields = [
+        ("`codec`", offset_of!(Header, codec), 1),
+        ("`reserved`", offset_of!(Header, reserved), 3),
+        ("`plain_len`", offset_of!(Header, plain_len), 4),
+    ];
+    for (row, (name, offset, size)) in rows.iter().zip(fields) {
+        assert_eq!(row[..3], [&offset.to_string(), &size.to_string(), name]);
+    }
+    assert_eq!(rows[3][0], BLOCK_HEADER.to_string());
+    let codecs = &rows[4..];
+    assert_eq!(codecs.len(), 3);
+    for row in codecs {
+        let number: u8 = row[0].parse().unwrap();
+        let codec = CodecId::of(number).unwrap();
+        assert_eq!(row[1], codec.to_string());
+        assert_eq!(row[3], codec.ratio().to_string());
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::mpsc;
 
 use super::*;
+use crate::Signal;
 
 /// Symptom: closing a store from its own background thread panicked, or hung.
 /// Cause: the last reference was dropped there, and the thread joined itself.

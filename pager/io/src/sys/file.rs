@@ -4,14 +4,15 @@ use std::fs;
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use cs_base::BLOCK_SIZE;
+use cs_base::mutants::{Mutant, planted};
 
 use super::{Shared, calls};
 use crate::names::{context, range_end, read_only_error};
-use crate::{File, OpenMode, Pending, StableBytes, WriteMode};
+use crate::{File, MapChunk, OpenMode, Pending, StableBytes, WriteMode};
 
 /// How often in a row a call may say `EAGAIN` before it counts as failed.
 /// Regular files should never say it; zram on old kernels did.
@@ -34,6 +35,8 @@ pub(crate) struct SysFile {
     direct: OnceLock<Option<fs::File>>,
     /// Length at the last sync of the metadata.
     synced_len: AtomicU64,
+    /// Somebody reads through a map, which direct writes would pass by.
+    mapped: AtomicBool,
 }
 
 /// A part of a write: what is left of it, and where that belongs.
@@ -78,6 +81,7 @@ impl SysFile {
             buffered,
             direct: OnceLock::new(),
             synced_len: AtomicU64::new(NEVER_SYNCED),
+            mapped: AtomicBool::new(false),
         })
     }
 
@@ -93,7 +97,8 @@ impl SysFile {
 
     /// The direct descriptor, if `part` is aligned and direct I/O is allowed.
     pub(crate) fn direct_for(&self, part: Part<'_>) -> Option<&fs::File> {
-        if !part.is_aligned() || !self.shared.direct_allowed() {
+        let mapped = self.mapped.load(Ordering::Relaxed);
+        if mapped || !part.is_aligned() || !self.shared.direct_allowed() {
             return None;
         }
         self.direct.get_or_init(|| self.open_direct()).as_ref()
@@ -148,6 +153,7 @@ impl SysFile {
     /// Writes all of `bytes` and makes them durable if asked to.
     pub(crate) fn write_all(&self, bytes: &[u8], offset: u64, mode: WriteMode) -> io::Result<()> {
         self.check_write(bytes, offset)?;
+        let mode = mode.unless_planted();
         let mut written = 0;
         let mut unsynced = false;
         let mut patience = PATIENCE;
@@ -241,6 +247,9 @@ impl SysFile {
 
     fn sync_now(&self) -> io::Result<()> {
         self.check_writable()?;
+        if planted(Mutant::SkipSync) {
+            return Ok(());
+        }
         match self.synced_len_differs_from(0)? {
             None => self.buffered.sync_data().map_err(|e| self.sync_error(&e)),
             Some(len) => {
@@ -261,6 +270,17 @@ impl SysFile {
             at += count as u64;
         }
         Ok(())
+    }
+}
+
+impl WriteMode {
+    /// The mode itself, but for a planted bug.
+    pub(crate) fn unless_planted(self) -> Self {
+        if planted(Mutant::SkipSync) {
+            Self::Plain
+        } else {
+            self
+        }
     }
 }
 
@@ -307,6 +327,20 @@ impl File for SysFile {
             }
         }
         Ok(filled)
+    }
+
+    fn map_read_only(&self, offset: u64, len: u64) -> io::Result<Option<MapChunk>> {
+        let end = range_end(&self.name, offset, len)?;
+        let have = File::len(self)?;
+        let doing = format!("mapping {len} bytes of {} at offset {offset}", self.name);
+        let (true, Ok(wanted)) = (len > 0 && end <= have, usize::try_from(len)) else {
+            let text = format!("{doing}: the file has {have} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
+        let chunk = MapChunk::new(&self.buffered, offset, wanted);
+        let chunk = chunk.map_err(|error| context(&error, &doing))?;
+        self.mapped.store(true, Ordering::Relaxed);
+        Ok(Some(chunk))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

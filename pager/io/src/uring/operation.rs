@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use cs_base::mutants::{Mutant, planted};
+
 use super::ring::{Completion, Outcome, Request, Ring, SyncKind, WriteRequest};
 use super::{DurableForm, Shared};
 use crate::sys::{Part, SysFile, is_refusal};
@@ -65,7 +67,7 @@ impl Operation {
         let write = Write {
             bytes,
             offset,
-            mode,
+            mode: mode.unless_planted(),
             done: 0,
         };
         Self::new(shared, file, Some(write))
@@ -79,7 +81,7 @@ impl Operation {
         Self {
             shared: Arc::clone(shared),
             file: Arc::clone(file),
-            unsynced: write.is_none(),
+            unsynced: write.is_none() && !planted(Mutant::SkipSync),
             write,
             attempts: ATTEMPTS,
             in_flight: None,
@@ -172,6 +174,7 @@ impl Operation {
         Some((
             Request {
                 file: Arc::clone(&self.file),
+                read: None,
                 write,
                 sync,
             },
@@ -199,6 +202,7 @@ impl Operation {
         Some((
             Request {
                 file: Arc::clone(&self.file),
+                read: None,
                 write: None,
                 sync,
             },

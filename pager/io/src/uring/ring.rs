@@ -31,8 +31,8 @@ use std::sync::{Arc, OnceLock};
 use io_uring::{EnterFlags, IoUring, Probe, opcode, squeue, types};
 use parking_lot::{Condvar, Mutex};
 
-use crate::StableBytes;
 use crate::sys::SysFile;
+use crate::{PageBuf, StableBytes};
 
 /// Submissions per ring: a page of entries, and more than a device likes to
 /// have queued from one thread.
@@ -50,7 +50,7 @@ pub(super) fn set_up() -> io::Result<IoUring> {
     let uring = IoUring::builder().dontfork().build(ENTRIES as u32)?;
     let mut probe = Probe::new();
     uring.submitter().register_probe(&mut probe)?;
-    let needed = [opcode::Write::CODE, opcode::Fsync::CODE];
+    let needed = [opcode::Read::CODE, opcode::Write::CODE, opcode::Fsync::CODE];
     if uring.params().is_feature_nodrop() && needed.iter().all(|&code| probe.is_supported(code)) {
         Ok(uring)
     } else {
@@ -61,12 +61,21 @@ pub(super) fn set_up() -> io::Result<IoUring> {
     }
 }
 
-/// What to submit: a write, a sync, or a write and a sync linked to it.
+/// What to submit: a read, a write, a sync, or a write and a sync linked to it.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) file: Arc<SysFile>,
+    pub(super) read: Option<ReadRequest>,
     pub(super) write: Option<WriteRequest>,
     pub(super) sync: Option<SyncKind>,
+}
+
+/// The kernel writes into `into`, at whose bytes nobody looks before it has answered.
+#[derive(Clone, Debug)]
+pub(super) struct ReadRequest {
+    pub(super) into: Arc<PageBuf>,
+    pub(super) offset: u64,
+    pub(super) direct: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +97,7 @@ pub(super) enum SyncKind {
 /// What the kernel answered: byte counts, zero, or negative error numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outcome {
+    /// Of the write, or of the read.
     pub(super) write: Option<i32>,
     pub(super) sync: Option<i32>,
     /// The pair was not submitted in one go: the sync may have run first.
@@ -343,16 +353,20 @@ impl Queue {
         entry.missing -= 1;
         self.outstanding -= 1;
         if entry.missing == 0 {
-            let _ = entry.completion.0.set(entry.outcome);
+            let (completion, outcome) = (Arc::clone(&entry.completion), entry.outcome);
+            // First the memory, then the news: who hears of it is its only owner.
             self.table[slot] = None;
             self.free.push(slot);
+            let _ = completion.0.set(outcome);
         }
     }
 }
 
 impl Request {
     fn parts(&self) -> usize {
-        usize::from(self.write.is_some()) + usize::from(self.sync.is_some())
+        usize::from(self.read.is_some())
+            + usize::from(self.write.is_some())
+            + usize::from(self.sync.is_some())
     }
 
     fn entries(&self, slot: usize) -> (Vec<squeue::Entry>, Vec<Part>) {
@@ -360,6 +374,14 @@ impl Request {
         let descriptor = |direct| types::Fd(self.file.descriptor(direct).as_raw_fd());
         let mut entries = Vec::with_capacity(2);
         let mut parts = Vec::with_capacity(2);
+        if let Some(read) = &self.read {
+            let (start, len) = (read.into.start().as_ptr(), read.into.size() as u32);
+            let entry = opcode::Read::new(descriptor(read.direct), start, len)
+                .offset(read.offset)
+                .build();
+            entries.push(entry.user_data(user_data(Part::Write)));
+            parts.push(Part::Write);
+        }
         if let Some(write) = &self.write {
             let bytes = &write.bytes.stable_bytes()[write.part.clone()];
             let flags = if write.dsync { libc::RWF_DSYNC } else { 0 };

@@ -96,3 +96,33 @@ fn half_a_transaction_is_found() {
         .unwrap_err();
     assert_eq!(found.0, "tree 1, stray: nobody wrote it");
 }
+
+/// The documents of writers that came so far.
+fn documents(reached: [u64; WRITERS as usize]) -> Contents {
+    let mut oracle = Oracle::new(Kind::Documents, SEED);
+    for (writer, &reached) in (0..).zip(&reached) {
+        oracle.advance(writer, reached);
+    }
+    oracle.model
+}
+
+#[test]
+fn documents_are_followed_to_the_furthest_state_that_fits() {
+    let mut oracle = Oracle::new(Kind::Documents, SEED);
+    let found = documents([9, 8, 7, 16]);
+    oracle
+        .compare(&found, &acknowledged([9, 6, 6, 16]))
+        .unwrap();
+    assert_eq!(documents(oracle.reached), found);
+    let lost = oracle.compare(&documents([9, 8, 7, 6]), &acknowledged([0; 4]));
+    assert!(lost.unwrap_err().0.starts_with("writer 3, operations"));
+}
+
+#[test]
+fn some_of_the_documents_that_came_together_are_not_enough() {
+    let mut found = documents([6; 4]);
+    let key = b"writer-1/batch-6/1".to_vec();
+    found.remove(&(0, key)).expect("they came");
+    let half = Oracle::new(Kind::Documents, SEED).compare(&found, &acknowledged([4; 4]));
+    assert!(half.unwrap_err().0.starts_with("writer 1, operations"));
+}

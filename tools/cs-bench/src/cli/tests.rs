@@ -1,5 +1,6 @@
 use super::*;
 use clap::CommandFactory;
+use clap::ValueEnum;
 use clap::error::ErrorKind;
 
 fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
@@ -19,7 +20,12 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn help_of_every_command_has_examples() {
-    for arguments in [&["--help"][..], &["probe", "--help"], &["run", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["probe", "--help"],
+        &["run", "--help"],
+        &["compare", "--help"],
+    ] {
         let error = parse(arguments).expect_err("help ends the program");
         assert_eq!(error.kind(), ErrorKind::DisplayHelp);
         assert!(error.to_string().contains("Examples:"), "{error}");
@@ -48,8 +54,42 @@ fn arguments_that_make_no_sense_are_refused_with_exit_code_2() {
     assert!(refused(&["run", "insert-1", "--dir", "d", "--value-size", "16MiB"]).contains("fit"));
     assert!(refused(&["run", "insert-1", "--dir", "d", "--cache-bytes", "9x"]).contains("unit"));
     assert!(refused(&["run", "insert-1", "--dir", "d", "--durability", "hope"]).contains("sync"));
+    assert!(refused(&["run", "get", "--dir", "d", "--keys", "0"]).contains("--keys"));
+    assert!(refused(&["run", "get", "--dir", "d", "--value-bytes", "15"]).contains("15"));
+    assert!(refused(&["run", "get", "--dir", "d", "--pairs", "0"]).contains("--pairs"));
+    assert!(refused(&["run", "get", "--dir", "d", "--threads", "1,0"]).contains("--threads"));
+    assert!(refused(&["run", "get", "--dir", "d", "--engine", "cs,x"]).contains("rocksdb"));
+    assert!(refused(&["run", "get", "--dir", "d", "--read-path", "x"]).contains("map"));
+    assert!(refused(&["compare", "a.json"]).contains("B.json"));
+    assert!(refused(&["compare", "a", "b", "--tolerance", "11"]).contains("tolerance"));
     assert!(refused(&["probe", "--seconds", "0"]).contains("--seconds"));
     assert!(refused(&["probe", "--seconds", "NaN"]).contains("--seconds"));
+}
+
+#[test]
+fn every_workload_is_listed_with_a_sentence() {
+    for level in [Level::Doc, Level::Kv] {
+        for (name, sentence) in listed(level) {
+            assert!(sentence.len() > 15, "{name}: {sentence}");
+            assert!(parse(&["run", &name, "--dir", "d"]).is_ok());
+        }
+    }
+    assert!(parse(&["run", "--list"]).is_ok());
+}
+
+#[test]
+fn json_goes_to_a_file_or_to_standard_output() {
+    let json = |arguments: &[&str]| {
+        let start = ["run", "get", "--dir", "d"];
+        match parse(&[&start, arguments].concat()).unwrap().command {
+            Command::Run(arguments) => arguments.json,
+            _ => panic!("run was asked for"),
+        }
+    };
+    assert_eq!(json(&[]), None);
+    assert_eq!(json(&["--json"]), Some(None));
+    assert_eq!(json(&["--json", "--quiet"]), Some(None));
+    assert_eq!(json(&["--json", "a.json"]), Some(Some("a.json".into())));
 }
 
 #[test]

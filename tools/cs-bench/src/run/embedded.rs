@@ -7,7 +7,7 @@ use bson::raw::{RawDocument, RawDocumentBuf};
 use collection_store::filter::Filter;
 use collection_store::{Collection, Database, Error};
 
-use crate::cli::{self, RunArgs};
+use crate::cli::{self, DocumentArgs};
 use crate::error::BenchError;
 
 use super::target::{Backend, Target};
@@ -16,7 +16,7 @@ use super::target::{Backend, Target};
 const COLLECTION: &str = "bench";
 
 /// Opens a fresh database at `path`, as the arguments say.
-pub(super) fn open(path: &Path, arguments: &RunArgs) -> Result<Box<dyn Target>, BenchError> {
+pub(super) fn open(path: &Path, arguments: &DocumentArgs) -> Result<Box<dyn Target>, BenchError> {
     let mut options = Database::options().durability(match arguments.durability {
         cli::Durability::Sync => collection_store::Durability::Sync,
         cli::Durability::Async => collection_store::Durability::Async,

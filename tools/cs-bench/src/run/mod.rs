@@ -1,16 +1,16 @@
-//! `run`: one workload against a fresh database.
+//! `run --level doc`: one workload of documents against a fresh database.
 
 mod documents;
 mod drive;
 mod embedded;
 #[cfg(test)]
 mod memory;
-mod place;
+pub(crate) mod place;
 pub(crate) mod progress;
 mod report;
 mod target;
 
-use crate::cli::{RunArgs, Workload};
+use crate::cli::{DocumentArgs, Workload};
 use crate::error::BenchError;
 use crate::machine;
 use crate::report::warn;
@@ -20,7 +20,7 @@ use place::Place;
 use report::Report;
 
 /// Runs the workload and prints its report.
-pub(crate) fn main(arguments: &RunArgs) -> Result<(), BenchError> {
+pub(crate) fn main(arguments: &DocumentArgs) -> Result<(), BenchError> {
     let plan = plan(arguments)?;
     let place = Place::take(&arguments.dir, arguments.keep)?;
     if machine::file_system(place.path()).as_deref() == Some("tmpfs") {
@@ -34,11 +34,11 @@ pub(crate) fn main(arguments: &RunArgs) -> Result<(), BenchError> {
         .map_err(BenchError::at("measure the files in", place.path()))?;
     let report = Report::new(arguments, &plan, &outcome, backend, file_bytes);
     place.give_back()?;
-    report.print(arguments.json)
+    report.print(arguments.json.as_ref())
 }
 
 /// What the arguments ask for, if they fit together.
-fn plan(arguments: &RunArgs) -> Result<Plan, BenchError> {
+fn plan(arguments: &DocumentArgs) -> Result<Plan, BenchError> {
     let workload = arguments.workload;
     let batch = match (workload.default_batch(), arguments.batch) {
         (Some(default), batch) => batch.unwrap_or(default),

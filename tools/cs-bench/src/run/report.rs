@@ -1,9 +1,11 @@
 //! The report of `run`.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cli::{Durability, RunArgs, Workload};
+use crate::cli::{DocumentArgs, Durability, Workload};
 use crate::error::BenchError;
 use crate::latency::Summary;
 use crate::machine;
@@ -46,7 +48,7 @@ pub(crate) struct Report {
 impl Report {
     /// `file_bytes` is the size of the directory after a clean close.
     pub(crate) fn new(
-        arguments: &RunArgs,
+        arguments: &DocumentArgs,
         plan: &Plan,
         outcome: &Outcome,
         backend: Backend,
@@ -83,12 +85,9 @@ impl Report {
         }
     }
 
-    pub(crate) fn print(&self, json: bool) -> Result<(), BenchError> {
-        if json {
-            report::print_json(self)
-        } else {
-            report::print(&self.table())
-        }
+    /// Prints it as `--json` says: absent, as a table; without a file, as JSON.
+    pub(crate) fn print(&self, json: Option<&Option<PathBuf>>) -> Result<(), BenchError> {
+        report::deliver(self, json, || self.table())
     }
 
     fn table(&self) -> String {

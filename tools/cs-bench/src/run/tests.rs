@@ -8,7 +8,7 @@ fn planned(arguments: &[&str]) -> Result<Plan, BenchError> {
     let Command::Run(arguments) = cli.command else {
         panic!("run was asked for")
     };
-    plan(&arguments)
+    plan(&arguments.documents().unwrap())
 }
 
 #[test]

@@ -262,6 +262,18 @@ fn defaults() -> Vec<Row> {
             "recycled segments kept for reuse",
         ),
         (
+            "default_undurable_max",
+            log.undurable_bytes_max,
+            "bytes",
+            "appended and not durable before writers wait",
+        ),
+        (
+            "default_log_pressure",
+            log.pressure_bytes,
+            "bytes",
+            "log since a checkpoint at which writers are slowed most",
+        ),
+        (
             "default_kept_errors",
             size(ImportOptions::default().kept_errors),
             "errors",

@@ -1,5 +1,5 @@
-//! `load`: inserts documents from lines of extended JSON. The only command
-//! that writes.
+//! `load`: inserts documents from lines of extended JSON. With `compact` the
+//! only command that writes to a database.
 //!
 //! Invariants
 //! * Documents go in in the order of their lines, at most a batch in one commit.
@@ -83,7 +83,7 @@ pub(crate) fn run(global: &Global, arguments: &LoadArgs) -> Result<u8> {
 }
 
 /// Opens the database for writing; waits for whoever has it.
-fn open(path: &Path, timeout: Duration) -> Result<Database> {
+pub(crate) fn open(path: &Path, timeout: Duration) -> Result<Database> {
     let start = Instant::now();
     loop {
         match Database::open(path) {

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use cs_base::{Lsn, TreeId};
-use cs_kv::limits::MAX_TRANSACTION;
-use cs_kv::{Effect, Effects};
-use cs_wal::{LogReader, RecordHead, RecordKind, RecordReport, Verdict};
+use cs_kv::Effect;
+use cs_wal::{LogReader, RecordHead, RecordKind, Verdict};
 use serde_json::{Value, json};
 
 use crate::cli::{Global, WalDumpArgs};
@@ -14,6 +13,7 @@ use crate::error::{InspectError, Result};
 use crate::finding::Finding;
 use crate::log_state::LogState;
 use crate::output::{self, Report, code_of_findings, count, time};
+use crate::parts::{Parts, for_each_effect};
 use crate::passes::{Suspects, settle};
 use crate::place::Place;
 
@@ -98,7 +98,11 @@ fn look(place: &Place, arguments: &WalDumpArgs) -> Result<Dump> {
     let mut parts = Parts::default();
     let mut last = None;
     let read = reader.for_each_record(|report| {
-        let effects = parts.summarize(report);
+        let effects = match (&report.verdict, &report.record) {
+            (Verdict::Good, Some(record)) => parts.push(&record.head, record.payload),
+            _ => None,
+        };
+        let effects = effects.map(Summary::of);
         last = Some(report.lsn);
         if report.lsn < Lsn(arguments.from) {
             return true;
@@ -138,55 +142,21 @@ fn look(place: &Place, arguments: &WalDumpArgs) -> Result<Dump> {
     Ok(dump)
 }
 
-/// Puts the parts of a large transaction together.
-#[derive(Debug, Default)]
-struct Parts {
-    bytes: Vec<u8>,
-}
-
-impl Parts {
-    fn summarize(&mut self, report: &RecordReport<'_>) -> Option<Summary> {
-        let record = report
-            .record
-            .as_ref()
-            .filter(|_| report.verdict == Verdict::Good)?;
-        match record.head.kind {
-            RecordKind::Part if self.bytes.len() + record.payload.len() <= MAX_TRANSACTION => {
-                self.bytes.extend_from_slice(record.payload);
-                None
-            }
-            // The only flag of a transaction says that parts come before it.
-            RecordKind::Transaction if record.head.flags != 0 => {
-                let mut whole = std::mem::take(&mut self.bytes);
-                whole.extend_from_slice(record.payload);
-                Some(Summary::of(&whole))
-            }
-            RecordKind::Transaction => {
-                self.bytes.clear();
-                Some(Summary::of(record.payload))
-            }
-            _ => None,
-        }
-    }
-}
-
 impl Summary {
-    fn of(payload: &[u8]) -> Self {
+    fn of(payload: Result<Vec<u8>, String>) -> Self {
         let mut summary = Self::default();
-        let read = Effects::of(payload).and_then(|mut effects| {
-            effects.try_for_each(|effect| {
-                let effect = effect?;
+        let read = payload.and_then(|plain| {
+            for_each_effect(&plain, |effect| {
                 summary.trees.insert(effect.tree());
                 *match effect {
-                    Effect::Put { .. } => &mut summary.puts,
+                    Effect::Put { .. } | Effect::PutPacked { .. } => &mut summary.puts,
                     Effect::Delete { .. } => &mut summary.deletes,
                     Effect::CreateTree { .. } => &mut summary.creates,
                     Effect::DropTree { .. } => &mut summary.drops,
                 } += 1;
-                Ok(())
             })
         });
-        summary.error = read.err().map(|error| error.to_string());
+        summary.error = read.err();
         summary
     }
 

@@ -256,7 +256,11 @@ fn without_a_valid_meta_pages_and_log_can_still_be_looked_at() {
     let wrong = inspect(&["page", &db, &root, "--page-size", "8192"]);
     assert_eq!(code(&wrong), 1, "{}", all_text(&wrong));
     let list = json(&["wal", "list", &db]);
-    assert_eq!(list["segments"][0]["role"], "live", "{list}");
+    let segments = list["segments"].as_array().unwrap();
+    assert!(
+        segments.iter().any(|one| one["role"] == "live"),
+        "{list}"
+    );
     assert_eq!(list["findings"].as_array().unwrap().len(), 2, "{list}");
     assert_eq!(code(&inspect(&["wal", "list", &db])), 1);
     assert_eq!(code(&inspect(&["wal", "dump", &db])), 0);

@@ -66,6 +66,10 @@ fn watch(scratch: &Scratch) {
             vec!["wal", "dump", &db],
             vec!["wal", "list", &db],
             vec!["page", &db, "7"],
+            vec!["pages", &db, "--summary"],
+            vec!["free", &db],
+            vec!["stats", &db],
+            vec!["account", &db, "7"],
         ] {
             let output = inspect(&command);
             match code(&output) {

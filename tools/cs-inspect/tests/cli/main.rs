@@ -5,5 +5,7 @@
 mod damage;
 mod data;
 mod live;
+mod salvage;
+mod space;
 mod support;
 mod untouched;

@@ -86,15 +86,55 @@ impl Scratch {
         let database = before.open();
         fill(&database, count / 2..count);
         database.flush().unwrap();
+        before.copied()
+    }
+
+    /// A copy of its files as they are now.
+    pub(crate) fn copied(&self) -> Self {
         let after = Self {
             directory: tempfile::tempdir().unwrap(),
         };
         fs::create_dir(after.path()).unwrap();
-        for entry in fs::read_dir(before.path()).unwrap() {
+        for entry in fs::read_dir(self.path()).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), after.path().join(entry.file_name())).unwrap();
         }
         after
+    }
+
+    /// As [`closed`](Self::closed), without a log, after documents were deleted
+    /// and replaced, with a checkpoint between any two steps: what is in pages
+    /// alone, and old pages of all kinds between them.
+    pub(crate) fn without_log(count: i32) -> Self {
+        let scratch = Self {
+            directory: tempfile::tempdir().unwrap(),
+        };
+        let options = Database::options().durability(Durability::Memory);
+        let database = options.page_size(4096).open(scratch.path()).unwrap();
+        churn(&database, count);
+        database.close().unwrap();
+        scratch
+    }
+
+    /// The same with a log that was used again since.
+    pub(crate) fn churned(count: i32) -> Self {
+        let scratch = Self {
+            directory: tempfile::tempdir().unwrap(),
+        };
+        let database = scratch.open();
+        churn(&database, count);
+        database.close().unwrap();
+        scratch
+    }
+
+    /// Turns every bit of a page; twice is as before.
+    pub(crate) fn ruin(&self, page: u64) {
+        let path = self.path().join("data.cs");
+        let mut bytes = fs::read(&path).unwrap();
+        for byte in &mut bytes[page as usize * 4096..][..4096] {
+            *byte = !*byte;
+        }
+        fs::write(path, bytes).unwrap();
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -135,6 +175,28 @@ pub(crate) fn fill(database: &Database, ids: std::ops::Range<i32>) {
         .collection("people")
         .insert_many(documents)
         .unwrap();
+}
+
+/// Documents that come, change and go, and checkpoints in between.
+fn churn(database: &Database, count: i32) {
+    let people = database.collection("people");
+    fill(database, 0..count);
+    let things = database.database("other").collection("things");
+    things.insert_one(doc! { "_id": "one" }).unwrap();
+    database.checkpoint().unwrap();
+    for round in 0..3 {
+        for id in (round..count).step_by(7) {
+            people.delete_one(doc! { "_id": id }).unwrap();
+        }
+        database.checkpoint().unwrap();
+        for id in (round + 1..count).step_by(5) {
+            let text = "r".repeat((id % 300) as usize);
+            let replaced = doc! { "_id": id, "round": round, "text": text };
+            people.replace_one(doc! { "_id": id }, replaced).unwrap();
+        }
+        things.insert_one(doc! { "_id": round }).unwrap();
+        database.checkpoint().unwrap();
+    }
 }
 
 /// Every file of a directory, and the directory itself: bytes and time of change.

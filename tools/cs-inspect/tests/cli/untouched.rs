@@ -1,4 +1,4 @@
-//! Nothing but `load` changes anything.
+//! Nothing but `load` changes a database.
 
 use std::fs;
 
@@ -16,6 +16,12 @@ pub(crate) fn reading_commands(directory: &str) -> Vec<Vec<&str>> {
         vec!["tree", directory, "--id", "0"],
         vec!["wal", "list", directory],
         vec!["wal", "dump", directory],
+        vec!["pages", directory],
+        vec!["pages", directory, "--summary", "--tree", "16"],
+        vec!["free", directory],
+        vec!["stats", directory],
+        vec!["account", directory, "0"],
+        vec!["account", directory, "@20000"],
         vec!["dump", directory, "people"],
         vec![
             "dump",

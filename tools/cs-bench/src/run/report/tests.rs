@@ -14,6 +14,7 @@ fn report(extra: &[&str]) -> Report {
     let Command::Run(arguments) = cli.command else {
         panic!("run was asked for")
     };
+    let arguments = arguments.documents().unwrap();
     let mut latencies = Latencies::new();
     latencies.record(Duration::from_micros(80));
     let outcome = Outcome {

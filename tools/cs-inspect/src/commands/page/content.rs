@@ -26,7 +26,7 @@ pub(super) fn kind_name(kind: PageKind) -> &'static str {
 }
 
 fn run_json(run: &OverflowRef) -> Value {
-    json!({ "page": run.first.0, "version": run.version.0, "pages": run.pages, "bytes": run.total_len })
+    json!({ "page": run.first.0, "version": run.version.0, "pages": run.pages, "bytes": run.run_bytes(), "packed": run.is_packed() })
 }
 
 /// The entries of a sound page, and figures about it.
@@ -41,7 +41,7 @@ pub(super) fn content(kind: PageKind, bytes: &[u8]) -> Value {
                     leaf.key(slot, &mut key);
                     let (len, run) = match leaf.value(slot) {
                         ValueRef::Inline(value) => (value.len() as u64, None),
-                        ValueRef::Overflow(run) => (run.total_len, Some(run_json(&run))),
+                        ValueRef::Overflow(run) => (run.run_bytes(), Some(run_json(&run))),
                     };
                     json!({
                         "slot": slot,
@@ -92,7 +92,9 @@ pub(super) fn write_content(out: &mut dyn Write, kind: PageKind, bytes: &[u8]) -
     let mut key = Vec::new();
     let run = |run: &OverflowRef| {
         let pages = count(u64::from(run.pages), "page");
-        format!("{} bytes in {pages} from {}", run.total_len, run.first)
+        let packed = if run.is_packed() { ", packed" } else { "" };
+        let bytes = run.run_bytes();
+        format!("{bytes} bytes in {pages} from {}{packed}", run.first)
     };
     match kind {
         PageKind::Leaf => {

@@ -1,0 +1,141 @@
+//! Compaction by itself: when it begins, and when it lets be.
+//!
+//! It begins when the database is idle and much of what its files take is not
+//! needed, and stops while anybody commits. What it could not give back, because
+//! a snapshot keeps it, it does not try again before as much more has come: so it
+//! never undoes, nor repeats, its own work.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{CompactOptions, Compactor};
+use crate::core::Core;
+use crate::error::Result;
+
+/// Rounds of the background thread without a commit before compaction begins:
+/// about a second.
+const IDLE_ROUNDS: u32 = 20;
+
+/// When a store compacts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutoCompact {
+    /// Share of the files that is not needed, in percent …
+    pub waste_percent: u8,
+    /// … and its bytes: both must be exceeded.
+    pub waste_bytes: u64,
+}
+
+impl Default for AutoCompact {
+    fn default() -> Self {
+        Self {
+            waste_percent: 30,
+            waste_bytes: 8 << 20,
+        }
+    }
+}
+
+/// What is remembered between compactions.
+#[derive(Debug, Default)]
+pub(crate) struct Compaction {
+    running: Option<Compactor>,
+    /// Bytes that the last one left as waste.
+    left: u64,
+    idle_rounds: u32,
+}
+
+impl Compaction {
+    /// A compaction has ended: what is left could not be given back.
+    pub(crate) fn ended(&mut self, core: &Core) {
+        self.running = None;
+        self.left = core.waste().0;
+    }
+}
+
+impl Core {
+    /// Bytes that the files have without need, and those that they have.
+    fn waste(&self) -> (u64, u64) {
+        let space = self.lock_writer().shadow.space();
+        let page_size = self.pager.page_size() as u64;
+        let data = space.capacity.saturating_sub(space.used) * page_size;
+        let Some(log) = &self.log else {
+            return (data, space.capacity * page_size);
+        };
+        let files = log.files();
+        // The smallest segment in use, and one to follow, are as they should be.
+        let usual = 2 * self.options.log.segment_bytes_min;
+        let waste = data + files.total().saturating_sub(usual);
+        (waste, space.capacity * page_size + files.total())
+    }
+
+    /// Whether compaction is due.
+    fn wants_compaction(&self, compaction: &Compaction) -> bool {
+        let Some(limits) = &self.options.auto_compact else {
+            return false;
+        };
+        if compaction.running.is_some() {
+            return true;
+        }
+        let (waste, all) = self.waste();
+        let share = u128::from(waste) * 100 > u128::from(all) * u128::from(limits.waste_percent);
+        share && waste > limits.waste_bytes && waste > compaction.left + limits.waste_bytes
+    }
+
+    /// One step of compaction, if one is due; says whether.
+    pub(crate) fn tidy(self: &Arc<Self>) -> Result<bool> {
+        let Some(mut compaction) = self.compaction.try_lock() else {
+            return Ok(false);
+        };
+        if !self.wants_compaction(&compaction) {
+            return Ok(false);
+        }
+        let mut compactor = match compaction.running.take() {
+            Some(running) => running,
+            None => Compactor::new(CompactOptions::default())?,
+        };
+        match compactor.step(self) {
+            Ok(true) => compaction.ended(self),
+            Ok(false) => compaction.running = Some(compactor),
+            Err(error) => {
+                // Not again at once: want of space, or damage, does not pass so soon.
+                compaction.ended(self);
+                return Err(error);
+            }
+        }
+        Ok(true)
+    }
+
+    /// For the background thread, after each of its rounds: compacts once the
+    /// database has been idle for a while, until somebody commits. Says whether
+    /// there is a reason to stay awake.
+    pub(crate) fn tidy_when_idle(self: &Arc<Self>, is_idle: bool) -> bool {
+        {
+            let Some(mut compaction) = self.compaction.try_lock() else {
+                return false;
+            };
+            if !is_idle {
+                compaction.idle_rounds = 0;
+                return false;
+            }
+            if !self.wants_compaction(&compaction) {
+                return false;
+            }
+            compaction.idle_rounds += 1;
+            if compaction.idle_rounds < IDLE_ROUNDS {
+                return true;
+            }
+        }
+        let commits = || self.counters.commits.load(Ordering::Relaxed);
+        let before = commits();
+        while before == commits() && !self.background.stop.load(Ordering::Acquire) {
+            match self.tidy() {
+                Ok(true) => {}
+                // An error has poisoned the store where it must.
+                Ok(false) | Err(_) => return false,
+            }
+            if self.flush_if_due().is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}

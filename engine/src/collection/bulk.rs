@@ -1,0 +1,85 @@
+//! Bulk load: a whole collection at the speed of the disk.
+
+use std::ops::ControlFlow;
+
+use cs_kv::{BulkOptions, BulkProgress, BulkReport};
+
+use super::{Collection, MAX_ATTEMPTS};
+use crate::context::OperationContext;
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::IntoDocument;
+use crate::stats::Counters;
+
+impl Collection {
+    /// Inserts many documents: into an empty collection in any order, and behind
+    /// its last `_id` in ascending order, several times as fast as
+    /// [`insert_many`](Self::insert_many). Creates the collection if need be. Unless
+    /// the options say otherwise the load is a chain of commits, of which a first
+    /// part is there after an error; see [`BulkOptions`].
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// use bson::doc;
+    /// use collection_store::{BulkOptions, Database};
+    ///
+    /// let database = Database::open_in_memory()?;
+    /// let numbers = database.collection("numbers");
+    /// let documents = (0..1000).map(|number| doc! { "_id": number });
+    /// let report = numbers.bulk_load(documents, &BulkOptions::default(), |_| ControlFlow::Continue(()))?;
+    /// assert_eq!(report.entries, 1000);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::DuplicateKey`] names the document by its place in the input; a
+    /// document is not valid; `progress` ended it
+    /// ([`ErrorKind::Interrupted`]); a commit failed.
+    pub fn bulk_load<D: IntoDocument>(
+        &self,
+        documents: impl IntoIterator<Item = D>,
+        options: &BulkOptions,
+        progress: impl FnMut(&BulkProgress) -> ControlFlow<()>,
+    ) -> Result<BulkReport> {
+        self.bulk_load_with(&OperationContext::new(), documents, options, progress)
+    }
+
+    /// [`bulk_load`](Self::bulk_load) with a context. Its durability is that of
+    /// the options.
+    ///
+    /// # Errors
+    /// As [`bulk_load`](Self::bulk_load), and those of the context.
+    pub fn bulk_load_with<D: IntoDocument>(
+        &self,
+        context: &OperationContext,
+        documents: impl IntoIterator<Item = D>,
+        options: &BulkOptions,
+        mut progress: impl FnMut(&BulkProgress) -> ControlFlow<()>,
+    ) -> Result<BulkReport> {
+        let watch = context.start(&self.environment.runtime);
+        let store = self.environment.writable()?;
+        let mut attempts = 0;
+        let entry = loop {
+            watch.check()?;
+            if let Some(entry) = self.environment.entry(&self.namespace)? {
+                break entry;
+            }
+            attempts += 1;
+            if attempts > MAX_ATTEMPTS {
+                return Err(self.gave_up());
+            }
+            match self.create() {
+                Err(error) if error.kind() == ErrorKind::NamespaceExists => {}
+                created => created?,
+            }
+        };
+        let entries = documents.into_iter().map(|document| {
+            watch.check()?;
+            let document = self.prepare(document)?;
+            Ok::<_, Error>((document.key, document.document))
+        });
+        let report = store.bulk_load(entry.tree, entries, options, &mut progress)?;
+        Counters::add(&self.environment.counters.inserted, report.entries);
+        Ok(report)
+    }
+}

@@ -1,0 +1,223 @@
+//! The budget: what counts, taking memory, and making room.
+//!
+//! ## Invariants
+//! * Whatever holds a page counts, from when it takes the memory until it gives
+//!   it back: frames in the table, pages of the open version, pages read ahead;
+//!   and the copies made for writes. Frames that show the map count for
+//!   themselves, not for the file's bytes.
+//! * Frames that have left the table and that some reader may still look at do
+//!   not count, so that what is evicted depends on what was done and not on
+//!   when other threads let go. They are what the arena's reserve is for.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cs_base::PageId;
+use cs_io::PageBuf;
+
+use super::Pager;
+use crate::frames::{MAPPED_WEIGHT, ReadGuard};
+use crate::hash::PageMap;
+
+/// The arena may take this share of the budget on top of it: for frames that
+/// wait for the end of an epoch.
+const RESERVE_SHARE: u64 = 8;
+/// At least so many pages of reserve: a thread frees 64 frames at a time.
+const RESERVE_PAGES: u64 = 64;
+/// How often one call gives way to others while the reserve is used up: those
+/// who keep an epoch from ending are mostly about to leave it, and have only
+/// lost the processor.
+/// Some ten milliseconds, and once for all: if it was in vain, nobody waits again
+/// before there was memory again.
+const PATIENCE: usize = 1 << 15;
+/// Entries of the eviction queue that are not worth tidying up.
+const QUEUE_SLACK: u64 = 4096;
+/// How many frames one call looks at before it gives up evicting.
+const EVICTION_ATTEMPTS: usize = 512;
+
+/// Most bytes of pages for a budget, unless there is no other way.
+pub(super) fn arena_limit(budget: u64, page_size: u64) -> u64 {
+    budget.saturating_add((budget / RESERVE_SHARE).max(RESERVE_PAGES * page_size))
+}
+
+/// A page of the open version: memory that counts as such while it lives.
+#[derive(Debug)]
+pub(crate) struct OpenPage {
+    /// Empty only while it is taken apart.
+    bytes: Option<PageBuf>,
+    open: Arc<AtomicU64>,
+}
+
+impl OpenPage {
+    fn new(bytes: PageBuf, open: &Arc<AtomicU64>) -> Self {
+        open.fetch_add(bytes.size() as u64, Ordering::Relaxed);
+        Self {
+            bytes: Some(bytes),
+            open: Arc::clone(open),
+        }
+    }
+
+    /// The bytes, which now count for whoever takes them.
+    pub(crate) fn into_bytes(mut self) -> PageBuf {
+        self.take()
+            .expect("an open page has bytes until it is taken apart")
+    }
+
+    fn take(&mut self) -> Option<PageBuf> {
+        let bytes = self.bytes.take()?;
+        self.open.fetch_sub(bytes.size() as u64, Ordering::Relaxed);
+        Some(bytes)
+    }
+}
+
+impl Deref for OpenPage {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or_default()
+    }
+}
+
+impl DerefMut for OpenPage {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.bytes.as_deref_mut().unwrap_or_default()
+    }
+}
+
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
+impl Pager {
+    /// A page of zeroes for the open version.
+    pub(crate) fn zeroed_page(&self) -> OpenPage {
+        let mut bytes = self.take_unpinned();
+        bytes.fill(0);
+        OpenPage::new(bytes, &self.open)
+    }
+
+    /// A copy of a page for the open version.
+    pub(crate) fn copied_page(&self, page: &[u8]) -> OpenPage {
+        let mut bytes = self.take_unpinned();
+        bytes.copy_from_slice(page);
+        OpenPage::new(bytes, &self.open)
+    }
+
+    /// Memory for one page, whatever is in it; makes room for it first.
+    pub(super) fn take_page(&self, guard: &ReadGuard) -> PageBuf {
+        self.make_room(guard, self.page_size as u64);
+        self.wait_for_memory(|| guard.flush());
+        self.arena.take()
+    }
+
+    /// The same for a caller who is in no epoch.
+    fn take_unpinned(&self) -> PageBuf {
+        self.make_room(&ReadGuard::enter(), self.page_size as u64);
+        self.wait_for_memory(|| ReadGuard::enter().flush());
+        self.arena.take()
+    }
+
+    /// Gives epochs time to end while all memory is in use, for a while: what
+    /// was evicted comes back then. Nothing that is seen depends on it.
+    fn wait_for_memory(&self, flush: impl Fn()) {
+        if !self.arena.is_full() {
+            return;
+        }
+        let turns = if self.in_vain.load(Ordering::Relaxed) {
+            1
+        } else {
+            PATIENCE
+        };
+        for _ in 0..turns {
+            flush();
+            if !self.arena.is_full() {
+                self.in_vain.store(false, Ordering::Relaxed);
+                return;
+            }
+            std::thread::yield_now();
+        }
+        self.in_vain.store(true, Ordering::Relaxed);
+    }
+
+    /// What counts for the budget.
+    pub(super) fn counted_bytes(&self) -> u64 {
+        self.table.resident()
+            + self.open.load(Ordering::Relaxed)
+            + self.copies.load(Ordering::Relaxed)
+            + self.ahead.bytes(self.page_size)
+    }
+
+    /// Evicts clean frames until `needed` more bytes are within the budget, or
+    /// none are found that could go.
+    pub(super) fn make_room(&self, guard: &ReadGuard, needed: u64) {
+        if self.counted_bytes() + needed <= self.budget {
+            return;
+        }
+        // What was evicted before is freed when its epoch is over: help it along.
+        guard.flush();
+        for _ in 0..EVICTION_ATTEMPTS {
+            if self.counted_bytes() + needed <= self.budget {
+                return;
+            }
+            let Some(page) = self.queue.lock().pop_front() else {
+                return;
+            };
+            let Some(frame) = self.table.get_untouched(page, guard) else {
+                continue;
+            };
+            if !frame.is_clean() {
+                // Freed and used again: it comes back when it is written.
+                continue;
+            }
+            if frame.take_referenced() || !self.table.evict(page, guard) {
+                self.queue.lock().push_back(page);
+            } else {
+                self.counters.evicted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Drops what the queue has twice or no longer needs, once that is the
+    /// larger part of it: pages come again with each write.
+    pub(super) fn tidy(&self, queue: &mut VecDeque<PageId>) {
+        let weight = if self.mapping.is_some() {
+            MAPPED_WEIGHT
+        } else {
+            self.page_size as u64
+        };
+        let frames = self.table.resident() / weight;
+        if (queue.len() as u64) < 2 * frames + QUEUE_SLACK {
+            return;
+        }
+        let guard = ReadGuard::enter();
+        let mut seen: PageMap<()> = HashMap::default();
+        queue.retain(|&page| {
+            let frame = self.table.get_untouched(page, &guard);
+            frame.is_some_and(|frame| frame.is_clean()) && seen.insert(page, ()).is_none()
+        });
+    }
+
+    /// Whether dirty pages take so much of the budget that some must be
+    /// written before more are made.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.dirty_bytes() > self.budget / 2
+    }
+
+    /// Whether all that counts takes more than the budget: what is dirty must
+    /// be written before anything else is done.
+    #[must_use]
+    pub fn is_over_budget(&self) -> bool {
+        self.counted_bytes() > self.budget
+    }
+
+    pub(super) fn dirty_bytes(&self) -> u64 {
+        self.dirty.lock().len() as u64 * self.page_size as u64
+    }
+}

@@ -1,0 +1,118 @@
+//! Transactions too large for one record: a run of part records, and the one
+//! that commits them, is there wholly or not at all.
+//!
+//! A life of its own, since four megabytes are a lot for the states of the
+//! usual ones: a few small commits, and between them two that take parts.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use cs_io::SimRuntime;
+use cs_io::sim::{Replay, Rng, SimDisk, SimImage, SimOptions};
+use cs_kv::limits::MAX_PART;
+use cs_kv::{CommitOptions, Store, StoreOptions};
+
+use super::{examine, life::Phase, mix};
+use crate::model::{Bytes, Change, History, State, batch_of};
+use crate::verdict::ensure;
+use crate::{Outcome, Verdict, panics};
+
+/// Commits; every third takes parts.
+const COMMITS: u64 = 6;
+/// Bytes of each of the two large values of such a commit.
+const LARGE: Range<u64> = MAX_PART as u64 / 2..MAX_PART as u64;
+
+/// Looks at `states` crashes, evenly spread over such a life.
+#[must_use]
+pub fn explore(seed: u64, states: u64) -> Outcome {
+    let mut outcome = Outcome::default();
+    let lived = panics::catch(|| live(seed));
+    let phase = match lived {
+        Ok(phase) => phase,
+        Err(failure) => {
+            eprintln!("parts, seed {seed}: {failure}");
+            outcome.count(false);
+            return outcome;
+        }
+    };
+    let mut replay = Replay::from_image(&phase.image, &phase.journal);
+    let events = phase.journal.len() as u64 + 1;
+    for number in 0..states {
+        let mut rng = Rng::new(mix(mix(seed, number), 0x9A27));
+        replay.advance_to((number * events / states) as usize);
+        let verdict = panics::catch(|| examine::examine(&phase, &replay, &mut rng));
+        if let Err(failure) = &verdict {
+            let event = replay.position();
+            eprintln!("parts, seed {seed}, state {number} of {states}, event {event}: {failure}");
+        }
+        outcome.count(verdict.is_ok());
+    }
+    outcome
+}
+
+fn live(seed: u64) -> Verdict<Phase> {
+    let mut rng = Rng::new(seed);
+    let mut options = StoreOptions::default();
+    options.page_size = 4096;
+    options.cache_bytes = 1 << 20;
+    options.log.segment_bytes_min = 16 << 10;
+    options.log.segment_bytes_max = 1 << 20;
+    options.log.group_bytes_max = 256 << 10;
+    let disk = SimDisk::new(rng.draw(), SimOptions::default());
+    let store = Store::open(disk.clone(), SimRuntime::new(seed), options.clone())?;
+    let mut history: History = vec![Arc::new(State::default())];
+    let mut index_of = vec![0];
+    let tree = store.new_tree_id();
+    for number in 0..COMMITS {
+        let mut changes = Vec::new();
+        if number == 0 {
+            changes.push(Change::Create(tree));
+        }
+        let takes_parts = number % 3 == 1;
+        let lens = if takes_parts {
+            let mut len = || LARGE.start + rng.below(LARGE.end - LARGE.start);
+            vec![len(), 50, len()]
+        } else {
+            vec![50, 3_000]
+        };
+        for (nth, len) in lens.into_iter().enumerate() {
+            let key = format!("key-{number}-{nth}").into_bytes();
+            changes.push(Change::Put(tree, key.into(), noise(&mut rng, len)));
+        }
+        let ticket = store.write(&batch_of(&changes), &CommitOptions::default())?;
+        ticket.wait()?;
+        // Each part takes an index of its own, at which nothing is ever seen:
+        // who saw one would be told that nobody made that commit.
+        let index = ticket.index().0;
+        let parts = index - index_of[index_of.len() - 1];
+        ensure((parts > 1) == takes_parts, || {
+            format!("commit {number} took {parts} records")
+        })?;
+        index_of.push(index);
+        let next = Arc::new(history[history.len() - 1].after(&changes));
+        let never = Arc::new(State::never());
+        history.resize(index as usize, never);
+        history.push(next);
+        disk.mark(index);
+        if number == COMMITS / 2 {
+            store.checkpoint()?;
+        }
+    }
+    Ok(Phase {
+        image: SimImage::new(),
+        journal: disk.journal(),
+        history,
+        acknowledged: 0,
+        options,
+    })
+}
+
+/// Bytes that no codec makes shorter.
+fn noise(rng: &mut Rng, len: u64) -> Bytes {
+    let mut bytes = Vec::with_capacity(len as usize + 8);
+    while (bytes.len() as u64) < len {
+        bytes.extend_from_slice(&rng.draw().to_le_bytes());
+    }
+    bytes.truncate(len as usize);
+    bytes.into()
+}
