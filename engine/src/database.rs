@@ -251,7 +251,10 @@ impl Database {
         options: &CompactOptions,
         mut progress: impl FnMut(&CompactProgress) -> ControlFlow<()>,
     ) -> Result<CompactReport> {
-        Ok(self.environment.writable()?.compact(options, &mut progress)?)
+        Ok(self
+            .environment
+            .writable()?
+            .compact(options, &mut progress)?)
     }
 
     /// Where every byte of the files went: reads all pages once. `progress` is

@@ -26,8 +26,8 @@ pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::io;
 pub use cs_kv::{
     Account, AutoCompact, BlockStats, BulkOptions, BulkProgress, BulkReport, CompactOptions,
-    CompactProgress, CompactReport, Compression, CompressionOptions, CompressionStats, Duplicates, Durability,
-    ReadPath, SpaceReport,
+    CompactProgress, CompactReport, Compression, CompressionOptions, CompressionStats, Duplicates,
+    Durability, ReadPath, SpaceReport,
 };
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};

@@ -30,6 +30,7 @@ use cs_base::{PageId, TreeId, Version};
 use cs_io::{MapChunk, PageBuf};
 
 use crate::format::{PageHeader, PageRef};
+use crate::pressure;
 
 /// Sealed, and not on disk yet.
 const DIRTY: u8 = 0;
@@ -217,19 +218,38 @@ impl fmt::Debug for Frame {
 
 /// As long as it lives, frames found under it stay in memory. Cheap; not to be
 /// kept across waits.
-pub struct ReadGuard(Guard);
+///
+/// Where memory has run out, leaving gives way to others for a moment.
+pub struct ReadGuard {
+    guard: Guard,
+    // After the guard: fields go in this order.
+    _debt: Debt,
+}
+
+/// Paid when dropped.
+struct Debt;
+
+impl Drop for Debt {
+    #[inline]
+    fn drop(&mut self) {
+        pressure::pay();
+    }
+}
 
 impl ReadGuard {
     /// Enters an epoch.
     #[inline]
     #[must_use]
     pub fn enter() -> Self {
-        Self(epoch::pin())
+        Self {
+            guard: epoch::pin(),
+            _debt: Debt,
+        }
     }
 
     /// Frees what earlier epochs no longer need, instead of some time later.
     pub(crate) fn flush(&self) {
-        self.0.flush();
+        self.guard.flush();
     }
 }
 
@@ -426,7 +446,7 @@ impl PageTable {
         // gives up its count (I2); a frame may be dropped on any thread.
         unsafe {
             guard
-                .0
+                .guard
                 .defer_unchecked(move || drop(Arc::from_raw(old.cast_const())));
         }
     }

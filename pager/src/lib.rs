@@ -18,6 +18,7 @@ mod hash;
 mod map;
 mod open;
 mod pool;
+mod pressure;
 mod register;
 mod shadow;
 

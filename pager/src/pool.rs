@@ -106,8 +106,6 @@ pub struct Pager {
     verify: VerifyPage,
     budget: u64,
     arena: PageArena,
-    /// Waiting for memory was of no use the last time.
-    in_vain: AtomicBool,
     mapping: Option<Mapping>,
     /// Why there is no map though one was asked for.
     map_refused: Option<String>,
@@ -154,7 +152,6 @@ impl Pager {
             verify: options.verify,
             budget,
             arena: PageArena::new(page_size as usize, memory::arena_limit(budget, page_bytes)),
-            in_vain: AtomicBool::new(false),
             mapping,
             map_refused,
             ahead: Ahead::default(),

@@ -35,8 +35,8 @@ use crate::options::{CommitOptions, Durability};
 use crate::ticket::Ticket;
 
 pub(crate) use run::AppendedSize;
-pub(crate) use sort::remove_leftovers;
 use sort::Sorter;
+pub(crate) use sort::remove_leftovers;
 
 /// What an effect takes beside key and value.
 const EFFECT: usize = 13;
@@ -309,7 +309,9 @@ impl<'a> BulkLoad<'a> {
         let mut payload = chunk.effects.finish();
         let mut ticket = None;
         if self.appends {
-            ticket = self.core.append_run(self.tree, &chunk.first, &mut payload, &commit)?;
+            ticket = self
+                .core
+                .append_run(self.tree, &chunk.first, &mut payload, &commit)?;
             self.appends = ticket.is_some();
             self.report.appended += u64::from(ticket.is_some());
         }

@@ -10,14 +10,14 @@
 //! many each time, up to [`MOST_AHEAD`].
 //!
 //! ## Invariants
-//! * The cursor keeps its snapshot, and the pages it stands on, alive.
+//! * The cursor keeps its snapshot alive, and in memory the leaf it stands on.
 //! * After an error it yields nothing more: no entry is ever skipped in silence.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
 use cs_base::TreeId;
-use cs_pager::{Frame, PageRef};
+use cs_pager::{Frame, PageRef, Pager, ReadGuard};
 
 use crate::error::Result;
 use crate::node::{Branch, Leaf, OverflowRef, ValueRef};
@@ -116,11 +116,20 @@ fn warm(page: &[u8]) {
     std::hint::black_box(lines.fold(0_u8, |sum, &byte| sum.wrapping_add(byte)));
 }
 
-/// Where a cursor stands in one page.
+/// Where a cursor stands in a branch. The page is looked up again when the
+/// cursor turns to another leaf: mostly it never does.
+#[derive(Clone, Copy, Debug)]
+struct BranchStep {
+    at: PageRef,
+    /// The child it is in.
+    child: usize,
+}
+
+/// Where a cursor stands in a leaf.
 #[derive(Debug)]
-struct Step {
+struct LeafStep {
     frame: Arc<Frame>,
-    /// In a branch the child it is in, in a leaf the entry behind the gap.
+    /// The entry behind the gap.
     slot: usize,
 }
 
@@ -138,8 +147,10 @@ pub struct Cursor {
     tree: TreeId,
     root: TreeRoot,
     range: KeyRange,
-    /// Root first, leaf last; empty in an empty tree.
-    path: Vec<Step>,
+    /// Root first, down to the parent of the leaf.
+    branches: Vec<BranchStep>,
+    /// None in an empty tree.
+    leaf: Option<LeafStep>,
     state: State,
     ahead: ReadAhead,
     key: Vec<u8>,
@@ -181,7 +192,8 @@ impl Cursor {
             tree,
             root,
             range,
-            path: Vec::new(),
+            branches: Vec::new(),
+            leaf: None,
             state: State::Fresh,
             ahead: ReadAhead::default(),
             key: Vec::new(),
@@ -234,7 +246,7 @@ impl Cursor {
         });
         match found {
             Ok(Some(Found::Inline(range))) => {
-                let page = self.path.last().map_or(&[][..], |step| step.frame.bytes());
+                let page = self.leaf.as_ref().map_or(&[][..], |leaf| leaf.frame.bytes());
                 Ok(Some((&self.key, &page[range])))
             }
             Ok(Some(Found::Overflow(_))) => Ok(Some((&self.key, &self.value))),
@@ -248,7 +260,7 @@ impl Cursor {
 
     fn fuse(&mut self) {
         self.state = State::Fused;
-        self.path.clear();
+        self.leave();
     }
 
     /// Moves the gap over one entry, loads its key if that is wanted or the
@@ -264,7 +276,7 @@ impl Cursor {
             State::Standing => {}
         }
         loop {
-            let Some(leaf) = self.path.last_mut() else {
+            let Some(leaf) = &mut self.leaf else {
                 return Ok(None);
             };
             let node = Leaf::new(leaf.frame.bytes());
@@ -312,14 +324,16 @@ impl Cursor {
 
     /// Goes to the end of the range from which `way` leads inside.
     fn seek_end(&mut self, way: Way) -> Result<()> {
-        self.path.clear();
+        self.leave();
         if self.root.height == 0 {
             return Ok(());
         }
         let bound = match way {
-            Way::Next => self.range.lower.clone(),
-            Way::Prev => self.range.upper.clone(),
+            Way::Next => &mut self.range.lower,
+            Way::Prev => &mut self.range.upper,
         };
+        // Taken out meanwhile, since going down changes the cursor.
+        let bound = std::mem::replace(bound, Bound::Unbounded);
         let gap = match (&bound, way) {
             (Bound::Unbounded, Way::Next) => Gap::First,
             (Bound::Unbounded, Way::Prev) => Gap::Last,
@@ -330,32 +344,39 @@ impl Cursor {
                 Gap::Behind(key)
             }
         };
-        self.descend(self.root.page, self.root.height - 1, gap)
+        let sought = self.descend(self.root.page, self.root.height - 1, gap);
+        *match way {
+            Way::Next => &mut self.range.lower,
+            Way::Prev => &mut self.range.upper,
+        } = bound;
+        sought
     }
 
     /// Goes on to the neighbouring leaf; false, and stays, if there is none.
     fn turn_page(&mut self, way: Way) -> Result<bool> {
-        let leaf = self.path.len() - 1;
-        for depth in (0..leaf).rev() {
-            let step = &mut self.path[depth];
-            let branch = Branch::new(step.frame.bytes());
-            let slot = match way {
-                Way::Next => Some(step.slot + 1).filter(|&slot| slot < branch.len()),
-                Way::Prev => step.slot.checked_sub(1),
+        for depth in (0..self.branches.len()).rev() {
+            let BranchStep { at, child } = self.branches[depth];
+            let guard = ReadGuard::enter();
+            let pager = self.snapshot.pager();
+            let branch = Branch::new(pager.get(&guard, at)?.bytes());
+            let child = match way {
+                Way::Next => Some(child + 1).filter(|&child| child < branch.len()),
+                Way::Prev => child.checked_sub(1),
             };
-            if let Some(slot) = slot {
-                step.slot = slot;
-                let child = branch.child(slot).into();
-                self.read_ahead(way, depth);
-                self.path.truncate(depth + 1);
-                let gap = if way == Way::Next {
-                    Gap::First
-                } else {
-                    Gap::Last
+            if let Some(child) = child {
+                let page = branch.child(child).into();
+                self.branches[depth].child = child;
+                read_ahead(pager, &mut self.ahead, &self.branches, branch, way, depth);
+                drop(guard);
+                let level = self.branches.len() - depth - 1;
+                self.branches.truncate(depth + 1);
+                let gap = match way {
+                    Way::Next => Gap::First,
+                    Way::Prev => Gap::Last,
                 };
-                self.descend(child, (leaf - depth - 1) as u8, gap)?;
-                if let Some(step) = self.path.last() {
-                    warm(step.frame.bytes());
+                self.descend(page, level as u8, gap)?;
+                if let Some(leaf) = &self.leaf {
+                    warm(leaf.frame.bytes());
                 }
                 return Ok(true);
             }
@@ -363,78 +384,95 @@ impl Cursor {
         Ok(false)
     }
 
-    /// The cursor has turned from one child of `path[depth]` to the next: asks
-    /// for those that come after it, if it seems to go on like this.
-    fn read_ahead(&mut self, way: Way, depth: usize) {
-        let ahead = &mut self.ahead;
-        if ahead.way.replace(way) != Some(way) {
-            *ahead = ReadAhead {
-                way: Some(way),
-                ..ReadAhead::default()
-            };
-        }
-        ahead.turns = ahead.turns.saturating_add(1);
-        let is_parent = depth + 2 == self.path.len();
-        ahead.asked = if is_parent {
-            ahead.asked.saturating_sub(1)
-        } else {
-            0
-        };
-        let pager = &self.snapshot.core().pager;
-        let is_due = ahead.turns >= TURNS_BEFORE_AHEAD && ahead.asked <= ahead.window / 2;
-        if !is_parent || !is_due || !pager.reads_ahead() {
-            return;
-        }
-        ahead.window = (2 * ahead.window).clamp(2, MOST_AHEAD);
-        let step = &self.path[depth];
-        let branch = Branch::new(step.frame.bytes());
-        let pages = (ahead.asked + 1..=ahead.window).map_while(|distance| {
-            let slot = match way {
-                Way::Next => step.slot.checked_add(distance),
-                Way::Prev => step.slot.checked_sub(distance),
-            };
-            let slot = slot.filter(|&slot| slot < branch.len())?;
-            Some(branch.child(slot).into())
-        });
-        let pages: Vec<PageRef> = pages.collect();
-        pager.prefetch(&pages);
-        ahead.asked = ahead.window;
+    /// Forgets where it stands.
+    fn leave(&mut self) {
+        self.branches.clear();
+        self.leaf = None;
     }
 
     /// Goes down from a page of `level` to the leaf with the gap.
     fn descend(&mut self, from: PageRef, level: u8, gap: Gap<'_>) -> Result<()> {
-        let snapshot = self.snapshot.clone();
-        let source = snapshot.source();
-        let tree = self.tree;
+        let Self {
+            snapshot,
+            tree,
+            branches,
+            leaf,
+            ..
+        } = self;
+        let (pager, source, tree) = (snapshot.pager(), snapshot.source(), *tree);
         let load = &mut |run: &OverflowRef| read_key(&source, tree, run);
         let mut at = from;
-        for level in (0..=level).rev() {
-            let frame = snapshot.core().pager.pin(at)?;
-            expect_node(frame.bytes(), at, tree, level)?;
-            let slot = if level == 0 {
-                let leaf = Leaf::new(frame.bytes());
-                match gap {
-                    Gap::First => 0,
-                    Gap::Last => leaf.len(),
-                    Gap::Before(key) => leaf.search_with(key, load)?.unwrap_or_else(|slot| slot),
-                    Gap::Behind(key) => leaf
-                        .search_with(key, load)?
-                        .map_or_else(|slot| slot, |slot| slot + 1),
-                }
-            } else {
-                let branch = Branch::new(frame.bytes());
+        {
+            let guard = ReadGuard::enter();
+            for level in (1..=level).rev() {
+                let bytes = pager.get(&guard, at)?.bytes();
+                expect_node(bytes, at, tree, level)?;
+                let branch = Branch::new(bytes);
                 let child = match gap {
                     Gap::First => 0,
                     Gap::Last => branch.len() - 1,
                     Gap::Before(key) | Gap::Behind(key) => branch.find_child_with(key, load)?,
                 };
+                branches.push(BranchStep { at, child });
                 at = branch.child(child).into();
-                child
-            };
-            self.path.push(Step { frame, slot });
+            }
         }
+        let frame = pager.pin(at)?;
+        expect_node(frame.bytes(), at, tree, 0)?;
+        let node = Leaf::new(frame.bytes());
+        let slot = match gap {
+            Gap::First => 0,
+            Gap::Last => node.len(),
+            Gap::Before(key) => node.search_with(key, load)?.unwrap_or_else(|slot| slot),
+            Gap::Behind(key) => node
+                .search_with(key, load)?
+                .map_or_else(|slot| slot, |slot| slot + 1),
+        };
+        *leaf = Some(LeafStep { frame, slot });
         Ok(())
     }
+}
+
+/// The cursor has turned from one child of the branch at `depth` to the next:
+/// asks for those that come after it, if it seems to go on like this.
+fn read_ahead(
+    pager: &Pager,
+    ahead: &mut ReadAhead,
+    branches: &[BranchStep],
+    branch: Branch<'_>,
+    way: Way,
+    depth: usize,
+) {
+    if ahead.way.replace(way) != Some(way) {
+        *ahead = ReadAhead {
+            way: Some(way),
+            ..ReadAhead::default()
+        };
+    }
+    ahead.turns = ahead.turns.saturating_add(1);
+    let is_parent = depth + 1 == branches.len();
+    ahead.asked = if is_parent {
+        ahead.asked.saturating_sub(1)
+    } else {
+        0
+    };
+    let is_due = ahead.turns >= TURNS_BEFORE_AHEAD && ahead.asked <= ahead.window / 2;
+    if !is_parent || !is_due || !pager.reads_ahead() {
+        return;
+    }
+    ahead.window = (2 * ahead.window).clamp(2, MOST_AHEAD);
+    let child = branches[depth].child;
+    let pages = (ahead.asked + 1..=ahead.window).map_while(|distance| {
+        let child = match way {
+            Way::Next => child.checked_add(distance),
+            Way::Prev => child.checked_sub(distance),
+        };
+        let child = child.filter(|&child| child < branch.len())?;
+        Some(branch.child(child).into())
+    });
+    let pages: Vec<PageRef> = pages.collect();
+    pager.prefetch(&pages);
+    ahead.asked = ahead.window;
 }
 
 /// A place between two entries.

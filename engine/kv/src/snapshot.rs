@@ -95,6 +95,10 @@ impl Snapshot {
         &self.pinned.root
     }
 
+    pub(crate) fn pager(&self) -> &Pager {
+        &self.pinned.pager
+    }
+
     pub(crate) fn source(&self) -> SealedSource<'_> {
         SealedSource(&self.pinned.pager)
     }

@@ -274,6 +274,7 @@ impl Store {
             .flush()
             .and_then(|()| core.shorten_log())
             .and_then(|()| core.checkpoint_now())
+            .and_then(|()| core.settle_log())
             .and_then(|()| core.seal_log())
             .and_then(|()| core.trim());
         stop_background(core);

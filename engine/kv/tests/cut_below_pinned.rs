@@ -45,7 +45,9 @@ fn snapshot_survives() -> Result<bool> {
     change(Some(vec![7; 200]))?;
     let snapshot = store.snapshot()?;
     change(None)?;
-    store.compact(&CompactOptions::default(), &mut |_| ControlFlow::Continue(()))?;
+    store.compact(&CompactOptions::default(), &mut |_| {
+        ControlFlow::Continue(())
+    })?;
     change(Some(vec![9; 200]))?;
     let mut cursor = snapshot.cursor(tree, KeyRange::all())?;
     let mut count = 0;
@@ -58,10 +60,16 @@ fn snapshot_survives() -> Result<bool> {
 #[test]
 fn a_cut_below_a_pinned_version_is_noticed() {
     plant(None);
-    assert!(snapshot_survives().unwrap(), "without the bug nothing is wrong");
+    assert!(
+        snapshot_survives().unwrap(),
+        "without the bug nothing is wrong"
+    );
     plant(Some(Mutant::CutBelowPinned));
     // A wrong answer, an error or a panic of an invariant: any of them will do.
     let outcome = catch_unwind(AssertUnwindSafe(snapshot_survives));
     plant(None);
-    assert!(!matches!(outcome, Ok(Ok(true))), "the planted bug went unnoticed");
+    assert!(
+        !matches!(outcome, Ok(Ok(true))),
+        "the planted bug went unnoticed"
+    );
 }

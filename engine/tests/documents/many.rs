@@ -74,11 +74,20 @@ fn ten_thousand_collections_open_and_commit_like_ten() {
     let few = costs(&with_collections(10));
     let many = costs(&with_collections(10_000));
     // The maps of both metas, whatever the number of collections.
-    assert!(many.read_to_open <= few.read_to_open + 2, "{few:?} {many:?}");
+    assert!(
+        many.read_to_open <= few.read_to_open + 2,
+        "{few:?} {many:?}"
+    );
     assert!(many.read_to_open <= 4, "{many:?}");
     // A path of catalog and directory: a level or two more.
-    assert!(many.read_to_insert <= few.read_to_insert + 4, "{few:?} {many:?}");
-    assert!(many.written_for_insert <= few.written_for_insert + 2, "{few:?} {many:?}");
+    assert!(
+        many.read_to_insert <= few.read_to_insert + 4,
+        "{few:?} {many:?}"
+    );
+    assert!(
+        many.written_for_insert <= few.written_for_insert + 2,
+        "{few:?} {many:?}"
+    );
     assert_eq!(many.log_for_insert, few.log_for_insert);
     let each = (many.bytes_in_use - few.bytes_in_use) / 10_000;
     assert!(each < 512, "{each} bytes for a collection, {many:?}");

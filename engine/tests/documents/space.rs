@@ -9,7 +9,7 @@ use collection_store::{
 
 use crate::on_memory_and_file;
 
-fn go_on<T>(_: T) -> ControlFlow<()> {
+fn go_on<T>(_: &T) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -22,7 +22,10 @@ fn a_bulk_load_makes_the_collection_and_fills_it_in_any_order() {
         let report = collection.bulk_load(documents, &options, go_on).unwrap();
         assert_eq!(report.entries, 5000);
         assert_eq!(collection.count(doc! {}).unwrap(), 5000);
-        let found = collection.find_one(doc! { "_id": 7919 % 5003 }).unwrap().unwrap();
+        let found = collection
+            .find_one(doc! { "_id": 7919 % 5003 })
+            .unwrap()
+            .unwrap();
         assert_eq!(found.get_i32("n").unwrap(), 1);
         // Generated ids ascend, and go behind what is there.
         let more = (0..100).map(|number| doc! { "more": number });
@@ -38,7 +41,9 @@ fn a_bulk_load_says_which_document_is_at_fault() {
         let collection = database.collection("c");
         let documents = || [1, 2, 3, 2].map(|id| doc! { "_id": id });
         let mut options = BulkOptions::default();
-        let error = collection.bulk_load(documents(), &options, go_on).unwrap_err();
+        let error = collection
+            .bulk_load(documents(), &options, go_on)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DuplicateKey);
         assert!(error.message().contains("entry 3"), "{error}");
         options.duplicates = Duplicates::Replace;
@@ -47,9 +52,9 @@ fn a_bulk_load_says_which_document_is_at_fault() {
         let bad = [doc! { "_id": [1] }];
         let error = collection.bulk_load(bad, &options, go_on).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidId);
-        let cancel = CancelFlag::default();
+        let cancel = CancelFlag::new();
         cancel.cancel();
-        let context = OperationContext::new().cancel(cancel);
+        let context = OperationContext::new().cancel_flag(cancel);
         let loaded = collection.bulk_load_with(&context, documents(), &options, go_on);
         assert_eq!(loaded.unwrap_err().kind(), ErrorKind::Interrupted);
         let stopped = collection.bulk_load(documents(), &options, |_| ControlFlow::Break(()));
@@ -65,8 +70,12 @@ fn compaction_gives_back_what_was_deleted_and_the_account_says_the_files_sizes()
     let collection = database.collection("c");
     let text = "x".repeat(300);
     let documents = (0..20_000).map(|id| doc! { "_id": id, "text": &text });
-    collection.bulk_load(documents, &BulkOptions::default(), go_on).unwrap();
-    collection.delete_many(doc! { "_id": { "$gte": 1000 } }).unwrap();
+    collection
+        .bulk_load(documents, &BulkOptions::default(), go_on)
+        .unwrap();
+    collection
+        .delete_many(doc! { "_id": { "$gte": 1000 } })
+        .unwrap();
     let options = CompactOptions::default();
     let report = database.compact(&options, go_on).unwrap();
     assert!(report.bytes_after * 2 < report.bytes_before, "{report:?}");

@@ -7,7 +7,8 @@
 //!   themselves, not for the file's bytes.
 //! * Frames that have left the table and that some reader may still look at do
 //!   not count, so that what is evicted depends on what was done and not on
-//!   when other threads let go. They are what the arena's reserve is for.
+//!   when other threads let go. They are what the arena's reserve is for; see
+//!   `pressure` for what happens at its end.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
@@ -20,18 +21,16 @@ use cs_io::PageBuf;
 use super::Pager;
 use crate::frames::{MAPPED_WEIGHT, ReadGuard};
 use crate::hash::PageMap;
+use crate::pressure;
 
 /// The arena may take this share of the budget on top of it: for frames that
 /// wait for the end of an epoch.
 const RESERVE_SHARE: u64 = 8;
 /// At least so many pages of reserve: a thread frees 64 frames at a time.
 const RESERVE_PAGES: u64 = 64;
-/// How often one call gives way to others while the reserve is used up: those
-/// who keep an epoch from ending are mostly about to leave it, and have only
-/// lost the processor.
-/// Some ten milliseconds, and once for all: if it was in vain, nobody waits again
-/// before there was memory again.
-const PATIENCE: usize = 1 << 15;
+/// How often one call asks for frames to be freed whose epoch is over: an epoch
+/// ends in two steps.
+const FLUSHES: usize = 2;
 /// Entries of the eviction queue that are not worth tidying up.
 const QUEUE_SLACK: u64 = 4096;
 /// How many frames one call looks at before it gives up evicting.
@@ -97,14 +96,14 @@ impl Drop for OpenPage {
 impl Pager {
     /// A page of zeroes for the open version.
     pub(crate) fn zeroed_page(&self) -> OpenPage {
-        let mut bytes = self.take_unpinned();
+        let mut bytes = self.take_page(&ReadGuard::enter());
         bytes.fill(0);
         OpenPage::new(bytes, &self.open)
     }
 
     /// A copy of a page for the open version.
     pub(crate) fn copied_page(&self, page: &[u8]) -> OpenPage {
-        let mut bytes = self.take_unpinned();
+        let mut bytes = self.take_page(&ReadGuard::enter());
         bytes.copy_from_slice(page);
         OpenPage::new(bytes, &self.open)
     }
@@ -112,37 +111,16 @@ impl Pager {
     /// Memory for one page, whatever is in it; makes room for it first.
     pub(super) fn take_page(&self, guard: &ReadGuard) -> PageBuf {
         self.make_room(guard, self.page_size as u64);
-        self.wait_for_memory(|| guard.flush());
-        self.arena.take()
-    }
-
-    /// The same for a caller who is in no epoch.
-    fn take_unpinned(&self) -> PageBuf {
-        self.make_room(&ReadGuard::enter(), self.page_size as u64);
-        self.wait_for_memory(|| ReadGuard::enter().flush());
-        self.arena.take()
-    }
-
-    /// Gives epochs time to end while all memory is in use, for a while: what
-    /// was evicted comes back then. Nothing that is seen depends on it.
-    fn wait_for_memory(&self, flush: impl Fn()) {
-        if !self.arena.is_full() {
-            return;
-        }
-        let turns = if self.in_vain.load(Ordering::Relaxed) {
-            1
-        } else {
-            PATIENCE
-        };
-        for _ in 0..turns {
-            flush();
+        for _ in 0..FLUSHES {
             if !self.arena.is_full() {
-                self.in_vain.store(false, Ordering::Relaxed);
-                return;
+                return self.arena.take();
             }
-            std::thread::yield_now();
+            guard.flush();
         }
-        self.in_vain.store(true, Ordering::Relaxed);
+        if self.arena.is_full() {
+            pressure::owe(&self.arena);
+        }
+        self.arena.take()
     }
 
     /// What counts for the budget.

@@ -232,7 +232,7 @@ impl Life {
             for change in changes {
                 match change {
                     Change::Put(tree, key, value) => {
-                        txn.put(*tree, key.to_vec(), value.to_vec())?
+                        txn.put(*tree, key.to_vec(), value.to_vec())?;
                     }
                     Change::Delete(tree, key) => txn.delete(*tree, key.to_vec())?,
                     Change::Statement(..) => {}

@@ -111,14 +111,25 @@ fn small(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 fn json_of(file: &Path) -> serde_json::Value {
-    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+    let text = std::fs::read(file).expect("the report was written");
+    serde_json::from_slice(&text).expect("the report is JSON")
 }
 
 #[test]
 fn a_run_over_keys_and_values_reports_every_row_and_leaves_only_what_was_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = [
-        "all", "soak", "growth", "--pairs", "2", "--json", "a.json", "--plot", "a.svg",
+        "all",
+        "soak",
+        "growth",
+        "--read-path",
+        "pool,map",
+        "--pairs",
+        "2",
+        "--json",
+        "a.json",
+        "--plot",
+        "a.svg",
     ];
     let output = small(directory.path(), &arguments);
     assert!(output.status.success(), "{}", errors(&output));
@@ -221,4 +232,27 @@ fn an_engine_that_is_not_built_is_refused_with_the_way_to_build_it() {
         "{}",
         errors(&output)
     );
+}
+
+/// With kills and reopenings, which the unit tests cannot do to themselves.
+#[cfg(feature = "peers")]
+#[test]
+fn peers_run_beside_cs_survive_being_killed_and_are_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut engines = "cs,redb,redb-quick-repair,lmdb,sqlite,fjall".to_owned();
+    if cfg!(feature = "peers-rocksdb") {
+        engines.push_str(",rocksdb");
+    }
+    let workloads = ["get", "scan", "reopen", "recover", "--threads", "1"];
+    let options = ["--engine", &engines, "--json", "a.json", "--plot", "a.svg"];
+    let output = small(directory.path(), &[&workloads[..], &options].concat());
+    assert!(output.status.success(), "{}", errors(&output));
+    let report = json_of(&directory.path().join("a.json"));
+    for peer in engines.split(',').skip(1) {
+        let ratios = report["ratios"].as_array().unwrap();
+        let of_peer = ratios.iter().filter(|ratio| ratio["to"] == peer);
+        // get, scan, close, reopen, reopen-killed, and recover of two sizes.
+        assert_eq!(of_peer.count(), 7, "{peer}");
+    }
+    assert!(!directory.path().join("new").exists());
 }

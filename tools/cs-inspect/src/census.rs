@@ -97,6 +97,8 @@ pub(crate) struct Fact {
     pub(crate) version: u64,
 }
 
+const _: () = assert!(size_of::<Fact>() <= 24);
+
 impl Fact {
     const NOTHING: Self = Self {
         content: Content::Blank,
@@ -146,11 +148,7 @@ impl Census {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(crate) fn take(
-        file: &PageFile,
-        progress: &Progress,
-        look: &mut Look<'_>,
-    ) -> Result<Self> {
+    pub(crate) fn take(file: &PageFile, progress: &Progress, look: &mut Look<'_>) -> Result<Self> {
         let root = file.meta.root;
         let mut findings = file.metas.findings();
         let newest = match Allocation::load(file, &root) {
@@ -271,7 +269,10 @@ impl Census {
                 fact.fill = fill.map(|fill| (fill * 100.0).round() as u8);
                 let newest = self.root.version;
                 (Version(fact.version) > newest).then(|| {
-                    format!("page {page} is damaged: version {}, the newest is {newest}", fact.version)
+                    format!(
+                        "page {page} is damaged: version {}, the newest is {newest}",
+                        fact.version
+                    )
                 })
             }
             Verdict::Blank => Some(format!("page {page} is in use and all zeroes")),

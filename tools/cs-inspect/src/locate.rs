@@ -123,7 +123,8 @@ fn run_with(file: &PageFile, tree: TreeId, level: u8, bytes: &[u8], page: PageId
     let mut key = Vec::new();
     if level > 0 {
         let branch = Branch::new(bytes);
-        let child = (0..branch.len()).find(|&child| branch.key_overflow(child).is_some_and(|run| covers(&run)))?;
+        let child = (0..branch.len())
+            .find(|&child| branch.key_overflow(child).is_some_and(|run| covers(&run)))?;
         branch.key(child, &mut key);
         let run = branch.key_overflow(child)?;
         return Some(Run {

@@ -52,7 +52,10 @@ impl Range {
             hex(&self.from, most)
         };
         let to = self.to.as_ref();
-        let to = to.map_or_else(|| "the last".to_owned(), |to| format!("before {}", hex(to, most)));
+        let to = to.map_or_else(
+            || "the last".to_owned(),
+            |to| format!("before {}", hex(to, most)),
+        );
         format!("keys from {from} to {to}")
     }
 
@@ -181,7 +184,9 @@ fn push_children(
 fn child_key(file: &PageFile, tree: TreeId, branch: Branch<'_>, child: usize) -> Vec<u8> {
     let mut key = Vec::new();
     branch.key(child, &mut key);
-    let whole = branch.key_overflow(child).map(|run| runs::read_key(file, tree, &run));
+    let whole = branch
+        .key_overflow(child)
+        .map(|run| runs::read_key(file, tree, &run));
     match whole {
         Some(Ok(whole)) => whole,
         Some(Err(_)) | None => key,

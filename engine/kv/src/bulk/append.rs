@@ -60,9 +60,10 @@ impl Core {
         let mut writer = self.lock_writer();
         self.check_writable()?;
         writer.begin_plan();
-        if !writer.plan_append(&self.pager, tree, first)? {
+        let is_behind = writer.plan_append(&self.pager, tree, first);
+        if !matches!(is_behind, Ok(true)) {
             writer.shadow.end_plan();
-            return Ok(None);
+            return is_behind.map(|_| None);
         }
         let planned = writer.shadow.planned_pages();
         let needed = writer.pages_needed(&self.pager, &payload.effects, Some(planned));

@@ -141,7 +141,8 @@ impl Sorter {
         let start = spill.len;
         let mut body = Vec::with_capacity(BLOCK);
         for slot in &self.slots {
-            let content = &self.bytes[slot.start..][..slot.key_len as usize + slot.value_len as usize];
+            let content =
+                &self.bytes[slot.start..][..slot.key_len as usize + slot.value_len as usize];
             if !body.is_empty() && body.len() + ENTRY_HEAD + content.len() > BLOCK {
                 spill.write(&body)?;
                 body.clear();
@@ -175,7 +176,13 @@ impl Sorter {
             for &(at, end) in &spill.runs {
                 let file = Arc::clone(&spill.file);
                 let (body, read) = (Vec::new(), 0);
-                sorted.readers.push(RunReader { file, at, end, body, read });
+                sorted.readers.push(RunReader {
+                    file,
+                    at,
+                    end,
+                    body,
+                    read,
+                });
             }
             sorted._spill = Some(spill);
             for run in 0..sorted.readers.len() {
@@ -201,7 +208,9 @@ impl Spill {
             }
             number += 1;
         };
-        let file = disk.open(&name, OpenMode::Create).map_err(Error::Temporary)?;
+        let file = disk
+            .open(&name, OpenMode::Create)
+            .map_err(Error::Temporary)?;
         Ok(Self {
             disk: Arc::clone(disk),
             name,
@@ -216,7 +225,9 @@ impl Spill {
         block.extend_from_slice(&(body.len() as u32).to_le_bytes());
         block.extend_from_slice(&xxh3_64(body).to_le_bytes());
         block.extend_from_slice(body);
-        self.file.write_at(&block, self.len).map_err(Error::Temporary)?;
+        self.file
+            .write_at(&block, self.len)
+            .map_err(Error::Temporary)?;
         self.len += block.len() as u64;
         Ok(())
     }

@@ -47,6 +47,7 @@ impl Compaction {
     /// A compaction has ended: what is left could not be given back.
     pub(crate) fn ended(&mut self, core: &Core) {
         self.running = None;
+        self.idle_rounds = 0;
         self.left = core.waste().0;
     }
 }
@@ -65,6 +66,24 @@ impl Core {
         let usual = 2 * self.options.log.segment_bytes_min;
         let waste = data + files.total().saturating_sub(usual);
         (waste, space.capacity * page_size + files.total())
+    }
+
+    /// For closing: where the log's files are most of what could be given back,
+    /// gives them back. One checkpoint, and nothing of the data file is read.
+    pub(crate) fn settle_log(&self) -> Result<()> {
+        let (Some(limits), Some(log)) = (&self.options.auto_compact, &self.log) else {
+            return Ok(());
+        };
+        let (_, all) = self.waste();
+        let bytes = log.files().total();
+        let share = u128::from(bytes) * 100 > u128::from(all) * u128::from(limits.waste_percent);
+        if share && bytes > limits.waste_bytes {
+            // Until the older meta has gone, the log reaches back to it.
+            self.lock_writer().touch();
+            self.checkpoint_now()?;
+            self.must(log.trim_spares().map_err(Into::into))?;
+        }
+        Ok(())
     }
 
     /// Whether compaction is due.

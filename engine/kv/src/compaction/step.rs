@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use cs_base::TreeId;
-use cs_pager::Pager;
+use cs_pager::{Pager, RESERVE_PAGES};
 
 use super::Compactor;
 use crate::core::Core;
@@ -18,8 +18,6 @@ use crate::writer::Writer;
 /// Pages looked at for each page that a step may change: where there is little
 /// to do a step ends all the same.
 const LOOK_AHEAD: usize = 16;
-/// Pages that sealing may take beside those of a window: paths of the directory.
-const OVERHEAD: u64 = 16;
 
 /// Windows that are worth it, and where to go on.
 struct Found {
@@ -156,8 +154,12 @@ impl Writer {
         if !window.is_work() {
             return Ok(true);
         }
-        let has_low = self.shadow.lowest_free().is_some_and(|free| free < goal.limit);
-        if !has_low || self.shadow.free_pages() < window.needs() + OVERHEAD {
+        // What sealing takes beside, and what deletes need on a full disk, stays.
+        let has_low = self
+            .shadow
+            .lowest_free()
+            .is_some_and(|free| free < goal.limit);
+        if !has_low || self.shadow.free_pages() < window.needs() + RESERVE_PAGES {
             return Ok(false);
         }
         if tree != system::DIRECTORY {

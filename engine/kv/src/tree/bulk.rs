@@ -14,9 +14,7 @@ use super::overflow::NewValue;
 use super::read::{PageSource, expect_node, load_key};
 use crate::error::Result;
 use crate::in_flight::UndoStep;
-use crate::node::{
-    Branch, Leaf, LeafBuilder, LeafMut, OwnedKey, shortest_separator, usable_bytes,
-};
+use crate::node::{Branch, Leaf, LeafBuilder, LeafMut, OwnedKey, shortest_separator, usable_bytes};
 use crate::tree_root::TreeRoot;
 
 /// Where the keys of a tree end.
@@ -101,7 +99,10 @@ impl TreeEdit<'_> {
             if let Some(at) = edge {
                 let mut leaf = LeafMut::new(self.shadow.page_mut(at));
                 let (slot, used) = (leaf.as_leaf().len(), leaf.as_leaf().used_bytes());
-                done = used < limit && leaf.insert(slot, cell_key, cell.as_value(value.bytes)).is_ok();
+                done = used < limit
+                    && leaf
+                        .insert(slot, cell_key, cell.as_value(value.bytes))
+                        .is_ok();
                 if !done {
                     let before = match last {
                         Some(last) => last.to_vec(),
@@ -115,7 +116,8 @@ impl TreeEdit<'_> {
                 self.attach(&mut builder, separator.take())?;
                 separator = last.map(|last| self.separator_between(last, key));
                 let pushed = builder.push(cell_key, cell.as_value(value.bytes));
-                pushed.map_err(|_| crate::Error::Damaged("a new leaf has no room for one".into()))?;
+                pushed
+                    .map_err(|_| crate::Error::Damaged("a new leaf has no room for one".into()))?;
             }
             self.root.stats.add(key, value.len, value.digest);
             last = Some(key);

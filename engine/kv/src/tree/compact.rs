@@ -251,7 +251,10 @@ impl TreeEdit<'_> {
                     })
                     .collect()
             };
-            let has_lower = self.shadow.lowest_free().is_some_and(|free| free < old.page);
+            let has_lower = self
+                .shadow
+                .lowest_free()
+                .is_some_and(|free| free < old.page);
             if high_runs.is_empty() && (old.page < goal.limit || !has_lower) {
                 continue;
             }

@@ -52,12 +52,18 @@ fn load(
     entries: &[(Vec<u8>, Vec<u8>)],
     options: &BulkOptions,
 ) -> Result<BulkReport, Error> {
-    let entries = entries.iter().map(|(key, value)| Ok::<_, Error>((key, value)));
+    let entries = entries
+        .iter()
+        .map(|(key, value)| Ok::<_, Error>((key, value)));
     store.bulk_load(tree, entries, options, &mut |_| ControlFlow::Continue(()))
 }
 
 fn contents(store: &Store, tree: TreeId) -> Entries {
-    let mut cursor = store.snapshot().unwrap().cursor(tree, KeyRange::all()).unwrap();
+    let mut cursor = store
+        .snapshot()
+        .unwrap()
+        .cursor(tree, KeyRange::all())
+        .unwrap();
     let mut found = Vec::new();
     while let Some((key, value)) = cursor.next().unwrap() {
         found.push((key.to_vec(), value.to_vec()));
@@ -126,7 +132,10 @@ fn an_unsorted_load_gives_the_same_tree_with_and_without_a_temporary_file() {
         assert!(fill(&store, tree) > 0.9);
         assert_eq!(contents(&store, tree), entries);
         let names = disk.list().unwrap();
-        assert!(names.iter().all(|name| !name.starts_with("bulk")), "{names:?}");
+        assert!(
+            names.iter().all(|name| !name.starts_with("bulk")),
+            "{names:?}"
+        );
     }
 }
 
@@ -169,8 +178,18 @@ fn duplicates_are_refused_by_their_position_or_the_last_one_counts() {
     let disk = MemoryDisk::new();
     let store = open(&disk, options());
     let entry = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
-    let sorted = vec![entry("a", "1"), entry("b", "2"), entry("b", "3"), entry("c", "4")];
-    let unsorted = vec![entry("b", "2"), entry("c", "4"), entry("a", "1"), entry("b", "3")];
+    let sorted = vec![
+        entry("a", "1"),
+        entry("b", "2"),
+        entry("b", "3"),
+        entry("c", "4"),
+    ];
+    let unsorted = vec![
+        entry("b", "2"),
+        entry("c", "4"),
+        entry("a", "1"),
+        entry("b", "3"),
+    ];
     let expected = vec![entry("a", "1"), entry("b", "3"), entry("c", "4")];
     for (entries, position_expected) in [(sorted, 2), (unsorted, 3)] {
         let tree = new_tree(&store);
@@ -186,8 +205,15 @@ fn duplicates_are_refused_by_their_position_or_the_last_one_counts() {
         // Against what is in the tree, too.
         let again = vec![entry("aa", "new"), entry("c", "5")];
         let refused = load(&store, tree, &again, &BulkOptions::default()).unwrap_err();
-        assert!(matches!(refused, Error::DuplicateEntry { position: 1 }), "{refused}");
-        assert_eq!(contents(&store, tree), expected, "the chunk is refused as a whole");
+        assert!(
+            matches!(refused, Error::DuplicateEntry { position: 1 }),
+            "{refused}"
+        );
+        assert_eq!(
+            contents(&store, tree),
+            expected,
+            "the chunk is refused as a whole"
+        );
         load(&store, tree, &again, &replace).unwrap();
         assert_eq!(contents(&store, tree).len(), 4);
     }
@@ -221,7 +247,9 @@ fn a_cancelled_load_leaves_a_first_part_in_order() {
     let store = open(&disk, options());
     let tree = new_tree(&store);
     let entries = ascending(60_000);
-    let items = entries.iter().map(|(key, value)| Ok::<_, Error>((key, value)));
+    let items = entries
+        .iter()
+        .map(|(key, value)| Ok::<_, Error>((key, value)));
     let mut calls = 0;
     let mut progress = |progress: &cs_kv::BulkProgress| {
         calls += 1;
@@ -231,7 +259,9 @@ fn a_cancelled_load_leaves_a_first_part_in_order() {
         ControlFlow::Continue(())
     };
     let bulk = BulkOptions::default();
-    let error = store.bulk_load(tree, items, &bulk, &mut progress).unwrap_err();
+    let error = store
+        .bulk_load(tree, items, &bulk, &mut progress)
+        .unwrap_err();
     assert!(matches!(error, Error::Cancelled) && calls > 2);
     let found = contents(&store, tree);
     assert!(found.len() > 20_000 && found.len() < 60_000);
@@ -247,12 +277,18 @@ fn a_load_refuses_what_no_commit_would_take() {
     let bulk = BulkOptions::default();
     let long = vec![(vec![0; 70_000], vec![])];
     let refused = load(&store, tree, &long, &bulk).unwrap_err();
-    assert!(matches!(refused, Error::TooLarge { what: "key", .. }), "{refused}");
+    assert!(
+        matches!(refused, Error::TooLarge { what: "key", .. }),
+        "{refused}"
+    );
     let refused = load(&store, TreeId(999), &ascending(3), &bulk).unwrap_err();
     assert!(matches!(refused, Error::UnknownTree(_)), "{refused}");
     let refused = load(&store, TreeId(0), &ascending(3), &bulk).unwrap_err();
     assert!(matches!(refused, Error::Refused(_)), "{refused}");
-    assert_eq!(load(&store, tree, &[], &bulk).unwrap(), BulkReport::default());
+    assert_eq!(
+        load(&store, tree, &[], &bulk).unwrap(),
+        BulkReport::default()
+    );
     store.close().unwrap();
     let refused = load(&store, tree, &ascending(3), &bulk).unwrap_err();
     assert!(matches!(refused, Error::Refused(_)), "{refused}");
@@ -294,7 +330,11 @@ fn a_large_sorted_batch_and_single_ascending_inserts_fill_their_pages() {
         for (key, value) in part {
             batch.put(batched, key.clone(), value.clone(), Expect::Absent);
         }
-        store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+        store
+            .write(&batch, &CommitOptions::default())
+            .unwrap()
+            .wait()
+            .unwrap();
     }
     let unsynced = CommitOptions::with_durability(Durability::Memory);
     for (key, value) in &entries {

@@ -141,13 +141,24 @@ fn after_load_and_churn_compaction_leaves_little_more_than_the_payload() {
     let report = compact(&store);
     let after = directory_bytes(&disk);
     assert_eq!((report.bytes_before, report.bytes_after), (before, after));
-    assert!(before > 3 * payload(&model), "{before} for {}", payload(&model));
-    assert!(after * 10 < payload(&model) * 16, "{after} for {}", payload(&model));
+    assert!(
+        before > 3 * payload(&model),
+        "{before} for {}",
+        payload(&model)
+    );
+    assert!(
+        after * 10 < payload(&model) * 16,
+        "{after} for {}",
+        payload(&model)
+    );
     assert!(contents(&store, tree) == model);
     assert_sound(&store);
     // The next one finds nothing to do.
     let again = compact(&store);
-    assert!(again.bytes_after <= after && again.pages * 10 < report.pages, "{again:?}");
+    assert!(
+        again.bytes_after <= after && again.pages * 10 < report.pages,
+        "{again:?}"
+    );
     drop(store);
     let store = open(&disk, options());
     assert!(contents(&store, tree) == model);
@@ -178,7 +189,10 @@ fn the_account_says_of_every_byte_what_it_is_for() {
         write(&store, &Batch::new());
     }
     let account = assert_accounted(&store, &disk, &model);
-    assert!(account.oldest_snapshot > 0 && account.other_snapshots > 0, "{account:#?}");
+    assert!(
+        account.oldest_snapshot > 0 && account.other_snapshots > 0,
+        "{account:#?}"
+    );
     drop((old, young));
     let mut other = Model::new();
     fill(&store, dropped, &mut other, 500, 29);
@@ -191,9 +205,14 @@ fn the_account_says_of_every_byte_what_it_is_for() {
     compact(&store);
     let account = assert_accounted(&store, &disk, &model);
     assert_eq!(account.dropped_trees + account.oldest_snapshot, 0);
-    let error = store.account(&mut |_, _| ControlFlow::Break(())).unwrap_err();
+    let error = store
+        .account(&mut |_, _| ControlFlow::Break(()))
+        .unwrap_err();
     assert!(matches!(error, Error::Cancelled), "{error}");
-    assert_eq!(account.rows().iter().map(|row| row.1).sum::<u64>(), account.total());
+    assert_eq!(
+        account.rows().iter().map(|row| row.1).sum::<u64>(),
+        account.total()
+    );
 }
 
 #[test]
@@ -215,9 +234,16 @@ fn everything_deleted_leaves_an_empty_store() {
     }
     store.checkpoint().unwrap();
     let used = store.stats().space.used;
-    assert!(used <= with_tree.max(empty) + 4, "{used} pages of an empty tree");
+    assert!(
+        used <= with_tree.max(empty) + 4,
+        "{used} pages of an empty tree"
+    );
     compact(&store);
-    assert!(directory_bytes(&disk) < 400 * 1024, "{}", directory_bytes(&disk));
+    assert!(
+        directory_bytes(&disk) < 400 * 1024,
+        "{}",
+        directory_bytes(&disk)
+    );
     assert_sound(&store);
 }
 
@@ -299,19 +325,29 @@ fn compaction_can_be_cancelled_and_refuses_nonsense() {
     let mut steps = 0;
     let mut stop = |_: &_| {
         steps += 1;
-        if steps == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if steps == 5 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
-    let cancelled = store.compact(&CompactOptions::default(), &mut stop).unwrap_err();
+    let cancelled = store
+        .compact(&CompactOptions::default(), &mut stop)
+        .unwrap_err();
     assert!(matches!(cancelled, Error::Cancelled), "{cancelled}");
     let mut bad = CompactOptions::default();
     bad.fill_percent = 20;
-    let refused = store.compact(&bad, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let refused = store
+        .compact(&bad, &mut |_| ControlFlow::Continue(()))
+        .unwrap_err();
     assert!(matches!(refused, Error::InvalidOption(_)), "{refused}");
     assert!(contents(&store, tree) == model);
     assert_sound(&store);
     store.close().unwrap();
     let options = CompactOptions::default();
-    let refused = store.compact(&options, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let refused = store
+        .compact(&options, &mut |_| ControlFlow::Continue(()))
+        .unwrap_err();
     assert!(matches!(refused, Error::Refused(_)), "{refused}");
 }
 
@@ -353,7 +389,11 @@ fn an_idle_store_compacts_itself_once_and_then_lets_be() {
     delete(&store, tree, &mut model, 4);
     while store.step().unwrap() {}
     let settled = directory_bytes(&disk);
-    assert!(settled * 10 < payload(&model) * 20, "{settled} for {}", payload(&model));
+    assert!(
+        settled * 10 < payload(&model) * 20,
+        "{settled} for {}",
+        payload(&model)
+    );
     // What a snapshot keeps is tried once, and not again and again.
     let snapshot = store.snapshot().unwrap();
     delete(&store, tree, &mut model, 4);
@@ -390,7 +430,11 @@ fn a_crash_at_any_time_of_a_compaction_leaves_everything() {
         let mut steps = 0;
         let mut stop = |_: &_| {
             steps += 1;
-            if steps == life { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if steps == life {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         let mut small = CompactOptions::default();
         small.pages_per_step = 8;

@@ -5,6 +5,7 @@
 mod basics;
 mod bulk;
 mod compaction;
+mod compaction_crash;
 mod compression;
 mod disks;
 mod faulty;

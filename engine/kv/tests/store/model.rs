@@ -2,10 +2,10 @@
 //! checkpoints.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use cs_kv::{CommitOptions, KeyRange, Store};
+use cs_kv::{BulkOptions, CommitOptions, CompactOptions, Duplicates, Error, KeyRange, Store};
 use proptest::prelude::*;
 
 use crate::basics::{new_tree, open, small_options};
@@ -21,6 +21,9 @@ enum Action {
         close: bool,
     },
     Checkpoint,
+    Compact,
+    /// A bulk load; in order if true.
+    Bulk(Vec<(Vec<u8>, Vec<u8>)>, bool),
     Scan {
         lower: Vec<u8>,
         upper: Vec<u8>,
@@ -54,6 +57,9 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(changes, commits)| Action::Transaction(changes, commits)),
         1 => any::<bool>().prop_map(|close| Action::Reopen { close }),
         1 => Just(Action::Checkpoint),
+        1 => Just(Action::Compact),
+        1 => (proptest::collection::vec((key(), value()), 1..150), any::<bool>())
+            .prop_map(|(entries, sorted)| Action::Bulk(entries, sorted)),
         3 => (key(), key(), any::<bool>())
             .prop_map(|(lower, upper, reverse)| Action::Scan { lower, upper, reverse }),
     ]
@@ -120,6 +126,28 @@ fn run(actions: Vec<Action>) {
                 store = open(&disk, small_options());
             }
             Action::Checkpoint => store.checkpoint().unwrap(),
+            Action::Compact => {
+                let mut options = CompactOptions::default();
+                options.pages_per_step = 4;
+                let mut progress = |_: &_| ControlFlow::Continue(());
+                store.compact(&options, &mut progress).unwrap();
+            }
+            Action::Bulk(mut entries, sorted) => {
+                if sorted {
+                    entries.sort_by(|one, two| one.0.cmp(&two.0));
+                }
+                let mut options = BulkOptions::default();
+                options.duplicates = Duplicates::Replace;
+                let load = entries
+                    .iter()
+                    .map(|(key, value)| Ok::<_, Error>((key, value)));
+                let mut progress = |_: &_| ControlFlow::Continue(());
+                let report = store
+                    .bulk_load(tree, load, &options, &mut progress)
+                    .unwrap();
+                assert_eq!(report.entries, entries.len() as u64);
+                model.extend(entries);
+            }
             Action::Scan {
                 lower,
                 upper,

@@ -62,9 +62,9 @@ impl Account {
             (Verdict::Blank, State::Used) => {
                 Some(format!("page {} is in use and all zeroes", self.page))
             }
-            (Verdict::Sound(_), State::Used) if self.located.is_none() && !self.is_map() => {
-                Some(format!("page {} is in use, and nothing reaches it", self.page))
-            }
+            (Verdict::Sound(_), State::Used) if self.located.is_none() && !self.is_map() => Some(
+                format!("page {} is in use, and nothing reaches it", self.page),
+            ),
             _ => None,
         }
     }
@@ -231,7 +231,9 @@ impl Account {
     fn free_since(&self) -> Option<String> {
         let at = |meta: &Option<(u64, Option<String>)>| {
             meta.as_ref().map(|(version, time)| {
-                let time = time.clone().unwrap_or_else(|| "before the first commit".to_owned());
+                let time = time
+                    .clone()
+                    .unwrap_or_else(|| "before the first commit".to_owned());
                 format!("version {version} ({time})")
             })
         };
@@ -326,7 +328,11 @@ impl Report for Account {
             _ if self.state == State::Meta => return Ok(()),
             Verdict::Sound(name) => {
                 let name = crate::census::Content::Sound(*name).name();
-                let was = if self.state == State::Free { "once " } else { "" };
+                let was = if self.state == State::Free {
+                    "once "
+                } else {
+                    ""
+                };
                 writeln!(
                     out,
                     "header  {was}{name} (kind {kind}) of tree {tree}, level {level}, version {version}"

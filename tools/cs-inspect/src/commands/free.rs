@@ -197,7 +197,11 @@ impl Report for Free {
             }
             let hidden = runs.runs.len().saturating_sub(self.limit);
             if hidden > 0 && self.limit > 0 {
-                writeln!(out, "{name}: {} more, see --limit", count(hidden as u64, "run"))?;
+                writeln!(
+                    out,
+                    "{name}: {} more, see --limit",
+                    count(hidden as u64, "run")
+                )?;
             }
         }
         for finding in &self.census.findings {

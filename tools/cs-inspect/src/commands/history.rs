@@ -243,7 +243,11 @@ impl Report for History {
             self.page, self.owner, self.tree
         )?;
         if self.hidden > 0 {
-            writeln!(out, "{} before these, see --limit", count(self.hidden, "operation"))?;
+            writeln!(
+                out,
+                "{} before these, see --limit",
+                count(self.hidden, "operation")
+            )?;
         }
         for one in &self.operations {
             let at = time(one.head.time).unwrap_or_else(|| "no time".to_owned());
@@ -254,7 +258,11 @@ impl Report for History {
                 (Some(key), None) => hex(key, KEY_SHOWN),
                 (None, _) => String::new(),
             };
-            let ahead = if one.in_file { "" } else { "  [not in the data file yet]" };
+            let ahead = if one.in_file {
+                ""
+            } else {
+                "  [not in the data file yet]"
+            };
             let line = format!(
                 "lsn {}  index {}  {at}  {:11} {what}{ahead}",
                 one.lsn, one.head.index, one.name

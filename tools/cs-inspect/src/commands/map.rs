@@ -74,7 +74,9 @@ pub(crate) fn run(global: &Global, arguments: &MapArgs) -> Result<u8> {
 
 /// The picture is no file of the database.
 fn refuse_inside(place: &Place, file: &Path) -> Result<()> {
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let same = match (parent.canonicalize(), place.path().canonicalize()) {
         (Ok(parent), Ok(database)) => parent == database,
@@ -91,7 +93,9 @@ fn refuse_inside(place: &Place, file: &Path) -> Result<()> {
 
 /// Writes a file that appears under its name when it is whole.
 fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let mut file =
         NamedTempFile::new_in(parent).map_err(InspectError::at("making a file in", parent))?;

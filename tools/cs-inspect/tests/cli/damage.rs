@@ -257,10 +257,7 @@ fn without_a_valid_meta_pages_and_log_can_still_be_looked_at() {
     assert_eq!(code(&wrong), 1, "{}", all_text(&wrong));
     let list = json(&["wal", "list", &db]);
     let segments = list["segments"].as_array().unwrap();
-    assert!(
-        segments.iter().any(|one| one["role"] == "live"),
-        "{list}"
-    );
+    assert!(segments.iter().any(|one| one["role"] == "live"), "{list}");
     assert_eq!(list["findings"].as_array().unwrap().len(), 2, "{list}");
     assert_eq!(code(&inspect(&["wal", "list", &db])), 1);
     assert_eq!(code(&inspect(&["wal", "dump", &db])), 0);

@@ -15,11 +15,17 @@ fn dump(db: &str) -> Model {
     let collections = info["collections"].as_array().unwrap().iter();
     collections
         .map(|one| {
-            let (database, name) = (one["database"].as_str().unwrap(), one["collection"].as_str().unwrap());
+            let (database, name) = (
+                one["database"].as_str().unwrap(),
+                one["collection"].as_str().unwrap(),
+            );
             let output = inspect(&["dump", db, name, "--database", database]);
             assert_eq!(code(&output), 0, "{}", all_text(&output));
             let text = String::from_utf8(output.stdout).unwrap();
-            (format!("{database}.{name}"), text.lines().map(str::to_owned).collect())
+            (
+                format!("{database}.{name}"),
+                text.lines().map(str::to_owned).collect(),
+            )
         })
         .collect()
 }
@@ -38,10 +44,18 @@ fn salvage(scratch: &Scratch) -> Saved {
     let new = new.to_str().unwrap();
     let output = inspect(&["--format", "json", "salvage", &scratch.text(), "-o", new]);
     assert!([0, 1].contains(&code(&output)), "{}", all_text(&output));
-    assert_eq!(state(&scratch.path()), before, "the damaged database was changed");
+    assert_eq!(
+        state(&scratch.path()),
+        before,
+        "the damaged database was changed"
+    );
     let check = inspect(&["check", new]);
     assert_eq!(code(&check), 0, "{}", all_text(&check));
-    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(
+        fs::read_dir(parent.path()).unwrap().count(),
+        1,
+        "nothing is left beside it"
+    );
     Saved {
         report: serde_json::from_slice(&output.stdout).unwrap(),
         code: code(&output),
@@ -73,9 +87,9 @@ fn used_pages(db: &str) -> Vec<Value> {
 }
 
 fn page_of(db: &str, kind: &str, owner: &str) -> u64 {
-    let found = used_pages(db).into_iter().find(|page| {
-        page["kind"] == kind && (owner.is_empty() || page["owner"] == owner)
-    });
+    let found = used_pages(db)
+        .into_iter()
+        .find(|page| page["kind"] == kind && (owner.is_empty() || page["owner"] == owner));
     found.unwrap()["page"].as_u64().unwrap()
 }
 
@@ -129,7 +143,12 @@ fn whatever_single_page_is_lost_nothing_is_invented_and_what_is_missing_is_count
                 assert!(missing > 0 && saved.code == 1, "{why}: {}", saved.report);
             }
             "overflow" => {
-                assert_eq!((missing, said, saved.code), (1, 1, 1), "{why}: {}", saved.report);
+                assert_eq!(
+                    (missing, said, saved.code),
+                    (1, 1, 1),
+                    "{why}: {}",
+                    saved.report
+                );
             }
             // Branches, directory, catalog and map hold no documents.
             _ => assert_eq!(missing, 0, "{why}: {}", saved.report),
@@ -163,7 +182,9 @@ fn the_state_before_and_the_log_give_back_what_changed_between_them() {
     let database = scratch.open();
     let people = database.collection("people");
     people.delete_one(bson::doc! { "_id": 120 }).unwrap();
-    people.insert_one(bson::doc! { "_id": 1_000_000, "late": true }).unwrap();
+    people
+        .insert_one(bson::doc! { "_id": 1_000_000, "late": true })
+        .unwrap();
     database.close().unwrap();
     drop((people, database));
     let model = dump(&db);
@@ -173,7 +194,10 @@ fn the_state_before_and_the_log_give_back_what_changed_between_them() {
     assert!(saved.documents == model, "{}", saved.report);
     assert_eq!(saved.code, 0, "{}", saved.report);
     let people = saved.report["trees"].as_array().unwrap().iter();
-    let people = people.clone().find(|tree| tree["name"] == "main.people").unwrap();
+    let people = people
+        .clone()
+        .find(|tree| tree["name"] == "main.people")
+        .unwrap();
     assert!(people["from_older_state"].as_u64().unwrap() > 0, "{people}");
 }
 
@@ -228,14 +252,14 @@ fn records_behind_a_ruined_header_are_still_found() {
         .map(|one| one["name"].as_str().unwrap().to_owned())
         .collect();
     assert!(!live.is_empty());
-    for at in 0..live.len() {
+    for name in &live {
         let scratch = intact.copied();
-        let path = scratch.path().join(&live[at]);
+        let path = scratch.path().join(name);
         let mut bytes = fs::read(&path).unwrap();
         bytes[..4096].fill(0);
         fs::write(&path, bytes).unwrap();
         let saved = salvage(&scratch);
-        assert!(saved.documents == model, "{}: {}", live[at], saved.report);
+        assert!(saved.documents == model, "{}: {}", name, saved.report);
     }
 }
 
@@ -252,9 +276,15 @@ fn behind_a_lost_record_later_ones_still_count_and_the_gap_is_told() {
     database.close().unwrap();
     let db = scratch.text();
     let model = dump(&db);
-    let records = json(&["wal", "dump", &db])["records"].as_array().unwrap().clone();
+    let records = json(&["wal", "dump", &db])["records"]
+        .as_array()
+        .unwrap()
+        .clone();
     let meta = json(&["info", &db])["metas"].as_array().unwrap().clone();
-    let checkpoint = meta.iter().map(|meta| meta["checkpoint_lsn"].as_u64().unwrap()).max();
+    let checkpoint = meta
+        .iter()
+        .map(|meta| meta["checkpoint_lsn"].as_u64().unwrap())
+        .max();
     let news: Vec<u64> = records
         .iter()
         .filter(|record| record["kind"] == "transaction")
@@ -268,7 +298,9 @@ fn behind_a_lost_record_later_ones_still_count_and_the_gap_is_told() {
         .as_array()
         .unwrap()
         .iter()
-        .rfind(|file| file["role"] == "live" && file["header"]["base_lsn"].as_u64().unwrap() <= lost)
+        .rfind(|file| {
+            file["role"] == "live" && file["header"]["base_lsn"].as_u64().unwrap() <= lost
+        })
         .unwrap();
     let base = segment["header"]["base_lsn"].as_u64().unwrap();
     scratch.flip(segment["name"].as_str().unwrap(), 4096 + lost - base + 80);
@@ -276,12 +308,29 @@ fn behind_a_lost_record_later_ones_still_count_and_the_gap_is_told() {
     assert_eq!(saved.code, 1, "{}", saved.report);
     saved.assert_within(&model, "a record is lost");
     let gap = &saved.report["log_gaps"][0];
-    let (from, to) = (gap["from_lsn"].as_u64().unwrap(), gap["to_lsn"].as_u64().unwrap());
-    assert!(from <= lost && lost < to && to <= news[4], "{}", saved.report);
-    assert!(saved.count() >= total(&model) - 2, "one is lost, the newest may be: {}", saved.report);
+    let (from, to) = (
+        gap["from_lsn"].as_u64().unwrap(),
+        gap["to_lsn"].as_u64().unwrap(),
+    );
+    assert!(
+        from <= lost && lost < to && to <= news[4],
+        "{}",
+        saved.report
+    );
+    assert!(
+        saved.count() >= total(&model) - 2,
+        "one is lost, the newest may be: {}",
+        saved.report
+    );
     let lines = &saved.documents["main.people"];
-    assert!(!lines.iter().any(|line| line.contains("\"1003\"")), "{lines:?}");
-    assert!(lines.iter().any(|line| line.contains("\"1008\"")), "{lines:?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("\"1003\"")),
+        "{lines:?}"
+    );
+    assert!(
+        lines.iter().any(|line| line.contains("\"1008\"")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -292,7 +341,12 @@ fn collections_that_have_lost_their_names_get_new_ones_and_keep_their_documents(
     let saved = salvage(&scratch);
     assert_eq!(saved.code, 1);
     let names: Vec<&str> = saved.documents.keys().map(String::as_str).collect();
-    assert_eq!(names, ["salvaged.tree_16", "salvaged.tree_17"], "{}", saved.report);
+    assert_eq!(
+        names,
+        ["salvaged.tree_16", "salvaged.tree_17"],
+        "{}",
+        saved.report
+    );
     assert_eq!(saved.documents["salvaged.tree_16"], model["main.people"]);
     assert_eq!(saved.documents["salvaged.tree_17"], model["other.things"]);
 }
@@ -300,7 +354,8 @@ fn collections_that_have_lost_their_names_get_new_ones_and_keep_their_documents(
 #[test]
 fn a_dropped_collection_does_not_come_back() {
     let scratch = Scratch::without_log(100);
-    let options = collection_store::Database::options().durability(collection_store::Durability::Memory);
+    let options =
+        collection_store::Database::options().durability(collection_store::Durability::Memory);
     let database = options.open(scratch.path()).unwrap();
     database.collection("people").drop_collection().unwrap();
     database.close().unwrap();
@@ -319,6 +374,35 @@ fn a_dropped_collection_does_not_come_back() {
 }
 
 #[test]
+fn what_a_session_has_sent_is_still_known() {
+    let scratch = Scratch::closed(5);
+    let mut options = cs_kv::CommitOptions::default();
+    options.session = Some(cs_kv::SessionStatement {
+        session: [7; 16],
+        number: 3,
+        results: b"done".to_vec(),
+    });
+    let send = |database: &collection_store::Database| {
+        let store = database.store();
+        let written = store.write(&cs_kv::Batch::new(), &options);
+        written.and_then(|ticket| ticket.wait()).map(drop)
+    };
+    let database = scratch.open();
+    send(&database).unwrap();
+    database.close().unwrap();
+    drop(database);
+    let new = scratch.directory.path().join("saved");
+    let output = inspect(&["salvage", &scratch.text(), "-o", new.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", all_text(&output));
+    let database = collection_store::Database::open(&new).unwrap();
+    let again = send(&database);
+    assert!(
+        matches!(&again, Err(cs_kv::Error::AlreadyApplied { number: 3, results }) if results == b"done"),
+        "{again:?}"
+    );
+}
+
+#[test]
 fn what_makes_no_sense_and_what_is_in_use_is_refused() {
     let scratch = Scratch::closed(10);
     let db = scratch.text();
@@ -329,10 +413,18 @@ fn what_makes_no_sense_and_what_is_in_use_is_refused() {
     let inside = scratch.path().join("new");
     let file = parent.join("file");
     fs::write(&file, "x").unwrap();
-    for (output, expected) in [(&full, "not empty"), (&inside, "within"), (&file, "cannot be used")] {
+    for (output, expected) in [
+        (&full, "not empty"),
+        (&inside, "within"),
+        (&file, "cannot be used"),
+    ] {
         let output = inspect(&["salvage", &db, "-o", output.to_str().unwrap()]);
         assert_eq!(code(&output), 2, "{}", all_text(&output));
-        assert!(all_text(&output).contains(expected), "{}", all_text(&output));
+        assert!(
+            all_text(&output).contains(expected),
+            "{}",
+            all_text(&output)
+        );
     }
     let new = parent.join("new");
     let new = new.to_str().unwrap();
@@ -354,7 +446,11 @@ fn what_makes_no_sense_and_what_is_in_use_is_refused() {
     }
     let output = inspect(&["salvage", &db, "-o", new]);
     assert_eq!(code(&output), 3, "{}", all_text(&output));
-    assert!(all_text(&output).contains("nothing to salvage"), "{}", all_text(&output));
+    assert!(
+        all_text(&output).contains("nothing to salvage"),
+        "{}",
+        all_text(&output)
+    );
     assert!(!std::path::Path::new(new).exists());
 }
 
@@ -363,7 +459,10 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (self.0 >> 33) % limit
     }
 }

@@ -12,11 +12,15 @@ const PAGE: u64 = 4096;
 
 fn directory_bytes(scratch: &Scratch) -> u64 {
     let entries = fs::read_dir(scratch.path()).unwrap();
-    entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    entries
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum()
 }
 
 fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
+    value
+        .as_u64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
 }
 
 #[test]
@@ -26,7 +30,10 @@ fn every_page_is_listed_once_and_the_sums_agree_with_check() {
     let pages = json(&["pages", &db]);
     let list = pages["pages"].as_array().unwrap();
     let file = fs::metadata(scratch.path().join("data.cs")).unwrap().len();
-    assert_eq!(list.len() as u64 + number(&pages["preallocated_pages"]), file / PAGE);
+    assert_eq!(
+        list.len() as u64 + number(&pages["preallocated_pages"]),
+        file / PAGE
+    );
     assert!(list.iter().enumerate().all(|(at, page)| page["page"] == at));
     let used = list.iter().filter(|page| page["state"] == "used").count() as u64;
     assert_eq!(used, number(&json(&["check", &db])["pages"]));
@@ -38,11 +45,21 @@ fn every_page_is_listed_once_and_the_sums_agree_with_check() {
         assert_eq!((&own["used"], &own["kind"]), (&true.into(), &page["kind"]));
     }
     let tree = number(&json(&["tree", &db, "people"])["tree"]).to_string();
-    let leaves = json(&["pages", &db, "--tree", &tree, "--kind", "leaf", "--state", "used"]);
+    let leaves = json(&[
+        "pages", &db, "--tree", &tree, "--kind", "leaf", "--state", "used",
+    ]);
     let levels = json(&["tree", &db, "people"]);
-    assert_eq!(leaves["pages"].as_array().unwrap().len() as u64, number(&levels["levels"][0]["pages"]));
+    assert_eq!(
+        leaves["pages"].as_array().unwrap().len() as u64,
+        number(&levels["levels"][0]["pages"])
+    );
     let some = json(&["pages", &db, "--range", "3..6"]);
-    let some: Vec<u64> = some["pages"].as_array().unwrap().iter().map(|page| number(&page["page"])).collect();
+    let some: Vec<u64> = some["pages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|page| number(&page["page"]))
+        .collect();
     assert_eq!(some, [3, 4, 5]);
 }
 
@@ -57,7 +74,12 @@ fn free_space_is_what_pages_says_is_free() {
     let free = json(&["free", &db, "--limit", "100000"]);
     for state in ["free", "pending"] {
         let pages = json(&["pages", &db, "--state", state]);
-        let listed: Vec<u64> = pages["pages"].as_array().unwrap().iter().map(|page| number(&page["page"])).collect();
+        let listed: Vec<u64> = pages["pages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|page| number(&page["page"]))
+            .collect();
         let mut told: Vec<u64> = Vec::new();
         let runs = free[state]["runs"].as_array().unwrap();
         for run in runs {
@@ -69,10 +91,17 @@ fn free_space_is_what_pages_says_is_free() {
         let histogram = free[state]["histogram"].as_array().unwrap();
         let sum: u64 = histogram.iter().map(|step| number(&step["pages"])).sum();
         assert_eq!(sum, listed.len() as u64, "{histogram:?}");
-        let longest = runs.iter().map(|run| number(&run["pages"])).max().unwrap_or(0);
+        let longest = runs
+            .iter()
+            .map(|run| number(&run["pages"]))
+            .max()
+            .unwrap_or(0);
         assert_eq!(number(&free[state]["largest_run"]), longest);
     }
-    assert!(number(&free["free"]["pages"]) > 0 && number(&free["pending"]["pages"]) > 0, "{free}");
+    assert!(
+        number(&free["free"]["pages"]) > 0 && number(&free["pending"]["pages"]) > 0,
+        "{free}"
+    );
     assert!(free["pending_for_meta"]["version"].is_u64());
 }
 
@@ -89,7 +118,11 @@ fn the_parts_sum_to_the_directory_exactly() {
         let db = scratch.text();
         let stats = json(&["stats", &db]);
         assert_eq!(stats["exact"], true, "{stats}");
-        assert_eq!(number(&stats["sum_bytes"]), directory_bytes(&scratch), "{stats}");
+        assert_eq!(
+            number(&stats["sum_bytes"]),
+            directory_bytes(&scratch),
+            "{stats}"
+        );
         let parts = stats["parts"].as_array().unwrap();
         let part = |name: &str| {
             let found = parts.iter().find(|part| part["part"] == name);
@@ -100,7 +133,9 @@ fn the_parts_sum_to_the_directory_exactly() {
         assert_eq!(part("files of somebody else"), 8);
         assert_eq!((part("damaged pages"), part("overflow: nobody's")), (0, 0));
         // Nothing is packed and no prefix saves more than slots cost.
-        let log = json(&["info", &db])["log"]["file_bytes"].as_u64().unwrap_or(0);
+        let log = json(&["info", &db])["log"]["file_bytes"]
+            .as_u64()
+            .unwrap_or(0);
         let of_log = parts.iter().filter(|part| part["group"] == "log");
         assert_eq!(of_log.map(|part| number(&part["bytes"])).sum::<u64>(), log);
         let output = inspect(&["stats", &db]);
@@ -115,7 +150,9 @@ fn a_damaged_page_is_a_part_of_its_own_and_a_finding() {
     let db = scratch.text();
     let pages = json(&["pages", &db, "--kind", "overflow", "--state", "used"]);
     let overflow = number(&pages["pages"][0]["page"]);
-    let pages = json(&["pages", &db, "--kind", "leaf", "--tree", "16", "--state", "used"]);
+    let pages = json(&[
+        "pages", &db, "--kind", "leaf", "--tree", "16", "--state", "used",
+    ]);
     let leaf = number(&pages["pages"][0]["page"]);
     for page in [overflow, leaf] {
         scratch.ruin(page);
@@ -144,7 +181,11 @@ fn every_page_in_use_is_found_from_the_root() {
         let state = page["state"].as_str().unwrap();
         assert_eq!(account["state"], state);
         if state != "used" && state != "pending" {
-            assert_eq!(account["free_since"].is_string(), state == "free", "{account}");
+            assert_eq!(
+                account["free_since"].is_string(),
+                state == "free",
+                "{account}"
+            );
             continue;
         }
         let kind = page["kind"].as_str().unwrap();
@@ -158,7 +199,10 @@ fn every_page_in_use_is_found_from_the_root() {
             assert_eq!(first, root, "{account}");
         }
         if kind == "leaf" && account["entries"] != 0 {
-            let (from, first) = (account["range_from"].as_str().unwrap(), account["first_key"].as_str().unwrap());
+            let (from, first) = (
+                account["range_from"].as_str().unwrap(),
+                account["first_key"].as_str().unwrap(),
+            );
             assert!(from <= first, "{account}");
         }
     }
@@ -166,20 +210,31 @@ fn every_page_in_use_is_found_from_the_root() {
         assert!(kinds.contains_key(kind), "{kinds:?}");
     }
     let by_offset = json(&["account", &db, &format!("@{}", root * PAGE + 70)]);
-    assert_eq!((&by_offset["page"], &by_offset["byte_in_page"]), (&root.into(), &70.into()));
+    assert_eq!(
+        (&by_offset["page"], &by_offset["byte_in_page"]),
+        (&root.into(), &70.into())
+    );
 }
 
 #[test]
 fn a_byte_of_the_log_belongs_to_the_record_that_wal_dump_shows_there() {
     let scratch = Scratch::crashed(300);
     let db = scratch.text();
-    let records = json(&["wal", "dump", &db])["records"].as_array().unwrap().clone();
+    let records = json(&["wal", "dump", &db])["records"]
+        .as_array()
+        .unwrap()
+        .clone();
     let list = json(&["wal", "list", &db]);
-    for record in records.iter().filter(|record| record["kind"] == "transaction") {
+    for record in records
+        .iter()
+        .filter(|record| record["kind"] == "transaction")
+    {
         let lsn = number(&record["lsn"]);
-        let segment = list["segments"].as_array().unwrap().iter().rfind(|file| {
-            file["role"] == "live" && number(&file["header"]["base_lsn"]) <= lsn
-        });
+        let segment = list["segments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .rfind(|file| file["role"] == "live" && number(&file["header"]["base_lsn"]) <= lsn);
         let segment = segment.unwrap();
         let offset = 4096 + lsn - number(&segment["header"]["base_lsn"]);
         let name = segment["name"].as_str().unwrap();
@@ -190,7 +245,10 @@ fn a_byte_of_the_log_belongs_to_the_record_that_wal_dump_shows_there() {
         }
     }
     let name = list["segments"][0]["name"].as_str().unwrap();
-    assert_eq!(json(&["account", &db, "@7", "--file", name])["what"], "segment-header");
+    assert_eq!(
+        json(&["account", &db, "@7", "--file", name])["what"],
+        "segment-header"
+    );
 }
 
 #[test]
@@ -200,19 +258,26 @@ fn the_history_of_a_page_is_what_happened_to_its_keys() {
     let database = scratch.open();
     let people = database.collection("people");
     people.delete_one(bson::doc! { "_id": 3 }).unwrap();
-    people.replace_one(bson::doc! { "_id": 4 }, bson::doc! { "_id": 4, "new": 1 }).unwrap();
+    people
+        .replace_one(bson::doc! { "_id": 4 }, bson::doc! { "_id": 4, "new": 1 })
+        .unwrap();
     database.close().unwrap();
     drop((people, database));
     let tree = number(&json(&["tree", &db, "people"])["tree"]).to_string();
-    let leaves = json(&["pages", &db, "--tree", &tree, "--kind", "leaf", "--state", "used"]);
+    let leaves = json(&[
+        "pages", &db, "--tree", &tree, "--kind", "leaf", "--state", "used",
+    ]);
     let mut operations: BTreeMap<String, u64> = BTreeMap::new();
     let mut last = Vec::new();
     let before = state(&scratch.path());
     for leaf in leaves["pages"].as_array().unwrap() {
         let history = json(&["history", &db, &leaf["page"].to_string()]);
         for one in history["operations"].as_array().unwrap() {
-            *operations.entry(one["operation"].as_str().unwrap().to_owned()).or_default() += 1;
-            if let (Some(key), "delete") = (one["key"].as_str(), one["operation"].as_str().unwrap()) {
+            *operations
+                .entry(one["operation"].as_str().unwrap().to_owned())
+                .or_default() += 1;
+            if let (Some(key), "delete") = (one["key"].as_str(), one["operation"].as_str().unwrap())
+            {
                 last.push(key.to_owned());
             }
         }
@@ -225,16 +290,25 @@ fn the_history_of_a_page_is_what_happened_to_its_keys() {
     let expected = expected.map(|(name, count)| (name.to_owned(), count));
     assert_eq!(operations, BTreeMap::from(expected));
     assert_eq!(last.len(), 1);
-    let leaf = json(&["pages", &db, "--tree", &tree, "--kind", "leaf", "--state", "used"])["pages"][0]["page"].to_string();
+    let leaf = json(&[
+        "pages", &db, "--tree", &tree, "--kind", "leaf", "--state", "used",
+    ])["pages"][0]["page"]
+        .to_string();
     let limited = json(&["history", &db, &leaf, "--limit", "2"]);
     assert_eq!(limited["operations"].as_array().unwrap().len(), 2);
     assert!(number(&limited["hidden"]) > 0);
     let text = inspect(&["history", &db, &leaf]);
     assert!(all_text(&text).contains("put"), "{}", all_text(&text));
-    let overflow = json(&["pages", &db, "--kind", "overflow", "--state", "used"])["pages"][0]["page"].to_string();
+    let overflow =
+        json(&["pages", &db, "--kind", "overflow", "--state", "used"])["pages"][0]["page"]
+            .to_string();
     let history = json(&["history", &db, &overflow]);
     let puts = history["operations"].as_array().unwrap().iter();
-    assert_eq!(puts.filter(|one| one["operation"] == "put").count(), 1, "{history}");
+    assert_eq!(
+        puts.filter(|one| one["operation"] == "put").count(),
+        1,
+        "{history}"
+    );
 }
 
 #[test]
@@ -283,8 +357,14 @@ fn compaction_gives_space_back_and_keeps_every_document() {
     let db = scratch.text();
     let before = inspect(&["dump", &db, "people"]).stdout;
     let report = json(&["compact", &db]);
-    assert!(number(&report["bytes_after"]) < number(&report["bytes_before"]), "{report}");
-    assert!(inspect(&["dump", &db, "people"]).stdout == before, "{report}");
+    assert!(
+        number(&report["bytes_after"]) < number(&report["bytes_before"]),
+        "{report}"
+    );
+    assert!(
+        inspect(&["dump", &db, "people"]).stdout == before,
+        "{report}"
+    );
     let output = inspect(&["check", &db]);
     assert_eq!(code(&output), 0, "{}", all_text(&output));
     assert_eq!(json(&["stats", &db])["exact"], true);
@@ -304,7 +384,10 @@ fn compaction_gives_space_back_and_keeps_every_document() {
 fn wrong_input_is_refused_with_code_2() {
     let scratch = Scratch::closed(20);
     let db = scratch.text();
-    let name = json(&["wal", "list", &db])["segments"][0]["name"].as_str().unwrap().to_owned();
+    let name = json(&["wal", "list", &db])["segments"][0]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (arguments, expected) in [
         (vec!["pages", &db, "--range", "9..3"], "empty"),
         (vec!["pages", &db, "--range", ".."], "expected A..B"),
@@ -312,9 +395,18 @@ fn wrong_input_is_refused_with_code_2() {
         (vec!["account", &db, "four"], "expected a page number"),
         (vec!["account", &db, "99999999"], "beyond"),
         (vec!["account", &db, "@99999999999"], "beyond"),
-        (vec!["account", &db, "@1", "--file", "wal-none"], "there is no file wal-none"),
-        (vec!["account", &db, "1", "--file", &name], "needs an offset"),
-        (vec!["account", &db, "@999999999", "--file", &name], "beyond"),
+        (
+            vec!["account", &db, "@1", "--file", "wal-none"],
+            "there is no file wal-none",
+        ),
+        (
+            vec!["account", &db, "1", "--file", &name],
+            "needs an offset",
+        ),
+        (
+            vec!["account", &db, "@999999999", "--file", &name],
+            "beyond",
+        ),
         (vec!["history", &db, "99999999"], "beyond"),
         (vec!["history", &db, "0"], "in no tree"),
         (vec!["map", &db], "--svg"),
@@ -322,6 +414,10 @@ fn wrong_input_is_refused_with_code_2() {
     ] {
         let output = inspect(&arguments);
         assert_eq!(code(&output), 2, "{arguments:?}: {}", all_text(&output));
-        assert!(all_text(&output).contains(expected), "{arguments:?}: {}", all_text(&output));
+        assert!(
+            all_text(&output).contains(expected),
+            "{arguments:?}: {}",
+            all_text(&output)
+        );
     }
 }

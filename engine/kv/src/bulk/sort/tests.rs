@@ -19,7 +19,11 @@ fn entries(count: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
         .collect()
 }
 
-fn sorted(disk: &Arc<MemoryDisk>, memory: usize, input: &[(Vec<u8>, Vec<u8>)]) -> (Vec<Entry>, usize) {
+fn sorted(
+    disk: &Arc<MemoryDisk>,
+    memory: usize,
+    input: &[(Vec<u8>, Vec<u8>)],
+) -> (Vec<Entry>, usize) {
     let mut sorter = Sorter::new(Arc::clone(disk) as Arc<dyn Disk>, memory);
     for (position, (key, value)) in (0..).zip(input) {
         sorter.push(key, value, position).unwrap();
@@ -50,7 +54,11 @@ fn entries_come_out_by_key_and_then_as_they_came_with_and_without_a_file() {
     assert_eq!((in_memory, runs), (expected.clone(), 0));
     let (spilled, runs) = sorted(&disk, 0, &input);
     assert!(spilled == expected && runs > 1, "{runs} runs");
-    assert_eq!(disk.list().unwrap(), Vec::<String>::new(), "the file is gone");
+    assert_eq!(
+        disk.list().unwrap(),
+        Vec::<String>::new(),
+        "the file is gone"
+    );
 }
 
 #[test]

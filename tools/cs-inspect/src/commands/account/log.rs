@@ -53,10 +53,17 @@ pub(super) fn look(place: &Place, name: &str, offset: u64) -> Result<Sound<LogBy
     };
     let segments = reader.segments().map_err(InspectError::suspect)?;
     let Some(segment) = segments.iter().find(|segment| segment.name == name) else {
-        let known: Vec<&str> = segments.iter().map(|segment| segment.name.as_str()).collect();
+        let known: Vec<&str> = segments
+            .iter()
+            .map(|segment| segment.name.as_str())
+            .collect();
         return Err(InspectError::Usage(format!(
             "--file: there is no file {name} of the log; there are: {}",
-            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            }
         )));
     };
     if offset >= segment.file_bytes {
@@ -190,7 +197,11 @@ impl Report for Sound<LogByte> {
                 in_file,
             } => {
                 let at = time(head.time).unwrap_or_else(|| "no time".to_owned());
-                let state = if *in_file { "in the data file" } else { "not in the data file yet" };
+                let state = if *in_file {
+                    "in the data file"
+                } else {
+                    "not in the data file yet"
+                };
                 writeln!(
                     out,
                     ": {part} of the {:?} record at lsn {lsn} to {end}, term {}, index {}, {at}, {state}",

@@ -72,7 +72,9 @@ impl Colours {
 /// The colour, nearer to white (above 0) or to black (below).
 pub(super) fn shade(colour: &str, by: f64) -> String {
     let part = |at: usize| {
-        let part = colour.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let part = colour
+            .get(at..at + 2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         let part = f64::from(part.unwrap_or(0));
         let towards = if by > 0.0 { 255.0 } else { 0.0 };
         (part + (towards - part) * by.abs()).round() as u8

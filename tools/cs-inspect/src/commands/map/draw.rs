@@ -17,7 +17,11 @@ pub(super) struct Flow {
 
 impl Flow {
     pub(super) fn new(width: u64, y: u64) -> Self {
-        Self { x: MARGIN, y, width }
+        Self {
+            x: MARGIN,
+            y,
+            width,
+        }
     }
 
     pub(super) fn entry(&mut self, body: &mut String, colours: &[String], label: &str) {
@@ -53,7 +57,11 @@ impl Flow {
 }
 
 pub(super) fn text(body: &mut String, x: u64, y: u64, text: &str, style: &str) {
-    let _ = writeln!(body, "<text x=\"{x}\" y=\"{y}\"{style}>{}</text>", escape(text));
+    let _ = writeln!(
+        body,
+        "<text x=\"{x}\" y=\"{y}\"{style}>{}</text>",
+        escape(text)
+    );
 }
 
 pub(super) fn rect(body: &mut String, [x, y, width, height]: [f64; 4], colour: &str) {

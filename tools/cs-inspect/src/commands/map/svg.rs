@@ -29,6 +29,9 @@ const MIN_WIDTH: u64 = 640;
 /// Sides of the smallest and the largest cell, in pixels.
 const CELL: (u64, u64) = (9, 26);
 
+/// Draws a cell whose left, top and side are given, in pixels.
+type Draw<'a> = dyn Fn(&Cell, (u64, u64, u64)) -> String + 'a;
+
 /// What is drawn alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Category {
@@ -134,15 +137,25 @@ impl Picture {
         let mut body = String::new();
         let mut y = MARGIN + LINE;
         self.head(&mut body, title, &mut y);
-        self.grid(&mut body, "Kind, owner and fill", columns, cell, &mut y, &|cell, at| {
-            self.stripes(cell, at, &colours)
-        });
+        self.grid(
+            &mut body,
+            "Kind, owner and fill",
+            columns,
+            cell,
+            &mut y,
+            &|cell, at| self.stripes(cell, at, &colours),
+        );
         y += rows * cell + LINE;
         self.owner_legend(&mut body, &colours, width, &mut y);
         y += LINE;
-        self.grid(&mut body, "Age of the pages in use, in versions", columns, cell, &mut y, &|cell, at| {
-            self.age_rect(cell, at)
-        });
+        self.grid(
+            &mut body,
+            "Age of the pages in use, in versions",
+            columns,
+            cell,
+            &mut y,
+            &|cell, at| self.age_rect(cell, at),
+        );
         y += rows * cell + LINE;
         self.age_legend(&mut body, width, &mut y);
         y += MARGIN;
@@ -161,7 +174,11 @@ impl Picture {
     }
 
     fn head(&self, body: &mut String, title: &str, y: &mut u64) {
-        let pages: u64 = self.cells.iter().map(|cell| cell.last - cell.first + 1).sum();
+        let pages: u64 = self
+            .cells
+            .iter()
+            .map(|cell| cell.last - cell.first + 1)
+            .sum();
         let each = if self.pages_per_cell == 1 {
             "a cell is a page".to_owned()
         } else {
@@ -175,7 +192,13 @@ impl Picture {
             self.page_size,
             self.version
         );
-        text(body, MARGIN, *y, &line, " font-size=\"14\" font-weight=\"bold\"");
+        text(
+            body,
+            MARGIN,
+            *y,
+            &line,
+            " font-size=\"14\" font-weight=\"bold\"",
+        );
         *y += LINE;
     }
 
@@ -186,7 +209,7 @@ impl Picture {
         columns: u64,
         side: u64,
         y: &mut u64,
-        draw: &dyn Fn(&Cell, (u64, u64, u64)) -> String,
+        draw: &Draw<'_>,
     ) {
         *y += LINE;
         text(body, MARGIN, *y, name, " font-weight=\"bold\"");
@@ -211,12 +234,18 @@ impl Picture {
 
     /// What is in the cell, side by side; how full it is, as a height.
     fn stripes(&self, cell: &Cell, (x, y, side): (u64, u64, u64), colours: &Colours) -> String {
-        let mut shares: Vec<(Category, Share)> =
-            cell.shares.iter().map(|(category, share)| (*category, *share)).collect();
+        let mut shares: Vec<(Category, Share)> = cell
+            .shares
+            .iter()
+            .map(|(category, share)| (*category, *share))
+            .collect();
         if shares.len() > MAX_STRIPES {
             shares.sort_by_key(|(category, share)| {
                 // Damage is shown however small it is.
-                (*category != Category::Damaged, std::cmp::Reverse(share.pages))
+                (
+                    *category != Category::Damaged,
+                    std::cmp::Reverse(share.pages),
+                )
             });
             shares.truncate(MAX_STRIPES);
             shares.sort_by_key(|(category, _)| *category);
@@ -230,7 +259,11 @@ impl Picture {
             let from = x as f64 + left;
             let fill = share.fill();
             if fill < 1.0 {
-                rect(&mut drawn, [from, y as f64, width, side as f64], &shade(&colour, 0.78));
+                rect(
+                    &mut drawn,
+                    [from, y as f64, width, side as f64],
+                    &shade(&colour, 0.78),
+                );
             }
             let height = (side as f64 * fill).max(1.0);
             let top = y as f64 + side as f64 - height;
@@ -244,7 +277,11 @@ impl Picture {
         let mut drawn = String::new();
         let median = cell.ages.get(cell.ages.len() / 2);
         let colour = median.map_or(PLAIN.free, |age| AGES[self.age_step(*age)]);
-        rect(&mut drawn, [x as f64, y as f64, side as f64, side as f64], colour);
+        rect(
+            &mut drawn,
+            [x as f64, y as f64, side as f64, side as f64],
+            colour,
+        );
         drawn
     }
 
@@ -260,7 +297,9 @@ impl Picture {
     }
 
     fn age_step(&self, age: u64) -> usize {
-        (0..AGES.len()).find(|&step| age < self.age_limit(step)).unwrap_or(AGES.len() - 1)
+        (0..AGES.len())
+            .find(|&step| age < self.age_limit(step))
+            .unwrap_or(AGES.len() - 1)
     }
 
     fn tooltip(&self, cell: &Cell) -> String {
@@ -307,12 +346,15 @@ impl Picture {
         let mut flow = Flow::new(width, *y);
         for (place, (name, pages)) in self.owners.iter().enumerate() {
             let label = format!("{name} ({pages})");
-            let kinds: Vec<String> =
-                (0..3).map(|kind| colours.of(Category::Tree(place, kind))).collect();
+            let kinds: Vec<String> = (0..3)
+                .map(|kind| colours.of(Category::Tree(place, kind)))
+                .collect();
             flow.entry(body, &kinds, &label);
         }
         let present = |category: Category| {
-            self.cells.iter().any(|cell| cell.shares.contains_key(&category))
+            self.cells
+                .iter()
+                .any(|cell| cell.shares.contains_key(&category))
         };
         for category in [
             Category::Map,
@@ -340,7 +382,11 @@ impl Picture {
                 break;
             }
             let to = self.age_limit(step).saturating_sub(1).min(self.oldest);
-            let label = if to > from { format!("{from} to {to}") } else { from.to_string() };
+            let label = if to > from {
+                format!("{from} to {to}")
+            } else {
+                from.to_string()
+            };
             flow.entry(body, &[(*colour).to_owned()], &label);
             from = to + 1;
         }
@@ -358,8 +404,9 @@ fn legend(census: &Census, owners: &Owners) -> (BTreeMap<u32, usize>, Vec<(Strin
     for fact in census.facts.iter().filter(used) {
         *pages.entry(fact.tree).or_default() += 1;
     }
-    let (system, mut users): (Vec<_>, Vec<_>) =
-        pages.into_iter().partition(|(tree, _)| *tree < system::FIRST_USER);
+    let (system, mut users): (Vec<_>, Vec<_>) = pages
+        .into_iter()
+        .partition(|(tree, _)| *tree < system::FIRST_USER);
     users.sort_by_key(|&(tree, pages)| (std::cmp::Reverse(pages), tree));
     let mut places = BTreeMap::new();
     let mut names: Vec<(String, u64)> = Vec::new();
@@ -368,7 +415,10 @@ fn legend(census: &Census, owners: &Owners) -> (BTreeMap<u32, usize>, Vec<(Strin
         names.push((owners.name(tree), pages));
     }
     for (name, trees) in [
-        ("other trees", users.get(Colours::OWNERS..).unwrap_or_default()),
+        (
+            "other trees",
+            users.get(Colours::OWNERS..).unwrap_or_default(),
+        ),
         ("system trees", &system[..]),
     ] {
         if !trees.is_empty() {

@@ -109,7 +109,10 @@ pub(super) fn gather(
         };
         steps.walk(&root)?;
         let broken = steps.broken;
-        open = open.iter().flat_map(|range| broken.iter().filter_map(|other| range.common(other))).collect();
+        open = open
+            .iter()
+            .flat_map(|range| broken.iter().filter_map(|other| range.common(other)))
+            .collect();
     }
     // 3.
     leaves(source, tree, &open, &met, &mut gathered, sink)?;
@@ -211,7 +214,9 @@ fn leaves(
             }
             is_stray |= !gathered.broken.iter().any(|range| range.contains(&key));
             let is_wanted = open.iter().any(|range| range.contains(&key))
-                && !hidden.iter().any(|(first, last)| *first <= key && key <= *last);
+                && !hidden
+                    .iter()
+                    .any(|(first, last)| *first <= key && key <= *last);
             if !is_wanted {
                 continue;
             }

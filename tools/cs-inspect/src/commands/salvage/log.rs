@@ -67,9 +67,10 @@ impl Log {
                 durable = durable.max(root.lsn);
                 // Back to where the records that lead to the state begin.
                 let leads = runs.iter().find(|run| {
-                    let ends = run.records.iter().any(|record| {
-                        record.end == root.lsn && record.chain == root.chain
-                    });
+                    let ends = run
+                        .records
+                        .iter()
+                        .any(|record| record.end == root.lsn && record.chain == root.chain);
                     ends && run.from < root.lsn
                 });
                 if let Some(run) = leads {
@@ -79,7 +80,9 @@ impl Log {
             // A state that was found without a meta stands somewhere behind
             // the last gap, or at least nobody knows better.
             None => {
-                let last = runs.iter().rfind(|run| run.from < durable || runs.len() == 1);
+                let last = runs
+                    .iter()
+                    .rfind(|run| run.from < durable || runs.len() == 1);
                 log.news_from = last.map_or(Lsn::ZERO, |run| run.from);
                 log.whole_from = log.news_from;
             }
@@ -119,7 +122,8 @@ impl Log {
             is_first = false;
             end = run.end;
             let counted = run.records.into_iter();
-            self.records.extend(counted.filter(|record| continues || record.lsn < durable));
+            self.records
+                .extend(counted.filter(|record| continues || record.lsn < durable));
         }
         if end < durable {
             self.gaps.push(Gap {

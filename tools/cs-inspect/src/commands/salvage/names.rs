@@ -84,13 +84,16 @@ fn give_name(rescue: &mut Rescue<'_>, tree: TreeId, name: &str) -> Result<()> {
         are_documents
     })?;
     if !are_documents {
-        let note = format!("tree {tree} has no name, and does not hold documents: it is left a tree");
+        let note =
+            format!("tree {tree} has no name, and does not hold documents: it is left a tree");
         rescue.salvaged.notes.push(note);
         return Ok(());
     }
     let key = format!("{DATABASE}\0{name}\0").into_bytes();
     let entry = rawdoc! { "format": FORMAT, "tree": i64::from(tree.0), "options": {} };
-    rescue.target.put(system::CATALOG, key, entry.into_bytes())?;
+    rescue
+        .target
+        .put(system::CATALOG, key, entry.into_bytes())?;
     let note = format!("tree {tree} had lost its name: it is collection {DATABASE}.{name} now");
     rescue.salvaged.notes.push(note);
     rescue.salvaged.is_doubtful = true;

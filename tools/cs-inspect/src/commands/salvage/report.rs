@@ -59,7 +59,8 @@ pub(super) struct TreeReport {
 
 impl TreeReport {
     fn missing(&self) -> Option<u64> {
-        self.expected.map(|expected| expected.saturating_sub(self.at_checkpoint))
+        self.expected
+            .map(|expected| expected.saturating_sub(self.at_checkpoint))
     }
 }
 
@@ -82,7 +83,10 @@ pub(super) struct Salvaged {
 
 impl Salvaged {
     fn is_whole(&self) -> bool {
-        let trees = self.trees.iter().all(|tree| tree.certainty == Certainty::Whole);
+        let trees = self
+            .trees
+            .iter()
+            .all(|tree| tree.certainty == Certainty::Whole);
         trees && !self.is_doubtful && self.gaps.is_empty()
     }
 }
@@ -152,11 +156,14 @@ impl Report for Salvaged {
             writeln!(out, "missing  the log from lsn {} to {}", gap.from, gap.to)?;
         }
         let header = [
-            "tree", "name", "result", "entries", "missing", "tree", "older", "leaves", "repairs", "log",
+            "tree", "name", "result", "entries", "missing", "tree", "older", "leaves", "repairs",
+            "log",
         ];
         let mut rows = table(&header, &[0, 3, 4, 5, 6, 7, 8, 9]);
         for tree in &self.trees {
-            let missing = tree.missing().map_or_else(|| "?".to_owned(), |n| n.to_string());
+            let missing = tree
+                .missing()
+                .map_or_else(|| "?".to_owned(), |n| n.to_string());
             rows.add_row([
                 tree.tree.to_string(),
                 tree.name.clone(),
@@ -182,7 +189,11 @@ impl Report for Salvaged {
             }
             let hidden = tree.losses.len().saturating_sub(LOSSES_SHOWN) as u64;
             if hidden > 0 {
-                writeln!(out, "{fate}: {}, {hidden} more, see --format json", tree.name)?;
+                writeln!(
+                    out,
+                    "{fate}: {}, {hidden} more, see --format json",
+                    tree.name
+                )?;
             }
         }
         for note in &self.notes {

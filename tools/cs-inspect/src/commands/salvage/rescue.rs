@@ -78,10 +78,24 @@ impl<'a> Rescue<'a> {
         self.salvaged.has_map = self.source.has_map;
         self.salvaged.gaps.clone_from(&self.log.gaps);
         self.salvaged.notes.extend(self.log.broken.iter().cloned());
-        self.salvaged.notes.extend(self.source.file.metas.findings().into_iter().map(|one| one.text));
+        self.salvaged.notes.extend(
+            self.source
+                .file
+                .metas
+                .findings()
+                .into_iter()
+                .map(|one| one.text),
+        );
         // 2.
         let roots = self.find_trees()?;
-        self.progress.begin("entries", roots.values().filter_map(|roots| roots.newest).map(|root| root.stats.count).sum());
+        self.progress.begin(
+            "entries",
+            roots
+                .values()
+                .filter_map(|roots| roots.newest)
+                .map(|root| root.stats.count)
+                .sum(),
+        );
         for (tree, roots) in roots {
             self.gather(TreeId(tree), roots)?;
         }
@@ -119,11 +133,18 @@ impl<'a> Rescue<'a> {
     /// Which trees there are, and where they begin.
     fn find_trees(&mut self) -> Result<BTreeMap<u32, Roots>> {
         let older = self.older();
-        let older_root = |tree: u32| older.as_ref().and_then(|older| older.roots.get(&tree).copied());
+        let older_root = |tree: u32| {
+            older
+                .as_ref()
+                .and_then(|older| older.roots.get(&tree).copied())
+        };
         let newest = match &self.source.root {
             Some(root) => {
                 let version = root.version;
-                self.salvaged.state = format!("of the newest valid meta, version {version}, lsn {}", root.lsn);
+                self.salvaged.state = format!(
+                    "of the newest valid meta, version {version}, lsn {}",
+                    root.lsn
+                );
                 roots::directory(root).ok()
             }
             None => {
@@ -176,9 +197,8 @@ impl<'a> Rescue<'a> {
             if is_own || found.contains_key(&tree) || self.dropped.contains(&tree) {
                 continue;
             }
-            let is_known = tree < system::FIRST_USER
-                || self.named.contains_key(&tree)
-                || catalog_is_broken;
+            let is_known =
+                tree < system::FIRST_USER || self.named.contains_key(&tree) || catalog_is_broken;
             let is_missing = self.is_missing(tree);
             let counts = match has_map {
                 // In use, and in no list: what the directory lacks, unless it
@@ -197,7 +217,10 @@ impl<'a> Rescue<'a> {
     /// Whether the directory lacks the place where the tree would be.
     fn is_missing(&self, tree: u32) -> bool {
         let key = tree.to_be_bytes();
-        self.directory.broken.iter().any(|range| range.contains(&key))
+        self.directory
+            .broken
+            .iter()
+            .any(|range| range.contains(&key))
     }
 
     /// Which trees were dropped and still have pages; whether some are missing.
@@ -264,7 +287,12 @@ impl<'a> Rescue<'a> {
             (self.log.news_from, Lsn::MAX)
         };
         let mut parts = Parts::default();
-        for record in self.log.records.iter().filter(|record| record.lsn >= from && record.lsn < to) {
+        for record in self
+            .log
+            .records
+            .iter()
+            .filter(|record| record.lsn >= from && record.lsn < to)
+        {
             let payload = record.payload()?;
             let payload = match parts.push(&record.head, &payload) {
                 Some(Ok(payload)) => payload,
@@ -315,7 +343,12 @@ impl<'a> Rescue<'a> {
             let Some(known) = self.trees.get_mut(&tree.0) else {
                 return Ok(());
             };
-            if !known.gathered.broken.iter().any(|range| range.contains(key)) {
+            if !known
+                .gathered
+                .broken
+                .iter()
+                .any(|range| range.contains(key))
+            {
                 return Ok(());
             }
             known.repairs += 1;
@@ -388,10 +421,8 @@ impl<'a> Rescue<'a> {
             .filter(|(_, known)| known.root.is_some() && !known.gathered.strays.is_empty())
             .map(|(tree, known)| (*tree, known.gathered.strays.clone()))
             .collect();
-        let mut next = self.next_tree();
-        for (tree, pages) in strays {
+        for (next, (tree, pages)) in (self.next_tree()..).zip(strays) {
             let home = TreeId(next);
-            next += 1;
             self.target.ensure(home);
             let mut known = Tree::default();
             for page in pages.into_iter().rev() {
@@ -449,14 +480,21 @@ impl<'a> Rescue<'a> {
                 tree,
                 name: name.unwrap_or_else(|| Owners::default().name(tree)),
                 certainty,
-                expected: known.root.map(|root| root.stats.count).or(known.is_new.then_some(0)),
+                expected: known
+                    .root
+                    .map(|root| root.stats.count)
+                    .or(known.is_new.then_some(0)),
                 at_checkpoint: known.at_checkpoint,
                 from_tree: known.counts[From::Tree as usize],
                 from_older: known.counts[From::Older as usize],
                 from_leaves: known.counts[From::Leaf as usize] + known.counts[From::Stray as usize],
                 log_repairs: known.repairs,
                 log_changes: known.changes,
-                entries: if sessions { known.at_checkpoint } else { stats.count },
+                entries: if sessions {
+                    known.at_checkpoint
+                } else {
+                    stats.count
+                },
                 losses: known.gathered.losses,
             });
         }

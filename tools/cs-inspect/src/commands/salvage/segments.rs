@@ -48,7 +48,9 @@ impl Record {
             return Ok(bytes);
         }
         let lsn = self.lsn;
-        Err(InspectError::Suspect(format!("record at lsn {lsn}: its file ends before it does")))
+        Err(InspectError::Suspect(format!(
+            "record at lsn {lsn}: its file ends before it does"
+        )))
     }
 }
 
@@ -96,7 +98,9 @@ pub(super) fn scan(disk: &Arc<dyn Disk>, file_id: FileId) -> Result<Scan> {
         files.push((sequence, name, header.map(|header| header.base)));
     }
     for (sequence, name, base) in files {
-        let file = disk.open(&name, OpenMode::ReadOnly).map_err(InspectError::suspect)?;
+        let file = disk
+            .open(&name, OpenMode::ReadOnly)
+            .map_err(InspectError::suspect)?;
         for (record, durable) in read_segment(&file, file_id, base)? {
             let is_cut = bases
                 .iter()
@@ -152,7 +156,10 @@ fn read_segment(
     // A file is used again only for higher positions than it had.
     let newest = found.iter().map(|(base, ..)| *base).max();
     found.retain(|(base, ..)| Some(*base) == newest);
-    Ok(found.into_iter().map(|(_, record, durable)| (record, durable)).collect())
+    Ok(found
+        .into_iter()
+        .map(|(_, record, durable)| (record, durable))
+        .collect())
 }
 
 /// The record that begins at `at`; see the FORMAT.md of cs-wal.

@@ -110,7 +110,11 @@ impl Source {
         }
         // A root is written whenever anything below it is.
         let key = |page: &u64| (self.fact(*page).version, self.fact(*page).level);
-        nodes.iter().copied().max_by_key(key).map(|page| self.root_at(page))
+        nodes
+            .iter()
+            .copied()
+            .max_by_key(key)
+            .map(|page| self.root_at(page))
     }
 
     fn root_at(&self, page: u64) -> TreeRoot {
@@ -133,7 +137,10 @@ impl Source {
             let fact = self.fact(page);
             std::cmp::Reverse((fact.version, fact.level))
         });
-        let candidates = nodes.iter().take(MAX_CANDIDATES).map(|&page| self.root_at(page));
+        let candidates = nodes
+            .iter()
+            .take(MAX_CANDIDATES)
+            .map(|&page| self.root_at(page));
         let judged = candidates.map(|root| (self.holes(&root), root));
         let mut best: Option<(u64, TreeRoot)> = None;
         for (holes, root) in judged {
@@ -168,7 +175,13 @@ impl Source {
             }
             Ok::<_, std::convert::Infallible>(Go::Down)
         };
-        let Ok(()) = walk(&self.file, system::DIRECTORY, directory, &|_| true, &mut visit);
+        let Ok(()) = walk(
+            &self.file,
+            system::DIRECTORY,
+            directory,
+            &|_| true,
+            &mut visit,
+        );
         for (tree, root) in roots {
             if root.height > 0 && !self.leads(tree, root.page, root.height - 1) {
                 holes += 1;
@@ -195,18 +208,23 @@ impl Source {
 
     /// Whether a pointer leads to a sound node of the tree, at this height.
     fn leads(&self, tree: TreeId, at: PageRef, level: u8) -> bool {
-        self.census.facts.get(at.page.0 as usize).is_some_and(|fact| {
-            fact.is_node()
-                && fact.version == at.version.0
-                && fact.level == level
-                && fact.tree == tree.0
-        })
+        self.census
+            .facts
+            .get(at.page.0 as usize)
+            .is_some_and(|fact| {
+                fact.is_node()
+                    && fact.version == at.version.0
+                    && fact.level == level
+                    && fact.tree == tree.0
+            })
     }
 
     /// The entries of a sound leaf, with their runs.
     pub(super) fn entries(&self, tree: TreeId, bytes: &[u8]) -> Vec<Entry> {
         let leaf = Leaf::new(bytes);
-        (0..leaf.len()).map(|slot| self.entry(tree, leaf, slot)).collect()
+        (0..leaf.len())
+            .map(|slot| self.entry(tree, leaf, slot))
+            .collect()
     }
 
     fn entry(&self, tree: TreeId, leaf: Leaf<'_>, slot: usize) -> Entry {

@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 use collection_store::{Database, Durability};
 use cs_base::TreeId;
-use cs_kv::{
-    Batch, CommitOptions, Expect, KeyRange, SessionStatement, Store, TreeStats, system,
-};
+use cs_kv::{Batch, CommitOptions, Expect, KeyRange, SessionStatement, Store, TreeStats, system};
 use tempfile::TempDir;
 
 use crate::error::{InspectError, Result};
@@ -39,7 +37,9 @@ pub(super) struct Target {
 impl Target {
     /// Begins a database that will stand at `path`.
     pub(super) fn create(path: &Path, page_size: u32, has_log: bool) -> Result<Self> {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         let scratch = tempfile::Builder::new()
             .prefix(".salvage-")
@@ -50,7 +50,9 @@ impl Target {
         } else {
             Durability::Memory
         };
-        let options = Database::options().page_size(page_size).durability(durability);
+        let options = Database::options()
+            .page_size(page_size)
+            .durability(durability);
         let opened = options.open(scratch.path().join(INNER));
         Ok(Self {
             scratch,
@@ -179,7 +181,9 @@ impl Target {
         if let Some(finding) = report.findings.first() {
             return Err(failed(&path, &finding.text));
         }
-        self.database.close().map_err(|error| failed(&path, error))?;
+        self.database
+            .close()
+            .map_err(|error| failed(&path, error))?;
         let inner = self.scratch.path().join(INNER);
         drop(self.database);
         std::fs::rename(&inner, &path).map_err(InspectError::at("making", &path))

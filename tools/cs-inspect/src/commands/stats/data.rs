@@ -106,7 +106,10 @@ impl Tree {
 }
 
 fn prefix_len(bytes: &[u8]) -> u64 {
-    u64::from(u16::from_le_bytes([bytes[PREFIX_LEN], bytes[PREFIX_LEN + 1]]))
+    u64::from(u16::from_le_bytes([
+        bytes[PREFIX_LEN],
+        bytes[PREFIX_LEN + 1],
+    ]))
 }
 
 /// What the data file is made of.
@@ -188,7 +191,10 @@ impl Data {
     }
 
     fn of_users(&self, part: impl Fn(&Tree) -> u64) -> u64 {
-        let users = self.trees.iter().filter(|(tree, _)| **tree >= system::FIRST_USER);
+        let users = self
+            .trees
+            .iter()
+            .filter(|(tree, _)| **tree >= system::FIRST_USER);
         users.map(|(_, sum)| part(sum)).sum()
     }
 
@@ -220,7 +226,10 @@ impl Data {
             ("branches: separators", self.total(|tree| tree.separators)),
             ("branches: children", self.total(|tree| tree.children)),
             ("page headers", self.total(|tree| tree.page_headers)),
-            ("node headers, slots, references", self.total(|tree| tree.structure)),
+            (
+                "node headers, slots, references",
+                self.total(|tree| tree.structure),
+            ),
             ("free inside pages", self.total(|tree| tree.free)),
             ("overflow: digests", self.total(|tree| tree.digests)),
             ("overflow: slack", self.total(|tree| tree.slack)),
@@ -230,7 +239,10 @@ impl Data {
             ("allocation map", self.map_pages * page),
             ("kept by the older meta", self.pending_pages * page),
             ("free pages", self.free_pages * page),
-            ("used or free: the map cannot be read", self.unknown_pages * page),
+            (
+                "used or free: the map cannot be read",
+                self.unknown_pages * page,
+            ),
             ("metas", self.metas),
             ("preallocated tail", self.tail),
         ];

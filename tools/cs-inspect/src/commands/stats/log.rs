@@ -56,8 +56,7 @@ impl LogFile {
 
     /// Whatever is none of the others: never written yet, or old.
     fn unused(&self) -> u64 {
-        let used =
-            self.header + self.record_headers + self.before + self.after + self.padding;
+        let used = self.header + self.record_headers + self.before + self.after + self.padding;
         self.bytes.saturating_sub(used)
     }
 
@@ -157,7 +156,14 @@ pub(super) fn parts(files: &[LogFile]) -> Vec<Part> {
 /// As a table for people.
 pub(super) fn write(files: &[LogFile], out: &mut dyn Write) -> io::Result<()> {
     let header = [
-        "segment", "role", "bytes", "headers", "before checkpoint", "to replay", "padding", "unused",
+        "segment",
+        "role",
+        "bytes",
+        "headers",
+        "before checkpoint",
+        "to replay",
+        "padding",
+        "unused",
     ];
     let mut rows = table(&header, &[2, 3, 4, 5, 6, 7]);
     for file in files {

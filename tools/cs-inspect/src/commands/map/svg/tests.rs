@@ -18,7 +18,11 @@ fn census(pages: u64, fact: impl Fn(u64) -> Fact) -> Census {
 fn leaf(page: u64) -> Fact {
     Fact {
         content: Content::Sound(PageKind::Leaf),
-        state: if page % 3 == 2 { State::Free } else { State::Used },
+        state: if page % 3 == 2 {
+            State::Free
+        } else {
+            State::Used
+        },
         level: 0,
         fill: Some(70),
         tree: 16 + (page % 9) as u32,
@@ -40,7 +44,11 @@ fn a_small_file_has_a_cell_for_each_page() {
 fn a_file_of_a_million_pages_has_no_more_cells_than_can_be_pointed_at() {
     let picture = Picture::of(&census(1_000_000, leaf), &Owners::default());
     assert!(picture.cells.len() as u64 <= MAX_CELLS);
-    let shown: u64 = picture.cells.iter().map(|cell| cell.last - cell.first + 1).sum();
+    let shown: u64 = picture
+        .cells
+        .iter()
+        .map(|cell| cell.last - cell.first + 1)
+        .sum();
     assert_eq!(shown, 1_000_000);
     let svg = picture.draw("db");
     assert!(svg.len() < 8 << 20, "{} bytes", svg.len());
@@ -52,8 +60,13 @@ fn every_age_has_a_step_and_steps_do_not_overlap() {
     for oldest in [0, 1, 2, 6, 7, 100, 1_000_000] {
         let mut picture = Picture::of(&census(10, leaf), &Owners::default());
         picture.oldest = oldest;
-        let limits: Vec<u64> = (0..AGES.len()).map(|step| picture.age_limit(step)).collect();
-        assert!(limits.windows(2).all(|pair| pair[0] < pair[1]), "{oldest}: {limits:?}");
+        let limits: Vec<u64> = (0..AGES.len())
+            .map(|step| picture.age_limit(step))
+            .collect();
+        assert!(
+            limits.windows(2).all(|pair| pair[0] < pair[1]),
+            "{oldest}: {limits:?}"
+        );
         assert_eq!(picture.age_step(0), 0);
         assert!(picture.age_step(oldest) < AGES.len());
     }
@@ -62,7 +75,11 @@ fn every_age_has_a_step_and_steps_do_not_overlap() {
 #[test]
 fn damage_is_shown_however_little_of_a_cell_it_is() {
     let facts = |page: u64| Fact {
-        content: if page == 5 { Content::Damaged } else { Content::Sound(PageKind::Leaf) },
+        content: if page == 5 {
+            Content::Damaged
+        } else {
+            Content::Sound(PageKind::Leaf)
+        },
         tree: 16 + (page % 4) as u32,
         state: State::Used,
         ..leaf(page)
@@ -71,7 +88,10 @@ fn damage_is_shown_however_little_of_a_cell_it_is() {
     assert_eq!(picture.cells.len(), 60);
     let whole = Picture::of(&census(60, facts), &Owners::default()).cells;
     // All in one cell, as in a large file.
-    let mut one = Cell { last: 59, ..Cell::default() };
+    let mut one = Cell {
+        last: 59,
+        ..Cell::default()
+    };
     for cell in whole {
         for (category, share) in cell.shares {
             one.shares.entry(category).or_default().pages += share.pages;
