@@ -64,14 +64,14 @@ pub struct PoolStats {
     pub copy_bytes: u64,
     /// What `resident_bytes` is to stay below.
     pub budget_bytes: u64,
-    /// Taken from the system for pages: never more than the budget and an
-    /// eighth, unless `exceeded` says so.
+    /// Taken from the system for pages: never more than the budget and a tenth
+    /// (or 64 pages), unless `exceeded` says so.
     pub arena_bytes: u64,
     /// Part of it that holds a page, those included that are out of the table
     /// and that some reader may still look at.
     pub arena_used_bytes: u64,
-    /// The most that this ever was.
-    pub arena_peak_bytes: u64,
+    /// The most that pages and copies for writes ever took together.
+    pub peak_bytes: u64,
     /// How often a page got memory beyond `arena_bytes`' limit.
     pub exceeded: u64,
     /// How pages are read: what was asked for, or the pool where the disk has no map.
@@ -114,6 +114,8 @@ pub struct Pager {
     open: Arc<AtomicU64>,
     /// Bytes copied for writes in flight.
     copies: AtomicU64,
+    /// The most that was ever in use.
+    peak: AtomicU64,
     /// Clean frames in order of arrival, for eviction.
     queue: Mutex<VecDeque<PageId>>,
     dirty: Mutex<PageMap<Arc<Frame>>>,
@@ -157,6 +159,7 @@ impl Pager {
             ahead: Ahead::default(),
             open: Arc::default(),
             copies: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
             queue: Mutex::default(),
             dirty: Mutex::new(HashMap::default()),
             early: Mutex::default(),
@@ -328,7 +331,7 @@ impl Pager {
             budget_bytes: self.budget,
             arena_bytes: arena.arena_bytes,
             arena_used_bytes: arena.used_bytes,
-            arena_peak_bytes: arena.peak_bytes,
+            peak_bytes: load(&self.peak),
             exceeded: arena.exceeded,
             read_path: self.read_path(),
             mapped_bytes: self.mapping.as_ref().map_or(0, Mapping::bytes),

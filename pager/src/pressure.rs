@@ -21,14 +21,25 @@ const PATIENCE: usize = 1 << 13;
 
 thread_local! {
     static OWES: Cell<bool> = const { Cell::new(false) };
-    static OWED: RefCell<Option<PageArena>> = const { RefCell::new(None) };
+    static OWED: RefCell<Option<Owed>> = const { RefCell::new(None) };
 }
 
-/// This thread has found no memory in `arena`, and goes on beyond its limit.
+struct Owed {
+    arena: PageArena,
+    /// When so little is in use again the debt is paid.
+    until: u64,
+}
+
+/// This thread has found no memory in `arena`, and goes on beyond its limit;
+/// `garbage` bytes of what is in use wait for readers to leave.
 #[cold]
-pub(crate) fn owe(arena: &PageArena) {
+pub(crate) fn owe(arena: &PageArena, garbage: u64) {
+    let owed = Owed {
+        until: arena.used_bytes().saturating_sub(garbage / 2),
+        arena: arena.clone(),
+    };
     // A thread that is ending has nothing to give way for.
-    let _ = OWED.try_with(|owed| owed.replace(Some(arena.clone())));
+    let _ = OWED.try_with(|slot| slot.replace(Some(owed)));
     let _ = OWES.try_with(|owes| owes.set(true));
 }
 
@@ -43,12 +54,12 @@ pub(crate) fn pay() {
 #[cold]
 fn give_way() {
     OWES.with(|owes| owes.set(false));
-    let Ok(Some(arena)) = OWED.try_with(RefCell::take) else {
+    let Ok(Some(owed)) = OWED.try_with(RefCell::take) else {
         return;
     };
     for _ in 0..PATIENCE {
         crossbeam_epoch::pin().flush();
-        if !arena.is_full() {
+        if owed.arena.used_bytes() <= owed.until {
             return;
         }
         std::thread::yield_now();

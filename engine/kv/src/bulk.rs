@@ -171,12 +171,22 @@ impl<'a> BulkLoad<'a> {
         options: &'a BulkOptions,
         progress: &'a mut Progress<'a>,
     ) -> Result<Self> {
-        core.check_writable()?;
         if crate::root::is_system(tree) && tree != crate::system::CATALOG {
             return Err(Error::Refused(
                 "the trees of the store itself are not written to",
             ));
         }
+        Self::begin_any(core, tree, options, progress)
+    }
+
+    /// Into any tree, also one that only the store itself writes to.
+    pub(crate) fn begin_any(
+        core: &Arc<Core>,
+        tree: TreeId,
+        options: &'a BulkOptions,
+        progress: &'a mut Progress<'a>,
+    ) -> Result<Self> {
+        core.check_writable()?;
         Ok(Self {
             core: Arc::clone(core),
             tree,

@@ -216,7 +216,7 @@ impl Core {
     pub(crate) fn relieve(&self) -> Result<()> {
         // Until there is room again: one commit may have dirtied any number.
         while self.pager.is_crowded() {
-            let full = self.pager.is_over_budget();
+            let full = self.pager.is_full();
             let written = self.pager.write_back(WRITE_BACK_PAGES, full);
             let written = self.must(written.map_err(Into::into))?;
             if !full || written == 0 {

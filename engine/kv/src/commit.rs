@@ -45,17 +45,8 @@ pub(crate) struct Planned {
 impl Core {
     /// Commits. Everything that can fail has failed before anything changed.
     pub(crate) fn commit(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Ticket> {
-        self.check_writable()?;
-        // 1. Encode, outside of any lock.
-        check_limits(commit)?;
-        let mut payload = self.encode(commit);
-        if payload.effects.len() > MAX_TRANSACTION {
-            let found = payload.effects.len() as u64;
-            return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
-        }
-        // 2. Make room in memory and in the log, if there is need.
-        self.start_background()?;
-        self.relieve()?;
+        // 1. and 2. Encode, and make room.
+        let mut payload = self.prepare(commit)?;
         // 3. Plan and do, under the writer's lock.
         let outcome = match self.plan_and_do(commit, &mut payload) {
             Err(error) if error.is_no_space() => {
@@ -66,6 +57,27 @@ impl Core {
             }
             other => other,
         };
+        self.finish_commit(outcome)
+    }
+
+    /// What comes before the writer's lock is taken.
+    pub(crate) fn prepare(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Payload> {
+        self.check_writable()?;
+        // 1. Encode, outside of any lock.
+        check_limits(commit)?;
+        let payload = self.encode(commit);
+        if payload.effects.len() > MAX_TRANSACTION {
+            let found = payload.effects.len() as u64;
+            return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
+        }
+        // 2. Make room in memory and in the log, if there is need.
+        self.start_background()?;
+        self.relieve()?;
+        Ok(payload)
+    }
+
+    /// What comes after it was given back.
+    pub(crate) fn finish_commit(&self, outcome: Result<Ticket>) -> Result<Ticket> {
         let ticket = self.visible_answer(outcome)?;
         // 4. Whoever has to know of it.
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -75,7 +87,7 @@ impl Core {
 
     /// An error that was found on the appended root leaves only when that root
     /// is visible: it may speak of what a crash could still take back.
-    fn visible_answer(&self, outcome: Result<Ticket>) -> Result<Ticket> {
+    pub(crate) fn visible_answer(&self, outcome: Result<Ticket>) -> Result<Ticket> {
         if let Err(error) = &outcome {
             match error {
                 Error::Conflict { .. } => &self.counters.conflicts,
@@ -106,11 +118,25 @@ impl Core {
     }
 
     fn plan_and_do(self: &Arc<Self>, commit: &Commit<'_>, payload: &mut Payload) -> Result<Ticket> {
-        let mut writer = self.lock_writer();
-        let planned = self.plan(&mut writer, commit, payload);
+        let result = self.plan_and_do_locked(&mut self.lock_writer(), commit, payload);
+        if result.is_err() {
+            self.fail_waiters();
+        }
+        result
+    }
+
+    /// The same with the lock held: the caller tells those who wait if this
+    /// made the database fail.
+    pub(crate) fn plan_and_do_locked(
+        self: &Arc<Self>,
+        writer: &mut Writer,
+        commit: &Commit<'_>,
+        payload: &mut Payload,
+    ) -> Result<Ticket> {
+        let planned = self.plan(writer, commit, payload);
         let result = match planned {
             Ok(planned) => {
-                let done = self.execute(&mut writer, commit, payload, planned);
+                let done = self.execute(writer, commit, payload, planned);
                 writer.broken |= done.is_err();
                 self.must(done)
             }
@@ -122,10 +148,6 @@ impl Core {
             writer.begin_seal_partly(&self.pager);
         }
         writer.adopt_some(&self.pager);
-        drop(writer);
-        if result.is_err() {
-            self.fail_waiters();
-        }
         result
     }
 

@@ -9,6 +9,7 @@
 //! | `writer` | the root, while it is open: pages, allocation, trees, sessions |
 //! | `published` | a root: the one that readers see |
 //! | `demand` | nothing: whether somebody reads |
+//! | `queue` | nothing: commits that have not begun |
 //! | `visibility`, `target`, `advanced` | the log's durable end: which root is `published` next |
 //! | `pager` | disk and pins: frames that never change, the register of pinned versions |
 //! | `log` | disk: its end, its durable LSN, groups in flight |
@@ -33,6 +34,7 @@ use cs_pager::{CheckpointRun, Metas, Pager};
 use cs_wal::{Log, LogError, LogOwner};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::commit_queue::CommitQueue;
 use crate::compaction::Compaction;
 use crate::error::{Error, Result};
 use crate::options::StoreOptions;
@@ -61,6 +63,8 @@ pub(crate) struct Core {
     pub(crate) log: Option<Arc<Log>>,
     pub(crate) writer: Mutex<Writer>,
     pub(crate) visibility: Mutex<Visibility>,
+    /// Commits left for whoever has the writer's lock.
+    pub(crate) queue: CommitQueue,
     published: ArcSwap<Pinned>,
     demand: Demand,
     /// `visibility.target()`, for readers in a hurry.
@@ -184,6 +188,7 @@ impl Core {
             log: parts.log,
             writer: Mutex::new(parts.writer),
             visibility: Mutex::new(Visibility::new(index)),
+            queue: CommitQueue::default(),
             published,
             demand: Demand::default(),
             target: AtomicU64::new(index.0),
@@ -393,16 +398,30 @@ impl Core {
         Ok(())
     }
 
+    /// A group leaves: what it holds is sealed if anybody reads.
+    fn seal_for_group(&self, writer: &mut Writer, cut: &mut dyn FnMut()) {
+        // After a failure nothing may leave: the newest record may be one whose
+        // effects could not be carried out.
+        if self.check_sound().is_err() {
+            return;
+        }
+        if !self.demand.take() || self.seal(writer).is_ok() {
+            cut();
+        }
+    }
+
     /// A tree id that was never given before.
     pub(crate) fn new_tree_id(&self) -> TreeId {
         TreeId(self.next_tree.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn lock_writer(&self) -> WriterGuard<'_> {
-        WriterGuard {
-            core: self,
-            writer: self.writer.lock(),
-        }
+        WriterGuard::new(self, self.writer.lock())
+    }
+
+    /// The same, if nobody has it.
+    pub(crate) fn try_lock_writer(&self) -> Option<WriterGuard<'_>> {
+        Some(WriterGuard::new(self, self.writer.try_lock()?))
     }
 }
 
@@ -410,7 +429,39 @@ impl Core {
 /// it poisons the database before anybody else gets the lock.
 pub(crate) struct WriterGuard<'a> {
     core: &'a Core,
+    // In this order: the queue is looked into when the lock is free again.
     writer: MutexGuard<'a, Writer>,
+    after: AfterUnlock<'a>,
+}
+
+/// Looks after those who left something while the lock was taken.
+struct AfterUnlock<'a> {
+    core: &'a Core,
+    is_leader: bool,
+}
+
+impl Drop for AfterUnlock<'_> {
+    fn drop(&mut self) {
+        if !self.is_leader && !self.core.queue.is_empty() {
+            self.core.queue.wake_one();
+        }
+    }
+}
+
+impl<'a> WriterGuard<'a> {
+    fn new(core: &'a Core, writer: MutexGuard<'a, Writer>) -> Self {
+        let is_leader = false;
+        Self {
+            core,
+            writer,
+            after: AfterUnlock { core, is_leader },
+        }
+    }
+
+    /// Whoever holds it looks into the queue of commits himself, afterwards.
+    pub(crate) fn lead(&mut self) {
+        self.after.is_leader = true;
+    }
 }
 
 impl Deref for WriterGuard<'_> {
@@ -439,15 +490,15 @@ impl Drop for WriterGuard<'_> {
 
 impl LogOwner for Core {
     fn seal_and_cut(&self, cut: &mut dyn FnMut()) {
-        let mut writer = self.lock_writer();
-        // After a failure nothing may leave: the newest record may be one whose
-        // effects could not be carried out.
-        if self.check_sound().is_err() {
-            return;
-        }
-        if !self.demand.take() || self.seal(&mut writer).is_ok() {
-            cut();
-        }
+        self.seal_for_group(&mut self.lock_writer(), cut);
+    }
+
+    fn try_seal_and_cut(&self, cut: &mut dyn FnMut()) -> bool {
+        let Some(mut writer) = self.try_lock_writer() else {
+            return false;
+        };
+        self.seal_for_group(&mut writer, cut);
+        true
     }
 
     fn durable_advanced(&self, durable: Lsn) {

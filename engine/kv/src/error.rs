@@ -4,6 +4,8 @@ use cs_base::{Index, PageId, TreeId};
 use cs_pager::PagerError;
 use cs_wal::LogError;
 
+use crate::backup::BackupError;
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -80,6 +82,9 @@ pub enum Error {
     /// The temporary file for sorting could not be written or read.
     #[error("the temporary file for sorting: {0}")]
     Temporary(std::io::Error),
+    /// A backup: damaged, or it could not be read or written.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Options that contradict each other or the database.
     #[error("{0}")]
     InvalidOption(String),
@@ -113,7 +118,9 @@ impl Error {
         match self {
             Self::Pager(error) => matches!(error, PagerError::NoSpace { .. }),
             Self::Log(error) => matches!(error, LogError::NoSpace { .. }),
-            Self::Temporary(error) => cs_io::is_no_space(error),
+            Self::Temporary(error) | Self::Backup(BackupError::Destination(error)) => {
+                cs_io::is_no_space(error)
+            }
             _ => false,
         }
     }
@@ -126,6 +133,7 @@ impl Error {
             Self::Log(LogError::Unreachable { .. }) => true,
             Self::Log(error) => error.is_corruption(),
             Self::Damaged(_) => true,
+            Self::Backup(error) => error.is_corruption(),
             _ => false,
         }
     }
@@ -136,7 +144,9 @@ impl Error {
     pub fn is_unsupported(&self) -> bool {
         matches!(
             self,
-            Self::Pager(PagerError::Unsupported(_)) | Self::Log(LogError::Unsupported { .. })
+            Self::Pager(PagerError::Unsupported(_))
+                | Self::Log(LogError::Unsupported { .. })
+                | Self::Backup(BackupError::Unsupported(_))
         )
     }
 

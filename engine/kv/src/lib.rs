@@ -12,17 +12,20 @@
 #![forbid(unsafe_code)]
 
 mod account;
+pub mod backup;
 mod background;
 mod batch;
 mod bulk;
 mod check;
 mod checkpointing;
 mod commit;
+mod commit_queue;
 mod compaction;
 mod core;
 mod cursor;
 mod effects;
 mod error;
+mod estimate;
 mod in_flight;
 pub mod limits;
 pub mod node;
@@ -47,10 +50,15 @@ pub use cs_io as io;
 pub use cs_pager::ReadPath;
 
 pub use account::{Account, SpaceReport};
+pub use backup::{
+    Backup, BackupError, BackupFile, BackupOptions, BackupPosition, BackupProgress, BackupReader,
+    BackupReport, BackupSummary, RestoreOptions, RestoreProgress, RestoreReport, restore,
+    restore_stream, verify_backup,
+};
 pub use batch::{Batch, Expect};
 pub use bulk::{BulkOptions, BulkProgress, BulkReport, Duplicates};
-pub use compaction::{AutoCompact, CompactOptions, CompactProgress, CompactReport};
 pub use check::{CheckReport, Finding, TreeShape};
+pub use compaction::{AutoCompact, CompactOptions, CompactProgress, CompactReport};
 pub use cursor::{Cursor, KeyRange};
 pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};

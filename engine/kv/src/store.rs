@@ -187,6 +187,29 @@ impl Store {
         })
     }
 
+    /// [`write`](Self::write), and waits until it is visible. In a crowd of
+    /// callers this costs less than the two by themselves: whoever is at it
+    /// commits for all, and each sleeps once. Returns the commit's index.
+    ///
+    /// ```
+    /// # use cs_io::{RealRuntime, memory::MemoryDisk};
+    /// # use cs_kv::{Batch, CommitOptions, Error, Expect, Store, StoreOptions};
+    /// let store = Store::open(MemoryDisk::new(), RealRuntime::new(), StoreOptions::default())?;
+    /// let tree = store.new_tree_id();
+    /// let mut batch = Batch::new();
+    /// batch.create_tree(tree);
+    /// batch.put(tree, b"key".to_vec(), b"value".to_vec(), Expect::Absent);
+    /// let index = store.write_and_wait(batch, &CommitOptions::default())?;
+    /// assert!(store.snapshot()?.index() >= index);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`write`](Self::write) and [`Ticket::wait`].
+    pub fn write_and_wait(&self, batch: Batch, options: &CommitOptions) -> Result<Index> {
+        self.core().commit_and_wait(batch, options)
+    }
+
     /// Puts many entries into a tree, at the speed of the disk: see [`BulkOptions`].
     /// Entries in ascending order behind the last key of the tree (any order
     /// among themselves, where the tree is empty) are built into full pages. `progress` is told now and

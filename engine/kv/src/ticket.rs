@@ -28,6 +28,11 @@ impl Ticket {
         self.index
     }
 
+    /// Up to where the log must be durable; zero if it need not be.
+    pub(crate) fn needs(&self) -> Lsn {
+        self.needs
+    }
+
     /// Whether the commit is visible and as durable as was asked for.
     #[must_use]
     pub fn is_complete(&self) -> bool {

@@ -13,14 +13,13 @@ use std::sync::Arc;
 use cs_base::{Index, TreeId, Version};
 use cs_pager::{PageRef, Pager, ReadGuard, RootRecord, Shadow};
 
-use crate::bulk::AppendedSize;
 use crate::effects::{Effect, Effects};
 use crate::error::{Error, Result};
 use crate::in_flight::{InFlight, InFlightRecord, Undo, UndoStep};
 use crate::node::ValueRef;
 use crate::options::FILL_PERCENT;
 use crate::root::{LogPosition, Root, is_system};
-use crate::tree::{NewValue, OpenSource, SealedSource, TreeEdit, find, load_value, run_pages};
+use crate::tree::{NewValue, OpenSource, SealedSource, TreeEdit, find, load_value};
 use crate::tree_root::{TreeRoot, directory_key, system};
 
 /// A tree as the open version has it.
@@ -28,16 +27,6 @@ use crate::tree_root::{TreeRoot, directory_key, system};
 struct OpenTree {
     root: TreeRoot,
     changed: bool,
-}
-
-/// What a record does to one tree.
-struct Touched {
-    tree: TreeId,
-    ops: u64,
-    /// How many of them may make a page merge with one that no plan read.
-    deletes: u64,
-    bytes: u64,
-    appended: AppendedSize,
 }
 
 /// See the module's text.
@@ -206,87 +195,6 @@ impl Writer {
             self.shadow.keep(pager, at)?;
         }
         Ok(())
-    }
-
-    /// An upper bound for the pages that these effects take, and the longest
-    /// sum of pages that must lie side by side. `planned` is how many pages the
-    /// plan found on the paths of all keys, where there was one.
-    pub(crate) fn pages_needed(
-        &mut self,
-        pager: &Pager,
-        payload: &[u8],
-        planned: Option<u64>,
-    ) -> Result<(u64, u64)> {
-        /// New roots, and the top of the directory.
-        const OVERHEAD: u64 = 16;
-        /// A path of the directory, for each tree whose root changes.
-        const DIRECTORY_PATH: u64 = 3;
-        /// What a page spends on an entry beside key and value.
-        const ENTRY: u64 = 16;
-        let page_size = pager.page_size();
-        let mut runs = 0;
-        let mut touched: Vec<Touched> = Vec::new();
-        let mut effects = Effects::of(payload)?;
-        // So many effects from here on go to the builder of leaves.
-        let mut appended = 0;
-        loop {
-            let here = effects.clone();
-            let Some(effect) = effects.next() else { break };
-            let effect = effect?;
-            // Effects come tree by tree, so the last one is mostly it.
-            let tree = effect.tree();
-            let known = touched.iter().rposition(|touched| touched.tree == tree);
-            let at = match known {
-                Some(at) => at,
-                None => {
-                    appended = self.count_appended(pager, &here)?;
-                    touched.push(Touched {
-                        tree,
-                        ops: 0,
-                        deletes: 0,
-                        bytes: 0,
-                        appended: AppendedSize::default(),
-                    });
-                    touched.len() - 1
-                }
-            };
-            let (key, value) = match effect {
-                Effect::Put { key, value, .. } => (key.len(), value.len()),
-                Effect::PutPacked { key, block, .. } => {
-                    // In a run, however short the block is.
-                    runs += u64::from(run_pages(block.len() + crate::tree::DIGEST, page_size));
-                    (key.len(), 0)
-                }
-                Effect::Delete { key, .. } => (key.len(), 0),
-                _ => (0, 0),
-            };
-            for large in [key, value].into_iter().filter(|&len| len > page_size / 8) {
-                runs += u64::from(run_pages(large + crate::tree::DIGEST, page_size));
-            }
-            let in_leaf = (key.min(page_size / 4) + value.min(page_size / 4)) as u64 + 32;
-            if appended > 0 {
-                appended -= 1;
-                touched[at].appended.add(in_leaf);
-                continue;
-            }
-            touched[at].ops += 1;
-            touched[at].deletes += u64::from(!matches!(effect, Effect::Put { .. }));
-            touched[at].bytes += in_leaf;
-        }
-        let mut pages = OVERHEAD + runs + 2 * self.shadow.map_size();
-        pages += DIRECTORY_PATH * touched.len() as u64 + planned.unwrap_or_default();
-        for one in touched {
-            let Touched { tree, bytes, .. } = one;
-            let ops = if planned.is_some() { one.deletes } else { one.ops };
-            pages += one.appended.pages(page_size, self.fill_percent);
-            let root = self.tree(pager, tree)?.unwrap_or_default();
-            // A page that shrinks below a third is merged if it can be.
-            let held = root.stats.bytes + ENTRY * root.stats.count;
-            let size = (3 * held / page_size as u64 + 8).min(self.shadow.used_pages());
-            let height = u64::from(root.height) + 1;
-            pages += (ops * height).min(size) + 4 * bytes / page_size as u64 + height + 2;
-        }
-        Ok((pages, runs))
     }
 
     // ---- the do: must not fail ----

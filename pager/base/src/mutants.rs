@@ -38,11 +38,13 @@ pub enum Mutant {
     SkipSync,
     /// The data file is cut although a pinned version reaches pages beyond.
     CutBelowPinned,
+    /// A backup lacks the second of its chunks.
+    BackupSkipsChunk,
 }
 
 impl Mutant {
     /// Every planted bug, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AcknowledgeBeforeSync,
         Self::MetaBeforeData,
         Self::IgnoreChecksum,
@@ -58,6 +60,7 @@ impl Mutant {
         Self::LoseCheckpointWrite,
         Self::SkipSync,
         Self::CutBelowPinned,
+        Self::BackupSkipsChunk,
     ];
 }
 

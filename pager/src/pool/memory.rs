@@ -25,12 +25,14 @@ use crate::pressure;
 
 /// The arena may take this share of the budget on top of it: for frames that
 /// wait for the end of an epoch.
-const RESERVE_SHARE: u64 = 8;
+const RESERVE_SHARE: u64 = 10;
 /// At least so many pages of reserve: a thread frees 64 frames at a time.
 const RESERVE_PAGES: u64 = 64;
 /// How often one call asks for frames to be freed whose epoch is over: an epoch
 /// ends in two steps.
 const FLUSHES: usize = 2;
+/// So many pages that wait for the end of an epoch are not worth waiting for.
+const GARBAGE_PAGES: u64 = 16;
 /// Entries of the eviction queue that are not worth tidying up.
 const QUEUE_SLACK: u64 = 4096;
 /// How many frames one call looks at before it gives up evicting.
@@ -112,15 +114,54 @@ impl Pager {
     pub(super) fn take_page(&self, guard: &ReadGuard) -> PageBuf {
         self.make_room(guard, self.page_size as u64);
         for _ in 0..FLUSHES {
-            if !self.arena.is_full() {
-                return self.arena.take();
+            if !self.is_out_of_memory() {
+                break;
             }
             guard.flush();
         }
-        if self.arena.is_full() {
-            pressure::owe(&self.arena);
+        if self.is_out_of_memory() {
+            // What is held is no reason to wait: it does not come back by itself.
+            let copies = self.copies.load(Ordering::Relaxed);
+            let held = self.counted_bytes().saturating_sub(copies);
+            let garbage = self.arena.used_bytes().saturating_sub(held);
+            if garbage > GARBAGE_PAGES * self.page_size as u64 {
+                pressure::owe(&self.arena, garbage);
+            }
         }
-        self.arena.take()
+        let bytes = self.arena.take();
+        self.note_peak();
+        bytes
+    }
+
+    /// Whether another page would go beyond budget and reserve.
+    fn is_out_of_memory(&self) -> bool {
+        self.lacks(self.page_size as u64)
+    }
+
+    /// Whether so many bytes more would go beyond budget and reserve.
+    fn lacks(&self, needed: u64) -> bool {
+        let copies = self.copies.load(Ordering::Relaxed);
+        let limit = arena_limit(self.budget, self.page_size as u64);
+        self.arena.used_bytes() + copies + needed > limit
+    }
+
+    /// Makes room for the copy that a write needs.
+    pub(super) fn make_room_for_copy(&self, bytes: u64) {
+        self.make_room(&ReadGuard::enter(), bytes);
+        for _ in 0..=FLUSHES {
+            if !self.lacks(bytes) {
+                return;
+            }
+            ReadGuard::enter().flush();
+        }
+    }
+
+    /// Remembers the most that was ever in use.
+    pub(super) fn note_peak(&self) {
+        let used = self.arena.used_bytes() + self.copies.load(Ordering::Relaxed);
+        if used > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(used, Ordering::Relaxed);
+        }
     }
 
     /// What counts for the budget.
@@ -188,11 +229,14 @@ impl Pager {
         self.dirty_bytes() > self.budget / 2
     }
 
-    /// Whether all that counts takes more than the budget: what is dirty must
-    /// be written before anything else is done.
+    /// Whether what cannot be evicted takes more than three quarters of the
+    /// budget: whoever is about to make more waits until some of it is written.
+    /// The rest has room for what a single commit makes.
     #[must_use]
-    pub fn is_over_budget(&self) -> bool {
-        self.counted_bytes() > self.budget
+    pub fn is_full(&self) -> bool {
+        let open = self.open.load(Ordering::Relaxed);
+        let copies = self.copies.load(Ordering::Relaxed);
+        self.dirty_bytes() + open + copies > self.budget / 4 * 3
     }
 
     pub(super) fn dirty_bytes(&self) -> u64 {

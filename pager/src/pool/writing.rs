@@ -148,7 +148,9 @@ impl Pager {
     /// Starts one write of adjacent frames, all in the state "being written".
     pub(crate) fn start_batch(&self, frames: Vec<Arc<Frame>>) -> WriteBatch {
         let len = frames.len() * self.page_size;
+        self.make_room_for_copy(len as u64);
         self.copies.fetch_add(len as u64, Ordering::Relaxed);
+        self.note_peak();
         let pages = frames.iter().map(|frame| frame.bytes());
         let mut bytes = AlignedBuf::joined(len, pages);
         for page in bytes.chunks_exact_mut(self.page_size) {

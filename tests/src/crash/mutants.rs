@@ -57,7 +57,11 @@ pub(super) fn report(mutant: Mutant, seed: u64, states: u64) -> bool {
 /// one that the tests of compaction hunt.
 pub(super) fn hunt_all(seed: u64, states: u64) -> Outcome {
     let mut outcome = Outcome::default();
-    let elsewhere = [Mutant::SkipSync, Mutant::CutBelowPinned];
+    let elsewhere = [
+        Mutant::SkipSync,
+        Mutant::CutBelowPinned,
+        Mutant::BackupSkipsChunk,
+    ];
     for mutant in Mutant::ALL {
         if elsewhere.contains(&mutant) {
             continue;

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod backup;
 mod basics;
 mod bulk;
 mod compaction;
 mod compaction_crash;
 mod compression;
+mod crowd;
 mod disks;
 mod faulty;
 mod in_flight;

@@ -1,0 +1,637 @@
+//! Backup, verification, restoring.
+
+use std::io::{self, Cursor as Bytes, Write};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use cs_base::TreeId;
+use cs_io::memory::MemoryDisk;
+use cs_io::sim::{CrashKind, Replay, Rng, SimDisk, SimOptions};
+use cs_io::{Disk, OpenMode, RealRuntime, Runtime, SimRuntime};
+use cs_kv::{
+    BackupError, BackupOptions, BackupProgress, BackupReader, BackupReport, BackupSummary, Batch,
+    CommitOptions, Compression, Durability, Error, Expect, KeyRange, RestoreOptions, SessionStatement,
+    Snapshot, Store, StoreOptions, restore, restore_stream, system, verify_backup,
+};
+
+use crate::basics::{assert_sound, new_tree, open, small_options};
+use crate::disks::any_disk;
+
+type State = Vec<(TreeId, Vec<(Vec<u8>, Vec<u8>)>)>;
+
+fn go_on<T>(_: T) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn options() -> BackupOptions {
+    let mut options = BackupOptions::default();
+    options.chunk_bytes = 4096;
+    options.sync_bytes = 16 << 10;
+    options
+}
+
+/// Everything that a snapshot sees: the trees that a backup has.
+fn state(snapshot: &Snapshot) -> State {
+    let mut trees = vec![system::SESSIONS, system::CATALOG];
+    trees.extend(snapshot.trees().unwrap().into_iter().map(|(tree, _)| tree));
+    let entries = |tree| {
+        let mut cursor = snapshot.cursor(tree, KeyRange::all()).unwrap();
+        let mut entries = Vec::new();
+        while let Some((key, value)) = cursor.next().unwrap() {
+            entries.push((key.to_vec(), value.to_vec()));
+        }
+        entries
+    };
+    trees.into_iter().map(|tree| (tree, entries(tree))).collect()
+}
+
+fn put(store: &Store, tree: TreeId, numbers: impl Iterator<Item = u32>, value: &[u8]) {
+    let mut batch = Batch::new();
+    for number in numbers {
+        batch.put(tree, number.to_be_bytes().to_vec(), value.to_vec(), Expect::Any);
+    }
+    let unsynced = CommitOptions::with_durability(Durability::Memory);
+    store.write(&batch, &unsynced).unwrap().wait().unwrap();
+}
+
+/// A store with entries of all kinds: sessions, a catalog, an empty tree, large
+/// keys and values, a tree that was dropped, and the highest id dropped too.
+fn filled(disk: &Arc<impl Disk + 'static>, entries: u32) -> (Store, TreeId) {
+    let mut settings = small_options();
+    settings.cache_bytes = 1 << 20;
+    let store = open(disk, settings);
+    let tree = new_tree(&store);
+    let second = new_tree(&store);
+    new_tree(&store);
+    put(&store, tree, 0..entries, &[5; 90]);
+    let mut batch = Batch::new();
+    batch.put(second, vec![1; 9_000], vec![2; 50_000], Expect::Absent);
+    batch.put(second, vec![3], Vec::new(), Expect::Absent);
+    batch.put(second, Vec::new(), vec![9], Expect::Absent);
+    batch.put(system::CATALOG, b"name".to_vec(), b"entry".to_vec(), Expect::Any);
+    let mut commit = CommitOptions::default();
+    commit.session = Some(SessionStatement {
+        session: [7; 16],
+        number: 3,
+        results: b"results".to_vec(),
+    });
+    store.write(&batch, &commit).unwrap().wait().unwrap();
+    let gone = new_tree(&store);
+    put(&store, gone, 0..10, b"gone");
+    let mut batch = Batch::new();
+    batch.drop_tree(gone);
+    store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+    (store, tree)
+}
+
+fn to_bytes(store: &Store, options: &BackupOptions) -> (Vec<u8>, BackupReport) {
+    let mut backup = store.backup(Vec::new(), options).unwrap();
+    let report = backup.run(&mut |progress| go_on(progress)).unwrap();
+    (backup.into_sink(), report)
+}
+
+fn verify(bytes: &[u8]) -> Result<BackupSummary, Error> {
+    verify_backup(bytes, &mut go_on)
+}
+
+fn restore_options() -> RestoreOptions {
+    let mut options = RestoreOptions::default();
+    options.store = small_options();
+    options.store.cache_bytes = 1 << 20;
+    options
+}
+
+fn restored(bytes: &[u8], disk: &Arc<dyn Disk>) -> Result<Store, Error> {
+    let options = restore_options();
+    restore(Bytes::new(bytes), disk, RealRuntime::new(), &options, &mut |told| go_on(told))?;
+    Store::open(Arc::clone(disk), RealRuntime::new(), options.store)
+}
+
+fn memory() -> Arc<dyn Disk> {
+    MemoryDisk::new()
+}
+
+/// A file of a disk as it is.
+fn read(disk: &dyn Disk, name: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut reader = BackupReader::open(disk, name).unwrap();
+    io::Read::read_to_end(&mut reader, &mut bytes).unwrap();
+    assert_eq!(bytes.len() as u64, reader.file_bytes().unwrap());
+    bytes
+}
+
+fn write(disk: &dyn Disk, name: &str, bytes: &[u8]) {
+    let file = disk.open(name, OpenMode::Create).unwrap();
+    file.write_at(bytes, 0).unwrap();
+}
+
+/// Where the blocks of a backup begin, and where the last one ends.
+fn boundaries(bytes: &[u8]) -> Vec<usize> {
+    let mut found = vec![0, 64];
+    let mut at = 64;
+    while at < bytes.len() {
+        let len: [u8; 4] = bytes[at + 36..at + 40].try_into().unwrap();
+        at += 48 + u32::from_le_bytes(len) as usize;
+        found.push(at);
+    }
+    assert_eq!(at, bytes.len());
+    found
+}
+
+#[test]
+fn a_restored_database_is_the_one_that_was_backed_up() {
+    for compression in [
+        Compression::None,
+        Compression::Lz4,
+        Compression::Gzip(6),
+        Compression::Auto,
+    ] {
+        let (store, _) = filled(&any_disk(), 2000);
+        let mut options = options();
+        options.compression = compression;
+        let (bytes, report) = to_bytes(&store, &options);
+        let snapshot = store.snapshot().unwrap();
+        let summary = verify(&bytes).unwrap();
+        assert_eq!(summary, report.summary);
+        assert_eq!(summary.position.index, snapshot.index());
+        assert_eq!((summary.position.term.0, summary.position.ordinal), (1, 0));
+        assert_eq!(summary.file_bytes, bytes.len() as u64);
+        assert!(summary.chunks > 20 && summary.kept_chunks == 0, "{summary:?}");
+        let disk: Arc<dyn Disk> = any_disk();
+        let copy = restored(&bytes, &disk).unwrap();
+        assert_sound(&copy);
+        assert_eq!(state(&copy.snapshot().unwrap()), state(&snapshot));
+        assert_eq!(copy.new_tree_id(), store.new_tree_id(), "no id is given twice");
+        assert_eq!(copy.stats().page_size, store.stats().page_size);
+        // A statement that was carried out there is refused here.
+        let mut again = CommitOptions::default();
+        again.session = Some(SessionStatement {
+            session: [7; 16],
+            number: 3,
+            results: Vec::new(),
+        });
+        let refused = copy.write(&Batch::new(), &again).map(drop);
+        let Err(Error::AlreadyApplied { results, .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(results, b"results");
+        // The copy of the copy has the same content.
+        assert_eq!(to_bytes(&copy, &options).1.summary.content, summary.content);
+    }
+}
+
+#[test]
+fn a_backup_beside_writers_is_the_snapshot_that_it_began_with() {
+    let (store, tree) = filled(&any_disk(), 3000);
+    let mut backup = store.backup(Vec::new(), &options()).unwrap();
+    let before = state(&store.snapshot().unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..60_u32 {
+                put(&store, tree, (round * 50..round * 50 + 50).rev(), &[round as u8; 70]);
+                if round % 20 == 0 {
+                    store.checkpoint().unwrap();
+                }
+            }
+        });
+        while !backup.step(700).unwrap().is_done {}
+    });
+    assert_ne!(state(&store.snapshot().unwrap()), before);
+    let copy = restored(&backup.into_sink(), &memory()).unwrap();
+    assert_eq!(state(&copy.snapshot().unwrap()), before);
+}
+
+#[test]
+fn stream_and_file_and_any_size_of_steps_give_the_same_bytes() {
+    let (store, _) = filled(&any_disk(), 1500);
+    let (bytes, _) = to_bytes(&store, &options());
+    let disk = memory();
+    let report = store.backup_to(&disk, "shop.csb", &options(), &mut |told| go_on(told)).unwrap();
+    assert_eq!(read(&*disk, "shop.csb"), bytes);
+    assert_eq!((report.written, report.discarded), (bytes.len() as u64, 0));
+    assert_eq!(disk.list().unwrap(), ["shop.csb"], "no unfinished file is left");
+    for step in [1, 999, 1 << 30] {
+        let mut backup = store.backup(Vec::new(), &options()).unwrap();
+        let mut last = BackupProgress::default();
+        while !last.is_done {
+            let now = backup.step(step).unwrap();
+            assert!(now.written >= last.written && now.entries <= now.total_entries);
+            last = now;
+        }
+        assert_eq!((last.entries, last.bytes), (last.total_entries, last.total_bytes));
+        assert_eq!(backup.into_sink(), bytes);
+    }
+    let again = store.backup_to(&disk, "shop.csb", &options(), &mut |told| go_on(told));
+    assert!(matches!(again, Err(Error::Backup(BackupError::Exists(_)))), "{again:?}");
+}
+
+#[test]
+fn every_flipped_byte_is_damage_and_a_damaged_backup_changes_nothing() {
+    let (store, _) = filled(&any_disk(), 300);
+    let (mut bytes, _) = to_bytes(&store, &options());
+    let blocks = boundaries(&bytes);
+    let near = |at: usize| blocks.iter().any(|&block| at.wrapping_sub(block) < 64);
+    let mut tried = 0;
+    for at in (0..bytes.len()).filter(|at| near(*at) || at % 29 == 0) {
+        let bit = 1 << (at % 8);
+        bytes[at] ^= bit;
+        let error = verify(&bytes).unwrap_err();
+        assert!(error.is_corruption(), "byte {at}: {error}");
+        if tried % 37 == 0 {
+            let disk = memory();
+            assert!(restored(&bytes, &disk).is_err(), "byte {at}");
+            assert!(disk.list().unwrap().is_empty(), "byte {at}");
+            let options = restore_options();
+            let streamed = restore_stream(
+                bytes.as_slice(),
+                &disk,
+                RealRuntime::new(),
+                &options,
+                &mut |told| go_on(told),
+            );
+            assert!(streamed.is_err(), "byte {at}");
+            assert!(disk.list().unwrap().is_empty(), "byte {at}");
+        }
+        bytes[at] ^= bit;
+        tried += 1;
+    }
+    assert!(tried > 1000);
+    verify(&bytes).unwrap();
+}
+
+#[test]
+fn cut_lengthened_and_foreign_files_are_refused_by_what_they_are() {
+    let (store, _) = filled(&any_disk(), 300);
+    let (bytes, _) = to_bytes(&store, &options());
+    let blocks = boundaries(&bytes);
+    let lengths = (0..bytes.len()).filter(|len| len % 997 == 0 || blocks.contains(len));
+    for len in lengths {
+        let error = verify(&bytes[..len]).unwrap_err();
+        assert!(matches!(error, Error::Backup(BackupError::Incomplete { .. })), "{len}: {error}");
+    }
+    let mut longer = bytes.clone();
+    longer.push(0);
+    let error = verify(&longer).unwrap_err().to_string();
+    assert!(error.contains("nothing behind the end"), "{error}");
+    let twice = [bytes.clone(), bytes.clone()].concat();
+    assert!(verify(&twice).unwrap_err().is_corruption());
+    let error = verify(b"a picture, or whatever else it may be that lies there, not a backup");
+    assert!(matches!(error, Err(Error::Backup(BackupError::NotABackup { .. }))), "{error:?}");
+    // A head that another version has written, with a good checksum.
+    for (at, value) in [(8, 2), (32, 1)] {
+        let mut other = bytes.clone();
+        other[at] = value;
+        other[12..16].fill(0);
+        let checksum = crc32c(&other[..64]);
+        other[12..16].copy_from_slice(&checksum.to_le_bytes());
+        let error = verify(&other).unwrap_err();
+        assert!(error.is_unsupported() && !error.is_corruption(), "{error}");
+        assert!(restored(&other, &memory()).is_err());
+    }
+}
+
+/// CRC32C bit by bit: what the format says, without the library that writes it.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| (crc >> 1) ^ (0x82F6_3B78 & 0_u32.wrapping_sub(crc & 1));
+    !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}
+
+/// Goes on with an unfinished file, and proves what comes of it.
+fn resume(store: &Store, partial: &[u8]) -> (Vec<u8>, BackupReport) {
+    let disk = memory();
+    write(&*disk, "b.partial", partial);
+    let report = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told)).unwrap();
+    let bytes = read(&*disk, "b");
+    assert_eq!(verify(&bytes).unwrap(), report.summary);
+    (bytes, report)
+}
+
+#[test]
+fn a_backup_cut_anywhere_is_resumed_to_one_state() {
+    let (store, tree) = filled(&any_disk(), 1000);
+    let (first, _) = to_bytes(&store, &options());
+    let total = verify(&first).unwrap().chunks;
+    // A change at the end, and one more tree.
+    put(&store, tree, 990..1001, b"changed");
+    let more = new_tree(&store);
+    put(&store, more, 0..100, b"more");
+    let wanted = state(&store.snapshot().unwrap());
+    let content = to_bytes(&store, &options()).1.summary.content;
+    let mut cuts = Vec::new();
+    for pair in boundaries(&first).windows(2) {
+        cuts.extend([pair[0], pair[0] + 1, pair[0].midpoint(pair[1]), pair[1] - 1]);
+    }
+    cuts.push(first.len());
+    let mut most_kept = 0;
+    for (number, cut) in cuts.into_iter().enumerate() {
+        let (bytes, report) = resume(&store, &first[..cut]);
+        let summary = report.summary;
+        assert_eq!(summary.content, content, "cut at {cut}");
+        assert!(summary.kept_chunks >= most_kept.min(summary.kept_chunks));
+        most_kept = most_kept.max(summary.kept_chunks);
+        if number % 7 == 0 {
+            let copy = restored(&bytes, &memory()).unwrap();
+            assert_eq!(state(&copy.snapshot().unwrap()), wanted, "cut at {cut}");
+        }
+    }
+    assert!(most_kept + 6 > total, "{most_kept} of {total} chunks were kept");
+    // And once more, of what was resumed already, after nothing has changed.
+    let (second, _) = resume(&store, &first[..first.len() / 2]);
+    let (third, report) = resume(&store, &second[..second.len() - 10]);
+    assert_eq!(report.summary.attempts, 3);
+    assert_eq!(report.summary.kept_chunks, report.summary.chunks);
+    assert!(report.written < 1500, "{report:?}");
+    let copy = restored(&third, &memory()).unwrap();
+    assert_eq!(state(&copy.snapshot().unwrap()), wanted);
+    let streamed = restore_stream(
+        third.as_slice(),
+        &memory(),
+        RealRuntime::new(),
+        &restore_options(),
+        &mut |told| go_on(told),
+    );
+    assert!(matches!(streamed, Err(Error::Backup(BackupError::NeedsFile))), "{streamed:?}");
+}
+
+#[test]
+fn a_resumed_backup_with_any_damage_is_still_proven_wrong() {
+    let (store, tree) = filled(&any_disk(), 200);
+    let (first, _) = to_bytes(&store, &options());
+    put(&store, tree, 5..6, b"changed");
+    let (mut bytes, report) = resume(&store, &first[..first.len() * 3 / 4]);
+    assert!(report.summary.kept_chunks > 0);
+    for at in (0..bytes.len()).step_by(53) {
+        bytes[at] ^= 0x10;
+        assert!(verify(&bytes).unwrap_err().is_corruption(), "byte {at}");
+        bytes[at] ^= 0x10;
+    }
+}
+
+#[test]
+fn a_damaged_unfinished_file_is_cut_and_a_foreign_one_is_left_alone() {
+    let (store, _) = filled(&any_disk(), 600);
+    let (first, _) = to_bytes(&store, &options());
+    let mut damaged = first.clone();
+    damaged[first.len() / 2] ^= 1;
+    let (_, report) = resume(&store, &damaged);
+    assert!(report.discarded > 0 && report.summary.kept_chunks > 0, "{report:?}");
+    // What a crash leaves of a file that was never synced.
+    let (_, report) = resume(&store, &[0; 500]);
+    assert_eq!((report.discarded, report.summary.attempts), (500, 1));
+    let (other, _) = filled(&any_disk(), 10);
+    let disk = memory();
+    write(&*disk, "b.partial", &first);
+    let refused = other.backup_to(&disk, "b", &options(), &mut |told| go_on(told));
+    let Err(Error::Backup(BackupError::OtherDatabase { .. })) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(read(&*disk, "b.partial"), first);
+    let mut anew = options();
+    anew.resume = false;
+    other.backup_to(&disk, "b", &anew, &mut |told| go_on(told)).unwrap();
+    write(&*disk, "c.partial", b"somebody's own file, which no backup may touch, whatever");
+    let refused = other.backup_to(&disk, "c", &options(), &mut |told| go_on(told));
+    let Err(Error::Backup(BackupError::NotABackup { .. })) = refused else {
+        panic!("{refused:?}")
+    };
+}
+
+#[test]
+fn a_cancelled_backup_goes_on_where_it_was() {
+    let (store, _) = filled(&any_disk(), 3000);
+    let disk = memory();
+    let mut slow = options();
+    slow.bytes_per_second = Some(1 << 40);
+    let mut calls = 0;
+    let cancelled = store.backup_to(&disk, "b", &slow, &mut |told| {
+        calls += 1;
+        if told.written > 1000 {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(matches!(cancelled, Err(Error::Cancelled)));
+    assert!(calls > 0);
+    assert_eq!(disk.list().unwrap(), ["b.partial"]);
+    let report = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told)).unwrap();
+    assert_eq!(disk.list().unwrap(), ["b"]);
+    assert_eq!(verify(&read(&*disk, "b")).unwrap(), report.summary);
+}
+
+#[test]
+fn a_limit_of_bytes_each_second_is_kept_by_the_clock_of_the_runtime() {
+    let runtime = SimRuntime::new(1);
+    let store = Store::open(MemoryDisk::new(), runtime.clone(), small_options()).unwrap();
+    let tree = new_tree(&store);
+    put(&store, tree, 0..2000, &[1; 50]);
+    let mut options = options();
+    options.compression = Compression::None;
+    options.bytes_per_second = Some(10_000);
+    let mut backup = store.backup(Vec::new(), &options).unwrap();
+    let begin = runtime.monotonic();
+    loop {
+        let now = backup.step(1000).unwrap();
+        if now.is_done {
+            break;
+        }
+        if now.wait > std::time::Duration::ZERO {
+            let written = now.written;
+            assert_eq!(backup.step(1 << 30).unwrap().written, written, "it waits");
+            runtime.advance(now.wait);
+        }
+    }
+    let (took, written) = (runtime.monotonic() - begin, backup.progress().written);
+    let least = written.saturating_sub(20_000) as f64 / 10_000.0;
+    assert!(took.as_secs_f64() > least, "{written} bytes in {took:?}");
+    // Nobody else moves this clock.
+    let mut backup = store.backup(Vec::new(), &options).unwrap();
+    let refused = backup.run(&mut |told| go_on(told));
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+}
+
+/// Takes few bytes at once, and fails now and then.
+#[derive(Default)]
+struct Shaky {
+    bytes: Vec<u8>,
+    calls: usize,
+}
+
+impl Write for Shaky {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.calls += 1;
+        if self.calls.is_multiple_of(3) {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        let len = bytes.len().min(100);
+        self.bytes.extend_from_slice(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn after_an_error_of_the_destination_the_same_backup_goes_on() {
+    let (store, _) = filled(&any_disk(), 500);
+    let (bytes, _) = to_bytes(&store, &options());
+    let mut backup = store.backup(Shaky::default(), &options()).unwrap();
+    let mut failed = 0;
+    while !backup.progress().is_done {
+        if let Err(error) = backup.step(1 << 20) {
+            assert!(error.is_no_space(), "{error}");
+            failed += 1;
+        }
+    }
+    assert!(failed > 100);
+    assert_eq!(backup.into_sink().bytes, bytes);
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused_before_anything_is_written() {
+    let (store, _) = filled(&any_disk(), 1);
+    let disk = memory();
+    let wrong: [fn(&mut BackupOptions); 5] = [
+        |options| options.chunk_bytes = 100,
+        |options| options.chunk_bytes = u32::MAX,
+        |options| options.bytes_per_second = Some(0),
+        |options| options.sync_bytes = 0,
+        |options| options.compression = Compression::Gzip(11),
+    ];
+    for change in wrong {
+        let mut options = options();
+        change(&mut options);
+        let refused = store.backup_to(&disk, "b", &options, &mut |told| go_on(told));
+        assert!(matches!(refused, Err(Error::InvalidOption(_))), "{refused:?}");
+    }
+    assert!(disk.list().unwrap().is_empty());
+    let refused = store.backup_to(&disk, "../b", &options(), &mut |told| go_on(told));
+    assert!(matches!(refused, Err(Error::Backup(BackupError::Destination(_)))), "{refused:?}");
+}
+
+#[test]
+fn restoring_needs_a_directory_without_files_of_others() {
+    let (store, _) = filled(&any_disk(), 50);
+    let (bytes, _) = to_bytes(&store, &options());
+    let disk = memory();
+    write(&*disk, "letter.txt", b"mine");
+    let refused = restored(&bytes, &disk).map(drop);
+    assert!(matches!(refused, Err(Error::Backup(BackupError::NotEmpty(_)))), "{refused:?}");
+    assert_eq!(disk.list().unwrap(), ["letter.txt"]);
+    let disk: Arc<dyn Disk> = MemoryDisk::new();
+    let before = restored(&bytes, &disk).unwrap();
+    let refused = restored(&bytes, &disk).map(drop);
+    assert!(matches!(refused, Err(Error::Locked(_))), "{refused:?}");
+    drop(before);
+    let refused = restored(&bytes, &disk).map(drop);
+    assert!(matches!(refused, Err(Error::Backup(BackupError::NotEmpty(_)))), "{refused:?}");
+}
+
+#[test]
+fn page_size_and_durability_are_the_sources_unless_told() {
+    let mut without_log = small_options();
+    without_log.durability = Some(Durability::Memory);
+    let store = open(&any_disk(), without_log);
+    let tree = new_tree(&store);
+    put(&store, tree, 0..100, b"value");
+    let (bytes, report) = to_bytes(&store, &options());
+    assert!(!report.summary.has_log);
+    let disk = memory();
+    let copy = restored(&bytes, &disk).unwrap();
+    assert_eq!(copy.options().durability, Some(Durability::Memory));
+    assert!(!disk.list().unwrap().iter().any(|name| name.starts_with("wal")));
+    let mut changed = restore_options();
+    changed.page_size = Some(16 << 10);
+    changed.store.durability = Some(Durability::Sync);
+    let disk = memory();
+    restore(Bytes::new(&bytes), &disk, RealRuntime::new(), &changed, &mut |told| go_on(told)).unwrap();
+    let copy = Store::open(disk, RealRuntime::new(), StoreOptions::default()).unwrap();
+    assert_eq!(copy.stats().page_size, 16 << 10);
+    assert_eq!(copy.options().durability, Some(Durability::Sync));
+    assert_eq!(state(&copy.snapshot().unwrap()), state(&store.snapshot().unwrap()));
+}
+
+/// Crashes the machine and the process at many events of a restore: until the
+/// end nothing opens, from then on all is there, and a second attempt succeeds.
+#[test]
+fn a_crash_while_restoring_leaves_all_or_nothing() {
+    let (store, _) = filled(&(MemoryDisk::new()), 150);
+    let (bytes, _) = to_bytes(&store, &options());
+    let wanted = state(&store.snapshot().unwrap());
+    let runtime = || -> Arc<dyn Runtime> { SimRuntime::new(3) };
+    let settings = restore_options();
+    let mut existing = settings.store.clone();
+    existing.create = false;
+    for is_stream in [false, true] {
+        let sim = SimDisk::new(5, SimOptions::default());
+        let disk: Arc<dyn Disk> = sim.clone();
+        let run = |disk: &Arc<dyn Disk>| {
+            if is_stream {
+                restore_stream(bytes.as_slice(), disk, runtime(), &settings, &mut |told| go_on(told))
+            } else {
+                restore(Bytes::new(&bytes), disk, runtime(), &settings, &mut |told| go_on(told))
+            }
+        };
+        run(&disk).unwrap();
+        let journal = sim.journal();
+        let mut replay = Replay::new(&journal);
+        let mut rng = Rng::new(11);
+        let (mut whole, mut nothing) = (0, 0);
+        let step = (journal.len() / 60).max(1);
+        let tail = journal.len().saturating_sub(25);
+        for event in 0..=journal.len() {
+            if event % step != 0 && event < tail {
+                continue;
+            }
+            replay.advance_to(event);
+            for kind in [CrashKind::Machine, CrashKind::Process] {
+                let image = replay.crash(&mut rng, kind);
+                let disk: Arc<dyn Disk> = SimDisk::from_image(&image, 7, SimOptions::default());
+                match Store::open(Arc::clone(&disk), runtime(), existing.clone()) {
+                    Ok(copy) => {
+                        whole += 1;
+                        assert_eq!(state(&copy.snapshot().unwrap()), wanted, "event {event}");
+                    }
+                    Err(_) => {
+                        nothing += 1;
+                        assert!(event < journal.len(), "finished, and it does not open");
+                        run(&disk).unwrap_or_else(|error| panic!("event {event}: {error}"));
+                        let copy = Store::open(disk, runtime(), existing.clone()).unwrap();
+                        assert_eq!(state(&copy.snapshot().unwrap()), wanted);
+                    }
+                }
+            }
+        }
+        assert!(whole >= 2 && nothing > 50, "{whole} whole, {nothing} nothing");
+    }
+}
+
+/// Crashes while a backup is written to a file: its name is there only when it
+/// is whole, and what was left is resumed.
+#[test]
+fn a_crash_while_backing_up_leaves_an_unfinished_file_that_is_resumed() {
+    let (store, _) = filled(&(MemoryDisk::new()), 600);
+    let sim = SimDisk::new(5, SimOptions::default());
+    let disk: Arc<dyn Disk> = sim.clone();
+    store.backup_to(&disk, "b", &options(), &mut |told| go_on(told)).unwrap();
+    let journal = sim.journal();
+    let mut replay = Replay::new(&journal);
+    let mut rng = Rng::new(3);
+    let mut kept = 0;
+    for event in 0..=journal.len() {
+        replay.advance_to(event);
+        let image = replay.crash(&mut rng, CrashKind::Machine);
+        let disk: Arc<dyn Disk> = SimDisk::from_image(&image, 7, SimOptions::default());
+        let names = disk.list().unwrap();
+        if names.iter().any(|name| name == "b") {
+            verify(&read(&*disk, "b")).unwrap();
+            continue;
+        }
+        assert!(event < journal.len());
+        let report = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told)).unwrap();
+        verify(&read(&*disk, "b")).unwrap();
+        kept += report.summary.kept_chunks;
+    }
+    assert!(kept > 50, "{kept}");
+}
