@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cs_kv::io::{ForkMark, Runtime};
-use cs_kv::{Batch, CommitOptions, Snapshot, Store, Ticket, Transaction};
+use cs_kv::{Snapshot, Store, Transaction};
 
 use crate::catalog::{Catalog, Entry};
 use crate::error::{Error, ErrorKind, Result};
@@ -102,15 +102,5 @@ impl Environment {
     /// The collection's newest entry.
     pub(crate) fn entry(&self, namespace: &Namespace) -> Result<Option<Entry>> {
         self.catalog.entry(self.store()?, namespace)
-    }
-
-    /// Commits a batch. The error stays the store's, for those who tell an
-    /// unmet expectation from a failure.
-    pub(crate) fn write(
-        &self,
-        batch: &Batch,
-        options: &CommitOptions,
-    ) -> Result<Result<Ticket, cs_kv::Error>> {
-        Ok(self.writable()?.write(batch, options))
     }
 }

@@ -301,7 +301,7 @@ impl From<bson::error::Error> for Error {
 
 impl From<cs_kv::Error> for Error {
     fn from(error: cs_kv::Error) -> Self {
-        use cs_kv::Error as Kv;
+        use cs_kv::{BackupError, Error as Kv};
         let kind = match &error {
             _ if error.is_no_space() => ErrorKind::NoSpace,
             _ if error.is_corruption() => ErrorKind::Corruption,
@@ -314,7 +314,14 @@ impl From<cs_kv::Error> for Error {
             Kv::DuplicateEntry { .. } => ErrorKind::DuplicateKey,
             Kv::Cancelled => ErrorKind::Interrupted,
             Kv::TooLarge { .. } => ErrorKind::TooLarge,
-            Kv::InvalidOption(_) => ErrorKind::BadValue,
+            Kv::InvalidOption(_)
+            | Kv::Backup(
+                BackupError::Exists(_)
+                | BackupError::NotEmpty(_)
+                | BackupError::OtherDatabase { .. }
+                | BackupError::NeedsFile,
+            ) => ErrorKind::BadValue,
+            Kv::Backup(BackupError::Mismatch { .. }) => ErrorKind::Internal,
             Kv::Expectation { .. } | Kv::AlreadyApplied { .. } | Kv::UnknownTree(_) => {
                 ErrorKind::Internal
             }

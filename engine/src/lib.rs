@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod backup;
 mod catalog;
 mod collection;
 mod context;
@@ -24,6 +25,10 @@ pub use collection::{
 };
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::io;
+pub use cs_kv::{
+    BackupOptions, BackupPosition, BackupProgress, BackupReport, BackupSummary, RestoreProgress,
+    RestoreReport, TreeStats,
+};
 pub use cs_kv::{
     Account, AutoCompact, BlockStats, BulkOptions, BulkProgress, BulkReport, CompactOptions,
     CompactProgress, CompactReport, Compression, CompressionOptions, CompressionStats, Duplicates,

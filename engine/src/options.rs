@@ -32,9 +32,9 @@ use crate::names::DEFAULT_DATABASE;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct DatabaseOptions {
-    store: StoreOptions,
-    io: IoChoice,
-    direct: DirectIo,
+    pub(crate) store: StoreOptions,
+    pub(crate) io: IoChoice,
+    pub(crate) direct: DirectIo,
 }
 
 impl Default for DatabaseOptions {
@@ -225,7 +225,7 @@ fn refuse_empty(disk: &dyn Disk) -> std::io::Result<()> {
     Ok(())
 }
 
-fn directory_error(path: &Path, error: std::io::Error) -> Error {
+pub(crate) fn directory_error(path: &Path, error: std::io::Error) -> Error {
     let message = format!("directory '{}' cannot be used: {error}", path.display());
     Error::new(ErrorKind::Io, message).with_source(error)
 }

@@ -52,6 +52,8 @@ struct Freed {
 #[derive(Debug)]
 pub struct Shadow {
     version: Version,
+    /// The newest version that a root record names: others nobody ever sees.
+    named: Version,
     open: PageMap<OpenPage>,
     /// Pages of the version that was sealed last, not frames yet, …
     sealing: PageMap<OpenPage>,
@@ -107,6 +109,7 @@ impl Shadow {
         }
         Self {
             version,
+            named: root.version,
             open: HashMap::default(),
             sealing: HashMap::default(),
             to_adopt: Vec::new(),

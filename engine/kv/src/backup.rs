@@ -47,7 +47,9 @@ use cs_io::Disk;
 
 pub use error::BackupError;
 pub use file::{BackupFile, BackupReader, PARTIAL};
-pub use restore::{RestoreOptions, RestoreProgress, RestoreReport, restore, restore_stream};
+pub use restore::{
+    RestoreOptions, RestoreProgress, RestoreReport, VerifiedBackup, restore, restore_stream,
+};
 pub use writer::Backup;
 
 use crate::error::{Error, Result};

@@ -146,6 +146,7 @@ impl Core {
         // Only what is sealed can be written early and leave memory.
         if result.is_ok() && writer.shadow.open_bytes(&self.pager) > self.options.cache_bytes / 4 {
             writer.begin_seal_partly(&self.pager);
+            writer.shadow.reclaim(&self.pager);
         }
         writer.adopt_some(&self.pager);
         result

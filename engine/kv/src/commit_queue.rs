@@ -60,6 +60,33 @@ struct Slot {
     state: Mutex<State>,
 }
 
+/// What its owner finds there.
+enum Look {
+    Left,
+    Taken,
+    Done(Index, Lsn),
+    Refused(Error),
+    GivenBack(Work),
+}
+
+impl Slot {
+    fn look(&self) -> Look {
+        let mut state = self.state.lock();
+        match &*state {
+            State::Left(_) => return Look::Left,
+            State::Taken => return Look::Taken,
+            State::Done(index, needs) => return Look::Done(*index, *needs),
+            State::Refused(_) | State::GivenBack(_) => {}
+        }
+        match std::mem::replace(&mut *state, State::Taken) {
+            State::Refused(error) => Look::Refused(error),
+            State::GivenBack(work) => Look::GivenBack(work),
+            // Looked at just now, under the same lock.
+            State::Left(_) | State::Taken | State::Done(..) => Look::Taken,
+        }
+    }
+}
+
 /// Those who are served together.
 #[derive(Debug, Default)]
 struct Round {
@@ -177,11 +204,8 @@ impl Core {
         let (round, slot) = self.queue.leave(work);
         loop {
             let listener = round.event.listen();
-            let mut state = slot.state.lock();
-            match std::mem::replace(&mut *state, State::Taken) {
-                State::Left(work) => {
-                    *state = State::Left(work);
-                    drop(state);
+            match slot.look() {
+                Look::Left => {
                     self.check_writable()?;
                     if let Some(writer) = self.try_lock_writer() {
                         let needs = self.serve(writer);
@@ -189,25 +213,22 @@ impl Core {
                         continue;
                     }
                 }
-                State::Taken => {
+                Look::Taken => {
                     if let Some(reason) = self.poison_reason() {
                         return Err(Error::OutcomeUnknown(reason));
                     }
                 }
-                State::Done(index, needs) => {
+                Look::Done(index, needs) => {
                     let durable = self.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn());
                     if durable >= needs || self.check_sound().is_err() {
                         self.wait_durable(needs)?;
                         return Ok(index);
                     }
-                    *state = State::Done(index, needs);
                 }
-                State::Refused(error) => {
-                    drop(state);
+                Look::Refused(error) => {
                     return self.visible_answer(Err(error)).map(|ticket| ticket.index());
                 }
-                State::GivenBack(work) => {
-                    drop(state);
+                Look::GivenBack(work) => {
                     let ticket = self.commit(&Commit {
                         batch: &work.batch,
                         options: &work.options,

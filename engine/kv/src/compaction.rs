@@ -212,9 +212,10 @@ impl Compactor {
             Stage::Trim => {
                 core.trim()?;
                 let page_count = core.lock_writer().shadow.space().page_count;
+                let enough = self.limit_now(core);
                 let again = self.pages_in_pass > 0
                     && self.report.passes < MAX_PASSES
-                    && page_count > self.limit_now(core) + 64;
+                    && page_count > enough + (enough / 16).max(64);
                 self.stage = if again { Stage::Begin } else { Stage::Log };
             }
             Stage::Log => {

@@ -295,6 +295,8 @@ impl Core {
         writer.broken = sealed.is_err();
         let root = self.must(sealed)?;
         self.visibility.lock().sealed(Arc::clone(&root));
+        // What is visible already frees what only older states reached.
+        self.advance(Lsn::ZERO);
         writer.shadow.reclaim(&self.pager);
         writer.trim();
         Ok(root)

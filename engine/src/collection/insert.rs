@@ -5,7 +5,7 @@
 //! does not exist creates it, in the same commit.
 
 use bson::{Bson, RawDocumentBuf};
-use cs_kv::{Batch, CommitOptions, Expect, Ticket};
+use cs_kv::{Batch, Expect, Store};
 
 use super::inserter::{Inserter, Waiting};
 use super::{Collection, MAX_ATTEMPTS};
@@ -79,9 +79,10 @@ impl Collection {
         watch.charge(document.key.len() + document.document.len())?;
         let id = id_of(&document)?;
         let waiting = [Waiting { index: 0, document }];
-        match self.commit_inserts(&watch, &context.commit_options(), &waiting)? {
-            Ok(ticket) => ticket.wait()?,
-            Err(_) => return Err(self.duplicate(&waiting[0].document)),
+        let options = context.commit_options();
+        let commit = |store: &Store, batch| store.write_and_wait(batch, &options);
+        if self.commit_inserts(&watch, &waiting, commit)?.is_err() {
+            return Err(self.duplicate(&waiting[0].document));
         }
         Counters::add(&self.environment.counters.inserted, 1);
         Ok(id)
@@ -139,12 +140,12 @@ impl Collection {
 
     /// Commits the documents together, creating the collection if need be. The
     /// inner error is the position of a document whose key is there already.
-    pub(super) fn commit_inserts(
+    pub(super) fn commit_inserts<T>(
         &self,
         watch: &Watch,
-        options: &CommitOptions,
         documents: &[Waiting],
-    ) -> Result<Result<Ticket, usize>> {
+        commit: impl Fn(&Store, Batch) -> Result<T, cs_kv::Error>,
+    ) -> Result<Result<T, usize>> {
         for _ in 0..MAX_ATTEMPTS {
             watch.check()?;
             let store = self.environment.writable()?;
@@ -162,8 +163,8 @@ impl Collection {
                 let (key, value) = (document.key.clone(), document.document.clone());
                 batch.put(tree, key, value, Expect::Absent);
             }
-            match self.environment.write(&batch, options)? {
-                Ok(ticket) => return Ok(Ok(ticket)),
+            match commit(store, batch) {
+                Ok(committed) => return Ok(Ok(committed)),
                 Err(cs_kv::Error::Expectation { position, .. }) if position >= before => {
                     return Ok(Err(position - before));
                 }

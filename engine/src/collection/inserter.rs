@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 
 use bson::Bson;
-use cs_kv::CommitOptions;
+use cs_kv::{CommitOptions, Store};
 
 use super::Collection;
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, id_of};
@@ -146,7 +146,9 @@ impl<'a> Inserter<'a> {
         self.keys.clear();
         while !waiting.is_empty() {
             let collection = self.collection;
-            let refused = match collection.commit_inserts(&self.watch, &self.options, &waiting)? {
+            let options = &self.options;
+            let commit = |store: &Store, batch| store.write(&batch, options);
+            let refused = match collection.commit_inserts(&self.watch, &waiting, commit)? {
                 Ok(ticket) => {
                     self.tally.add(ticket, waiting.len() as u64);
                     if let Some(ids) = &mut self.ids {

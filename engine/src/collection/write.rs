@@ -5,7 +5,7 @@
 //! Any other is a transaction on a snapshot, tried again when it lost to
 //! another writer of the same document.
 
-use cs_kv::{Batch, CommitOptions, Expect, Ticket, Transaction};
+use cs_kv::{Batch, CommitOptions, Expect, Transaction};
 
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 use super::matches::{Matches, in_tree};
@@ -245,10 +245,7 @@ impl Collection {
                 commit_change(transaction, &entry, key, change, &options)
             };
             match committed {
-                Ok(ticket) => {
-                    ticket.wait()?;
-                    return Ok(Changed::Written);
-                }
+                Ok(()) => return Ok(Changed::Written),
                 // The document went away before the commit.
                 Err(cs_kv::Error::Expectation { .. }) => return Ok(Changed::Nothing),
                 Err(error) if lost(&error) => self.count_attempt(&mut attempts)?,
@@ -283,13 +280,14 @@ impl Collection {
         key: Vec<u8>,
         change: Change,
         options: &CommitOptions,
-    ) -> Result<Ticket, cs_kv::Error> {
+    ) -> Result<(), cs_kv::Error> {
         let mut batch = Batch::new();
         match change {
             Change::Put(document) => batch.put(entry.tree, key, document, Expect::Present),
             Change::Delete | Change::None => batch.delete(entry.tree, key, Expect::Present),
         }
-        self.environment.any_store().write(&batch, options)
+        let store = self.environment.any_store();
+        store.write_and_wait(batch, options).map(drop)
     }
 
     fn count_attempt(&self, attempts: &mut u32) -> Result<()> {
@@ -328,12 +326,12 @@ fn commit_change(
     key: Vec<u8>,
     change: Change,
     options: &CommitOptions,
-) -> Result<Ticket, cs_kv::Error> {
+) -> Result<(), cs_kv::Error> {
     match change {
         Change::Put(document) => transaction.put(entry.tree, key, document)?,
         Change::Delete | Change::None => transaction.delete(entry.tree, key)?,
     }
-    transaction.commit(options)
+    transaction.commit(options)?.wait()
 }
 
 /// Whether another was first: the document changed, or the collection went away.

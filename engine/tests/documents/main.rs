@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers included")]
 
+mod backup;
 mod catalog;
 mod compression;
 mod concurrency;

@@ -81,8 +81,9 @@ impl Shadow {
         )
     }
 
-    /// Puts the state of space into a root record.
-    pub fn describe(&self, root: &mut RootRecord) {
+    /// Puts the state of space into a root record, which names this version.
+    pub fn describe(&mut self, root: &mut RootRecord) {
+        self.named = self.version;
         root.version = self.version;
         root.page_count = self.page_count;
         root.allocation = self.map.top();

@@ -114,6 +114,13 @@ impl Shadow {
         {
             ready.extend(self.queue.pop_front().unwrap_or_default());
         }
+        // What came and went since a version was named was never to be seen.
+        let named = self.named;
+        for list in &mut self.queue {
+            let unseen = |item: &mut Freed| item.born > named;
+            ready.extend(list.extract_if(.., unseen));
+        }
+        self.queue.retain(|list| !list.is_empty());
         for item in ready {
             match register.keeper(item.born, item.freed) {
                 Some(version) => self.blocked.entry(version).or_default().push(item),

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod space;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use collection_store::MAX_BATCH_DOCUMENTS;
 use collection_store::names::DEFAULT_DATABASE;
 
+pub(crate) use backup::{BackupArgs, CompressionChoice, RestoreArgs, VerifyBackupArgs};
 pub(crate) use space::{
     AccountArgs, CompactArgs, FreeArgs, HistoryArgs, KindChoice, MapArgs, PagesArgs, SalvageArgs,
     Spot, StateChoice,
@@ -28,6 +30,7 @@ const MOST_BATCH: u64 = MAX_BATCH_DOCUMENTS as u64;
   cs-inspect load /data/copy orders orders.ndjson
   cs-inspect stats /data/shop                       what every byte of the directory is for
   cs-inspect salvage /data/shop -o /data/saved      what can be read of a damaged one, as a new one
+  cs-inspect backup /data/shop -o shop.csb          a copy of it, in use or not, as one file
 
 All commands but load and compact leave every byte of every file of the database as it was; all but
 these and salvage may look at a database that another process is writing.
@@ -168,6 +171,32 @@ if something is.")]
 Opens the database, joins half-empty pages, moves those at the end of the file down, cuts the file
 and removes spare files of the log. A crash in the middle loses nothing.")]
     Compact(CompactArgs),
+    /// Make a backup of a database, in use or not, as one file
+    #[command(after_help = "Examples:
+  cs-inspect backup /data/shop -o /backups/shop.csb
+  cs-inspect backup /data/shop -o /backups/shop.csb --limit 50000000
+
+One state of everything in the directory. Begun again after an interruption it goes on with
+FILE.partial: what has not changed since is not written again. Where the database is overtaken by
+whoever writes, the same happens by itself, until --timeout is over; the library's own backup knows
+no such thing. The file has its name when it is whole and on disk; a file of that name is refused.")]
+    Backup(BackupArgs),
+    /// Prove a backup, without making a database of it
+    #[command(after_help = "Examples:
+  cs-inspect verify-backup /backups/shop.csb
+  ssh store cat shop.csb | cs-inspect --format json verify-backup - | jq .sound
+
+Every byte is as it was written, and each tree has the count, bytes and hash that the source had.
+Ends with 0 if so, with 1 if not.")]
+    VerifyBackup(VerifyBackupArgs),
+    /// Make a new database of a backup
+    #[command(after_help = "Examples:
+  cs-inspect restore /backups/shop.csb /data/copy
+  ssh store cat shop.csb | cs-inspect restore - /data/copy
+
+The backup is verified before anything is made; from standard input while the database is built
+under names that mean nothing. NEW is a database when all of it is there, and not before.")]
+    Restore(RestoreArgs),
     /// Show the shape of a collection's tree, level by level
     #[command(after_help = "Examples:
   cs-inspect tree /data/shop orders

@@ -13,7 +13,7 @@
 //! ## Invariants
 //! * All commands but `load` and `compact` open the files of a database for reading only: no
 //!   lock is taken, no byte is changed. Recovery runs on an overlay in memory.
-//!   `salvage` writes to a new directory alone.
+//!   `salvage` and `restore` write to a new directory alone, `backup` to a new file.
 //! * A finding is what two passes agree on: a database that somebody else is
 //!   writing never looks damaged because of that.
 //! * The result goes to standard output, all else to standard error.
@@ -83,6 +83,9 @@ fn run(cli: &Cli) -> Result<u8> {
         Command::History(arguments) => commands::history::run(global, arguments),
         Command::Compact(arguments) => commands::compact::run(global, arguments),
         Command::Salvage(arguments) => commands::salvage::run(global, arguments),
+        Command::Backup(arguments) => commands::backup::run(global, arguments),
+        Command::VerifyBackup(arguments) => commands::verify_backup::run(global, arguments),
+        Command::Restore(arguments) => commands::restore::run(global, arguments),
         Command::Constants => commands::constants::run(global),
     }
 }

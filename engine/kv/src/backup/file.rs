@@ -13,12 +13,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cs_io::{Disk, File, OpenMode};
+use cs_pager::format::DATA_FILE;
 
 use super::error::BackupError;
 use super::frames::{Frames, Place};
 use super::scan::Scan;
 use super::{Backup, BackupOptions, BackupProgress, BackupReport, BackupSummary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::snapshot::Snapshot;
 
 /// What the name of an unfinished backup has at its end.
@@ -139,6 +140,11 @@ impl BackupFile {
         let names = disk.list().map_err(destination)?;
         if names.iter().any(|known| known == name) {
             return Err(BackupError::Exists(name.to_owned()).into());
+        }
+        if names.iter().any(|known| known == DATA_FILE) {
+            return Err(Error::InvalidOption(
+                "a backup does not go into the directory of a database".into(),
+            ));
         }
         let is_there = names.contains(&partial);
         let mode = if is_there { OpenMode::ReadWrite } else { OpenMode::Create };

@@ -62,8 +62,6 @@ impl Default for RestoreOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestoreProgress {
-    /// Bytes of the backup that were verified.
-    pub verified: u64,
     /// Entries restored.
     pub entries: u64,
     /// Entries that will be; 0 before it is known.
@@ -83,54 +81,123 @@ pub struct RestoreReport {
 
 type Tell<'a> = dyn FnMut(&RestoreProgress) -> ControlFlow<()> + 'a;
 
-/// Makes a new database on `disk`, whose directory must be new or empty, of a
-/// backup that can be read twice. It is verified before anything is changed;
-/// the database appears whole, or not at all. Trees keep their ids; the data
-/// file gets an id of its own, and the log begins anew. `progress` may end it.
+/// A backup that was verified, and can be read again.
+///
+/// ```
+/// use std::io::Cursor;
+/// use std::ops::ControlFlow;
+/// use std::sync::Arc;
+///
+/// use cs_io::{Disk, RealRuntime, memory::MemoryDisk};
+/// use cs_kv::{BackupOptions, RestoreOptions, Store, StoreOptions, VerifiedBackup};
+///
+/// let store = Store::open(MemoryDisk::new(), RealRuntime::new(), StoreOptions::default())?;
+/// let mut backup = store.backup(Vec::new(), &BackupOptions::default())?;
+/// backup.run(&mut |_| ControlFlow::Continue(()))?;
+///
+/// let source = Cursor::new(backup.into_sink());
+/// let verified = VerifiedBackup::verify(source, &mut |_| ControlFlow::Continue(()))?;
+/// let disk: Arc<dyn Disk> = MemoryDisk::new();
+/// let options = RestoreOptions::default();
+/// verified.restore(&disk, RealRuntime::new(), &options, &mut |_| ControlFlow::Continue(()))?;
+/// let copy = Store::open(disk, RealRuntime::new(), options.store)?;
+/// # Ok::<(), cs_kv::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct VerifiedBackup<S> {
+    source: S,
+    /// Where in the source it begins.
+    begin: u64,
+    scan: Scan,
+    summary: BackupSummary,
+}
+
+impl<S: Read + Seek> VerifiedBackup<S> {
+    /// Reads a backup from where the source stands to its end, and proves all
+    /// of it. `progress` is told how many bytes were read, and may end it.
+    ///
+    /// # Errors
+    /// As [`verify_backup`](super::verify_backup).
+    pub fn verify(
+        mut source: S,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Self> {
+        let begin = source.stream_position().map_err(BackupError::Source)?;
+        let reader = BufReader::with_capacity(READ_BYTES, &mut source);
+        let scan = scan(reader, progress, &mut |_, _| Ok(()))?;
+        let summary = scan.summary.clone().ok_or(BackupError::Incomplete { len: 0 })?;
+        Ok(Self {
+            source,
+            begin,
+            scan,
+            summary,
+        })
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn summary(&self) -> &BackupSummary {
+        &self.summary
+    }
+
+    /// Makes a new database on `disk`, whose directory must be new or empty. It
+    /// appears whole, or not at all. Trees keep their ids; the data file gets an
+    /// id of its own, and the log begins anew. `progress` may end it.
+    ///
+    /// # Errors
+    /// [`BackupError::NotEmpty`], [`BackupError::Mismatch`], [`Error::Locked`],
+    /// [`Error::Cancelled`], or the disk refused. What was written is removed
+    /// again, or by the next attempt.
+    pub fn restore(
+        mut self,
+        disk: &Arc<dyn Disk>,
+        runtime: Arc<dyn Runtime>,
+        options: &RestoreOptions,
+        progress: &mut dyn FnMut(&RestoreProgress) -> ControlFlow<()>,
+    ) -> Result<RestoreReport> {
+        options.check()?;
+        let mut told = RestoreProgress {
+            entries: 0,
+            total_entries: self.summary.entries,
+        };
+        build_in(disk, |target| {
+            target.open(&runtime, options, &self.summary)?;
+            let mut body = Vec::new();
+            for tree in &self.scan.trees {
+                target.begin_tree(tree.tree)?;
+                for &at in &tree.chunks {
+                    let chunk = &self.scan.chunks[at];
+                    let place = SeekFrom::Start(self.begin + chunk.offset);
+                    self.source.seek(place).map_err(BackupError::Source)?;
+                    let plain = read_chunk(&mut self.source, chunk.offset, &mut body)?;
+                    target.load(tree.tree, &plain)?;
+                    told.entries += chunk.content.stats.count;
+                    go_on(progress, &told)?;
+                }
+                target.finish_tree(tree.tree, &tree.stats)?;
+            }
+            target.finish(self.summary, options)
+        })
+    }
+}
+
+/// [Verifies](VerifiedBackup::verify) a backup before anything is changed, and
+/// [restores](VerifiedBackup::restore) it.
 ///
 /// # Errors
-/// [`Error::Backup`]: the backup is damaged, or the directory is not empty.
-/// [`Error::Locked`], [`Error::Cancelled`], or the disk refused. What was
-/// written is removed again, or by the next attempt.
+/// As these two.
 pub fn restore<S: Read + Seek>(
-    mut source: S,
+    source: S,
     disk: &Arc<dyn Disk>,
     runtime: Arc<dyn Runtime>,
     options: &RestoreOptions,
     progress: &mut dyn FnMut(&RestoreProgress) -> ControlFlow<()>,
 ) -> Result<RestoreReport> {
     options.check()?;
-    let mut told = RestoreProgress::default();
-    let begin = source.stream_position().map_err(BackupError::Source)?;
-    let reader = BufReader::with_capacity(READ_BYTES, &mut source);
-    let scan = scan(
-        reader,
-        &mut |bytes| {
-            told.verified = bytes;
-            progress(&told)
-        },
-        &mut |_, _| Ok(()),
-    )?;
-    build_in(disk, |target| {
-        let summary = scan.summary.clone().ok_or(BackupError::Incomplete { len: 0 })?;
-        target.open(&runtime, options, &summary)?;
-        told.total_entries = summary.entries;
-        for tree in &scan.trees {
-            target.begin_tree(tree.tree)?;
-            let mut body = Vec::new();
-            for &at in &tree.chunks {
-                let chunk = &scan.chunks[at];
-                let offset = begin + chunk.offset;
-                source.seek(SeekFrom::Start(offset)).map_err(BackupError::Source)?;
-                let plain = read_chunk(&mut source, chunk.offset, &mut body)?;
-                target.load(tree.tree, &plain)?;
-                told.entries += chunk.content.stats.count;
-                go_on(progress, &told)?;
-            }
-            target.finish_tree(tree.tree, &tree.stats)?;
-        }
-        target.finish(summary, options)
-    })
+    // A look now and then at whether to end is all that is told of it.
+    let mut verifying = |_| progress(&RestoreProgress::default());
+    let verified = VerifiedBackup::verify(source, &mut verifying)?;
+    verified.restore(disk, runtime, options, progress)
 }
 
 /// The same from a stream, which is read once: the database is built while the

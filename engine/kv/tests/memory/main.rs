@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use cs_base::TreeId;
 use cs_io::{Disk, RealRuntime};
-use cs_kv::{Batch, CommitOptions, Durability, Expect, KeyRange, Store, StoreOptions};
+use cs_kv::{Batch, CommitOptions, Durability, Expect, KeyRange, ReadPath, Store, StoreOptions};
 use parking_lot::{Mutex, MutexGuard};
 
 #[path = "../store/disks.rs"]
@@ -224,4 +224,34 @@ fn an_empty_store_takes_next_to_nothing() {
     write(&store, &batch, Durability::Sync);
     let pool = store.stats().pool;
     assert!(pool.arena_bytes <= 128 * 1024, "{pool:#?}");
+}
+
+/// Scans both ways ask for what comes next, on disks where that gains something,
+/// and see the same as without.
+#[test]
+fn scans_read_ahead_where_the_disk_can() {
+    let (_alone, _disk, store, tree) = filled();
+    store.checkpoint().unwrap();
+    let overlaps = store.stats().io.name == "io_uring" || read_path() == ReadPath::Map;
+    let cursor = || {
+        store
+            .snapshot()
+            .unwrap()
+            .cursor(tree, KeyRange::all())
+            .unwrap()
+    };
+    let (mut forth, mut back) = (Vec::new(), Vec::new());
+    let (mut there, mut here) = (cursor(), cursor());
+    while let Some((key, _)) = there.next().unwrap() {
+        forth.push(key.to_vec());
+    }
+    while let Some((key, _)) = here.prev().unwrap() {
+        back.push(key.to_vec());
+    }
+    back.reverse();
+    assert!(forth == back && forth.is_sorted());
+    assert_eq!(forth.len(), 400 * 50);
+    let pool = store.stats().pool;
+    assert_eq!(pool.pages_read_ahead > 0, overlaps, "{pool:#?}");
+    assert_within(&store, "reading ahead");
 }

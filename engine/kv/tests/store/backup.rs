@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cs_base::TreeId;
 use cs_io::memory::MemoryDisk;
-use cs_io::sim::{CrashKind, Replay, Rng, SimDisk, SimOptions};
+use cs_io::sim::{CrashKind, Fault, FaultPlan, Replay, Rng, SimDisk, SimOptions};
 use cs_io::{Disk, OpenMode, RealRuntime, Runtime, SimRuntime};
 use cs_kv::{
     BackupError, BackupOptions, BackupProgress, BackupReader, BackupReport, BackupSummary, Batch,
@@ -327,7 +327,6 @@ fn a_backup_cut_anywhere_is_resumed_to_one_state() {
         let (bytes, report) = resume(&store, &first[..cut]);
         let summary = report.summary;
         assert_eq!(summary.content, content, "cut at {cut}");
-        assert!(summary.kept_chunks >= most_kept.min(summary.kept_chunks));
         most_kept = most_kept.max(summary.kept_chunks);
         if number % 7 == 0 {
             let copy = restored(&bytes, &memory()).unwrap();
@@ -484,7 +483,7 @@ fn after_an_error_of_the_destination_the_same_backup_goes_on() {
             failed += 1;
         }
     }
-    assert!(failed > 100);
+    assert!(failed > bytes.len() / 400, "{failed}");
     assert_eq!(backup.into_sink().bytes, bytes);
 }
 
@@ -550,6 +549,97 @@ fn page_size_and_durability_are_the_sources_unless_told() {
     assert_eq!(copy.stats().page_size, 16 << 10);
     assert_eq!(copy.options().durability, Some(Durability::Sync));
     assert_eq!(state(&copy.snapshot().unwrap()), state(&store.snapshot().unwrap()));
+}
+
+#[test]
+fn a_backup_does_not_go_among_the_files_of_a_database() {
+    let disk = memory();
+    let store = Store::open(Arc::clone(&disk), RealRuntime::new(), small_options()).unwrap();
+    let refused = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told));
+    assert!(matches!(refused, Err(Error::InvalidOption(_))), "{refused:?}");
+    assert!(!disk.list().unwrap().iter().any(|name| name.starts_with('b')));
+}
+
+/// A disk on which one operation goes wrong.
+fn faulty(at_operation: u64, fault: Fault) -> Arc<SimDisk> {
+    let options = SimOptions {
+        fault: Some(FaultPlan { at_operation, fault }),
+        ..SimOptions::default()
+    };
+    SimDisk::new(9, options)
+}
+
+#[test]
+fn no_fault_of_the_destination_makes_a_backup_that_is_wrong_and_verifies() {
+    let (store, _) = filled(&(MemoryDisk::new()), 200);
+    let content = to_bytes(&store, &options()).1.summary.content;
+    let mut failed = 0;
+    for fault in Fault::ALL {
+        for at in 0.. {
+            let sim = faulty(at, fault);
+            let disk: Arc<dyn Disk> = sim.clone();
+            let made = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told));
+            if sim.fault_fired().is_none() {
+                break;
+            }
+            sim.plan_fault(None);
+            if made.is_ok() {
+                // Nobody was told that a write was lost or went elsewhere; reading tells.
+                let found = verify(&read(&*disk, "b")).map(|summary| summary.content);
+                let is_known = found.is_ok_and(|found| found == content);
+                let is_silent = matches!(fault, Fault::LostWrite | Fault::MisdirectedWrite);
+                assert!(is_known || is_silent, "{fault:?} at {at}");
+                continue;
+            }
+            failed += 1;
+            if !disk.list().unwrap().contains(&"b".to_owned()) {
+                let again = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told));
+                again.unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
+            }
+            // What a crash leaves of it, too.
+            let image = sim.crash(&mut Rng::new(at), CrashKind::Machine);
+            let disk = SimDisk::from_image(&image, 1, SimOptions::default());
+            if disk.list().unwrap().contains(&"b".to_owned()) {
+                let found = verify(&read(&*disk, "b")).unwrap();
+                assert_eq!(found.content, content, "{fault:?} at {at}");
+            }
+        }
+    }
+    assert!(failed > 30, "{failed}");
+}
+
+#[test]
+fn after_a_fault_while_restoring_another_attempt_succeeds() {
+    let (store, _) = filled(&(MemoryDisk::new()), 100);
+    let (bytes, _) = to_bytes(&store, &options());
+    let wanted = state(&store.snapshot().unwrap());
+    let settings = restore_options();
+    let faults = [Fault::Eio, Fault::NoSpace, Fault::ShortWrite, Fault::SyncFails, Fault::ReadEio];
+    let mut failed = 0;
+    for fault in faults {
+        for at in (0..).step_by(5) {
+            let sim = faulty(at, fault);
+            let disk: Arc<dyn Disk> = sim.clone();
+            let run = || {
+                let source = Bytes::new(&bytes);
+                restore(source, &disk, SimRuntime::new(3), &settings, &mut |told| go_on(told))
+            };
+            let first = run();
+            if sim.fault_fired().is_none() {
+                break;
+            }
+            sim.plan_fault(None);
+            // Only the very last sync comes after the data file has its name.
+            let is_there = disk.list().unwrap().contains(&"data.cs".to_owned());
+            if first.is_err() && !is_there {
+                failed += 1;
+                run().unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
+            }
+            let copy = Store::open(Arc::clone(&disk), SimRuntime::new(3), settings.store.clone());
+            assert_eq!(state(&copy.unwrap().snapshot().unwrap()), wanted, "{fault:?} at {at}");
+        }
+    }
+    assert!(failed > 10, "{failed}");
 }
 
 /// Crashes the machine and the process at many events of a restore: until the

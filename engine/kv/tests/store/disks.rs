@@ -39,15 +39,17 @@ pub(crate) fn any_disk() -> Arc<AnyDisk> {
         let disk = open_best(scratch.path(), true, IoChoice::Auto, direct).unwrap();
         (disk, Some(scratch))
     };
+    let sim = (choice() == "sim").then(|| SimDisk::new(1, SimOptions::default()));
     let (inner, scratch): (Arc<dyn Disk>, _) = match choice().as_str() {
         "memory" => (MemoryDisk::new(), None),
-        "sim" => (SimDisk::new(1, SimOptions::default()), None),
+        "sim" => (sim.clone().unwrap(), None),
         "file" => in_directory(DirectIo::Off),
         "direct" | "map" => in_directory(DirectIo::Auto),
         other => panic!("CS_TEST_DISK: expected memory, file, direct, map or sim, found {other:?}"),
     };
     Arc::new(AnyDisk {
         inner,
+        sim,
         _scratch: scratch,
     })
 }
@@ -56,6 +58,7 @@ pub(crate) fn any_disk() -> Arc<AnyDisk> {
 #[derive(Debug)]
 pub(crate) struct AnyDisk {
     inner: Arc<dyn Disk>,
+    sim: Option<Arc<SimDisk>>,
     _scratch: Option<tempfile::TempDir>,
 }
 
@@ -80,7 +83,13 @@ impl Disk for AnyDisk {
         self.inner.sync_directory()
     }
 
+    /// What a store left in flight has ended before another one begins: no
+    /// kernel lets a write land after its process is gone and the next one has
+    /// the lock.
     fn lock(&self) -> Result<Box<dyn LockGuard>, LockError> {
+        if let Some(sim) = &self.sim {
+            while sim.end_some() {}
+        }
         self.inner.lock()
     }
 

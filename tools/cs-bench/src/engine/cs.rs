@@ -62,15 +62,13 @@ struct Cs {
 }
 
 impl Cs {
-    fn write(&self, batch: &Batch, sync: Sync) -> Result<(), BenchError> {
+    fn write(&self, batch: Batch, sync: Sync) -> Result<(), BenchError> {
         let options = CommitOptions::with_durability(match sync {
             Sync::Durable => Durability::Sync,
             Sync::Later => Durability::Async,
         });
-        let ticket = self.store.write(batch, &options);
-        ticket
-            .and_then(|ticket| ticket.wait())
-            .map_err(refused("commit"))
+        let committed = self.store.write_and_wait(batch, &options);
+        committed.map(drop).map_err(refused("commit"))
     }
 
     fn snapshot(&self) -> Result<Snapshot, BenchError> {
@@ -85,7 +83,7 @@ impl Engine for Cs {
             let (key, value) = (pair.key.to_vec(), pair.value.clone());
             batch.put(self.tree, key, value, Expect::Any);
         }
-        self.write(&batch, sync)
+        self.write(batch, sync)
     }
 
     fn delete(&self, keys: &[[u8; KEY_BYTES]], sync: Sync) -> Result<(), BenchError> {
@@ -93,7 +91,7 @@ impl Engine for Cs {
         for key in keys {
             batch.delete(self.tree, key.to_vec(), Expect::Any);
         }
-        self.write(&batch, sync)
+        self.write(batch, sync)
     }
 
     fn load(&self, next: &mut dyn FnMut() -> Option<Vec<Pair>>) -> Result<(), BenchError> {
