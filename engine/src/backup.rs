@@ -26,14 +26,15 @@ fn split(path: &Path) -> Result<(&Path, &str)> {
         let message = format!("'{}' is not the path of a file", path.display());
         Error::new(ErrorKind::BadValue, message)
     })?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     Ok((parent.unwrap_or(Path::new(".")), name))
 }
 
 fn open_backup(path: &Path) -> Result<BackupReader> {
     let (parent, name) = split(path)?;
-    let disk =
-        SysDisk::open_read_only(parent).map_err(|error| directory_error(parent, error))?;
+    let disk = SysDisk::open_read_only(parent).map_err(|error| directory_error(parent, error))?;
     Ok(BackupReader::open(&*disk, name)?)
 }
 
@@ -126,10 +127,7 @@ impl Database {
     ///
     /// # Errors
     /// As there.
-    pub fn restore(
-        backup: impl AsRef<Path>,
-        directory: impl AsRef<Path>,
-    ) -> Result<RestoreReport> {
+    pub fn restore(backup: impl AsRef<Path>, directory: impl AsRef<Path>) -> Result<RestoreReport> {
         DatabaseOptions::default().restore(backup, directory, |_| ControlFlow::Continue(()))
     }
 }

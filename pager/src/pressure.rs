@@ -14,10 +14,10 @@ use std::cell::{Cell, RefCell};
 
 use cs_io::PageArena;
 
-/// How often a thread gives way for one debt: some milliseconds. Somebody who
+/// How often a thread gives way for one debt: some tens of microseconds. Somebody who
 /// stays in an epoch for longer (a closure of the user's that takes its time)
 /// holds nobody up for ever.
-const PATIENCE: usize = 1 << 13;
+const PATIENCE: usize = 64;
 
 thread_local! {
     static OWES: Cell<bool> = const { Cell::new(false) };

@@ -51,14 +51,27 @@ impl Log {
     /// # Errors
     /// An I/O error, after which the log is poisoned.
     pub fn trim_spares(&self) -> Result<u64> {
+        self.remove_spares(self.options.segment_bytes_min)
+    }
+
+    /// Removes all spares: what is left to do where the disk is full. Returns
+    /// the bytes given back.
+    ///
+    /// # Errors
+    /// As [`trim_spares`](Self::trim_spares).
+    pub fn drop_spares(&self) -> Result<u64> {
+        self.remove_spares(0)
+    }
+
+    /// Removes the spares with more than so many bytes.
+    fn remove_spares(&self, keep: u64) -> Result<u64> {
         self.check()?;
         let _one = self.maintenance.lock();
-        let smallest = self.options.segment_bytes_min;
         let removed: Vec<_> = {
             let mut appender = self.appender.lock();
             let (large, small) = std::mem::take(&mut appender.spares)
                 .into_iter()
-                .partition(|spare| spare.capacity > smallest);
+                .partition(|spare| spare.capacity > keep);
             appender.spares = small;
             large
         };

@@ -11,7 +11,7 @@
 //! | file | what |
 //! |---|---|
 //! | `writer.rs` | the walk of the snapshot, in bounded steps |
-//! | `chunk.rs` | where chunks end |
+//! | `chunk.rs`, `outgoing.rs` | where chunks end; blocks on their way out |
 //! | `file.rs` | a backup as a file: unfinished, resumed, finished |
 //! | `frames.rs`, `scan.rs` | reading: block by block; what they come to |
 //! | `restore.rs`, `staging.rs` | a database from a backup, and its place |
@@ -32,6 +32,7 @@ mod error;
 mod file;
 pub mod format;
 mod frames;
+mod outgoing;
 mod restore;
 mod scan;
 mod staging;
@@ -78,8 +79,16 @@ pub struct BackupPosition {
 
 impl std::fmt::Display for BackupPosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { incarnation, term, index, ordinal } = self;
-        write!(f, "incarnation {incarnation}, term {term}, index {index}, ordinal {ordinal}")
+        let Self {
+            incarnation,
+            term,
+            index,
+            ordinal,
+        } = self;
+        write!(
+            f,
+            "incarnation {incarnation}, term {term}, index {index}, ordinal {ordinal}"
+        )
     }
 }
 
@@ -203,8 +212,18 @@ impl BackupSummary {
             attempts: self.attempts.into(),
             chunks: self.chunks.into(),
             kept: self.kept_chunks.into(),
-            entries: self.trees.iter().map(|(_, stats)| stats.count).sum::<u64>().into(),
-            bytes: self.trees.iter().map(|(_, stats)| stats.bytes).sum::<u64>().into(),
+            entries: self
+                .trees
+                .iter()
+                .map(|(_, stats)| stats.count)
+                .sum::<u64>()
+                .into(),
+            bytes: self
+                .trees
+                .iter()
+                .map(|(_, stats)| stats.bytes)
+                .sum::<u64>()
+                .into(),
             content: self.content.to_le_bytes(),
         }
     }

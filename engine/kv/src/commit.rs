@@ -50,9 +50,7 @@ impl Core {
         // 3. Plan and do, under the writer's lock.
         let outcome = match self.plan_and_do(commit, &mut payload) {
             Err(error) if error.is_no_space() => {
-                // Two checkpoints free what only the metas still need.
-                self.checkpoint_now()?;
-                self.checkpoint_now()?;
+                self.make_space()?;
                 self.plan_and_do(commit, &mut payload)
             }
             other => other,
@@ -83,6 +81,16 @@ impl Core {
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.after_append();
         Ok(ticket)
+    }
+
+    /// There is no space for a commit: gives back what can be.
+    fn make_space(&self) -> Result<()> {
+        if let Some(log) = &self.log {
+            self.must(log.drop_spares().map_err(Into::into))?;
+        }
+        // Two checkpoints free what only the metas still need.
+        self.checkpoint_now()?;
+        self.checkpoint_now()
     }
 
     /// An error that was found on the appended root leaves only when that root
@@ -145,7 +153,9 @@ impl Core {
         writer.shadow.end_plan();
         // Only what is sealed can be written early and leave memory.
         if result.is_ok() && writer.shadow.open_bytes(&self.pager) > self.options.cache_bytes / 4 {
-            writer.begin_seal_partly(&self.pager);
+            let begun = writer.begin_seal_partly(&self.pager);
+            writer.broken |= begun.is_err();
+            self.must(begun)?;
             writer.shadow.reclaim(&self.pager);
         }
         writer.adopt_some(&self.pager);

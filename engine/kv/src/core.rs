@@ -351,9 +351,14 @@ impl Core {
             return Err(Error::Poisoned(self.poison_reason().unwrap_or_default()));
         }
         let newest = writer.position;
-        let undone = writer.undo_after(&self.pager, visible);
-        writer.broken = undone.is_err();
-        let undone = self.must(undone)?;
+        let planned = writer.plan_undo(&self.pager, visible);
+        let undone = planned.and_then(|()| {
+            let undone = writer.undo(&self.pager);
+            writer.broken = undone.is_err();
+            self.must(undone)
+        });
+        writer.shadow.end_plan();
+        let undone = undone?;
         let sealed = writer.seal(&self.pager);
         writer.broken = sealed.is_err();
         let root = self.must(sealed)?;

@@ -93,18 +93,19 @@ impl Writer {
         pages += DIRECTORY_PATH * touched.len() as u64 + planned.unwrap_or_default();
         for one in touched {
             let Touched { tree, bytes, .. } = one;
-            let ops = if planned.is_some() {
-                one.deletes
-            } else {
-                one.ops
-            };
             pages += one.appended.pages(page_size, self.fill_percent);
             let root = self.tree(pager, tree)?.unwrap_or_default();
             // A page that shrinks below a third is merged if it can be.
             let held = root.stats.bytes + ENTRY * root.stats.count;
             let size = (3 * held / page_size as u64 + 8).min(self.shadow.used_pages());
             let height = u64::from(root.height) + 1;
-            pages += (ops * height).min(size) + 4 * bytes / page_size as u64 + height + 2;
+            // Where the paths are known, a delete adds the neighbour of its leaf
+            // at most; merges higher up are few.
+            let copied = match planned {
+                Some(_) => one.deletes + 2 * height,
+                None => one.ops * height,
+            };
+            pages += copied.min(size) + 4 * bytes / page_size as u64 + height + 2;
         }
         Ok((pages, runs))
     }

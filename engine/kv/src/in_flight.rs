@@ -44,6 +44,19 @@ pub(crate) enum UndoStep<'a> {
     Undrop { tree: TreeId, root: TreeRoot },
 }
 
+impl UndoStep<'_> {
+    /// The tree concerned.
+    pub(crate) fn tree(&self) -> TreeId {
+        match *self {
+            Self::Restore { tree, .. }
+            | Self::RestorePacked { tree, .. }
+            | Self::Remove { tree, .. }
+            | Self::Uncreate { tree }
+            | Self::Undrop { tree, .. } => tree,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Kept {
     Restore(TreeId, Range<usize>, Range<usize>),
@@ -153,10 +166,14 @@ impl InFlight {
         }
     }
 
-    /// Takes out what came after `visible`, oldest first.
-    pub(crate) fn take_after(&mut self, visible: Index) -> Vec<InFlightRecord> {
-        self.settle(visible);
-        std::mem::take(&mut self.records).into()
+    /// Takes out all of them, oldest first.
+    pub(crate) fn take(&mut self) -> VecDeque<InFlightRecord> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Puts back what was taken out.
+    pub(crate) fn put_back(&mut self, records: VecDeque<InFlightRecord>) {
+        self.records = records;
     }
 
     /// Whether a tree came or went in a record that may yet be taken back.

@@ -7,7 +7,7 @@
 //! * `trees` has the newest root of each tree that was looked at; those that
 //!   changed reach the directory when the version is sealed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use cs_base::{Index, TreeId, Version};
@@ -251,14 +251,34 @@ impl Writer {
         Ok(())
     }
 
-    /// Takes back what came after `visible`, newest first. Returns it, oldest
-    /// first, to be done again.
-    pub(crate) fn undo_after(
-        &mut self,
-        pager: &Pager,
-        visible: Index,
-    ) -> Result<Vec<InFlightRecord>> {
-        let records = self.in_flight.take_after(visible);
+    /// Reads what taking back the records after `visible` will touch, and keeps
+    /// it at hand: this may fail, and changes nothing.
+    pub(crate) fn plan_undo(&mut self, pager: &Pager, visible: Index) -> Result<()> {
+        self.in_flight.settle(visible);
+        let records = self.in_flight.take();
+        let steps = records.iter().flat_map(|record| record.undo.steps());
+        let planned = steps.into_iter().try_for_each(|step| {
+            self.plan_root(pager, step.tree())?;
+            match step {
+                UndoStep::Restore { tree, key, .. }
+                | UndoStep::RestorePacked { tree, key, .. }
+                | UndoStep::Remove { tree, key } => self.plan_path(pager, tree, key).map(drop),
+                UndoStep::Uncreate { tree } | UndoStep::Undrop { tree, .. } => {
+                    self.plan_root(pager, system::DROPPED)?;
+                    let key = directory_key(tree);
+                    self.plan_path(pager, system::DROPPED, &key).map(drop)
+                }
+            }
+        });
+        self.in_flight.put_back(records);
+        planned
+    }
+
+    /// Takes back all that is in flight, newest first, as
+    /// [`plan_undo`](Self::plan_undo) has found it. Returns it, oldest first, to
+    /// be done again.
+    pub(crate) fn undo(&mut self, pager: &Pager) -> Result<VecDeque<InFlightRecord>> {
+        let records = self.in_flight.take();
         self.dirty |= !records.is_empty();
         for record in records.iter().rev() {
             for step in record.undo.steps() {
@@ -269,15 +289,15 @@ impl Writer {
         Ok(records)
     }
 
-    /// Does again what [`undo_after`](Self::undo_after) took back.
+    /// Does again what [`undo`](Self::undo) took back.
     pub(crate) fn redo(
         &mut self,
         pager: &Pager,
-        records: Vec<InFlightRecord>,
+        records: VecDeque<InFlightRecord>,
         newest: LogPosition,
     ) -> Result<()> {
-        self.begin_plan();
         for record in records {
+            self.begin_plan();
             for effect in Effects::of(&record.payload)? {
                 self.plan_root(pager, effect?.tree())?;
             }
@@ -472,8 +492,14 @@ impl Writer {
     }
 
     /// The same bit by bit: [`adopt_some`](Self::adopt_some) goes on with it.
-    pub(crate) fn begin_seal_partly(&mut self, pager: &Pager) {
+    ///
+    /// # Errors
+    /// The open version is left half changed: who calls this poisons the database.
+    pub(crate) fn begin_seal_partly(&mut self, pager: &Pager) -> Result<()> {
+        // Its pages are at hand now, and may not be later.
+        self.flush_directory(pager)?;
         self.shadow.begin_seal(pager);
+        Ok(())
     }
 
     /// Goes on with sealing, for a bounded piece; true when there is nothing

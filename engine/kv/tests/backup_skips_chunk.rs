@@ -16,7 +16,11 @@ use cs_kv::{
 };
 
 fn backup() -> Result<Vec<u8>> {
-    let store = Store::open(MemoryDisk::new(), RealRuntime::new(), StoreOptions::default())?;
+    let store = Store::open(
+        MemoryDisk::new(),
+        RealRuntime::new(),
+        StoreOptions::default(),
+    )?;
     let mut txn = store.begin()?;
     let tree = txn.create_tree();
     for number in 0..2000_u32 {

@@ -19,9 +19,13 @@ fn a_backup_beside_writers_is_one_state_of_all_collections() {
     let scratch = tempfile::tempdir().unwrap();
     let options = Database::options().durability(Durability::Async);
     let database = options.open(scratch.path().join("db")).unwrap();
-    let (left, right) = (database.collection("left"), database.database("other").collection("right"));
+    let (left, right) = (
+        database.collection("left"),
+        database.database("other").collection("right"),
+    );
     database.collection("empty").create().unwrap();
-    left.insert_many((0..2000).map(|id| doc! { "_id": id, "text": "x".repeat(200) })).unwrap();
+    left.insert_many((0..2000).map(|id| doc! { "_id": id, "text": "x".repeat(200) }))
+        .unwrap();
     let stop = AtomicBool::new(false);
     let file = scratch.path().join("db.csb");
     let report = std::thread::scope(|scope| {
@@ -35,27 +39,52 @@ fn a_backup_beside_writers_is_one_state_of_all_collections() {
             }
         });
         std::thread::sleep(std::time::Duration::from_millis(20));
-        let report = database.backup_to(&file, &BackupOptions::default(), go_on).unwrap();
+        let report = database
+            .backup_to(&file, &BackupOptions::default(), go_on)
+            .unwrap();
         stop.store(true, Ordering::Relaxed);
         report
     });
-    assert_eq!(Database::verify_backup(&file, read_on).unwrap(), report.summary);
+    assert_eq!(
+        Database::verify_backup(&file, read_on).unwrap(),
+        report.summary
+    );
     let copy = scratch.path().join("copy");
     Database::restore(&file, &copy).unwrap();
     let copy = Database::open(&copy).unwrap();
-    let names: Vec<_> = copy.list_collections().unwrap().into_iter().map(|info| info.name).collect();
+    let names: Vec<_> = copy
+        .list_collections()
+        .unwrap()
+        .into_iter()
+        .map(|info| info.name)
+        .collect();
     assert_eq!(names, ["empty", "left"]);
-    let followers = copy.database("other").collection("right").count(doc! {}).unwrap();
+    let followers = copy
+        .database("other")
+        .collection("right")
+        .count(doc! {})
+        .unwrap();
     let leaders = copy.collection("left").count(doc! {}).unwrap() - 2000;
-    assert!(leaders == followers || leaders == followers + 1, "{leaders} and {followers}");
+    assert!(
+        leaders == followers || leaders == followers + 1,
+        "{leaders} and {followers}"
+    );
     // What is made later is a collection of its own, with a number of its own.
-    copy.collection("new").insert_one(doc! { "_id": 1 }).unwrap();
-    let mut ids: Vec<_> = copy.list_collections().unwrap().iter().map(|info| info.id).collect();
+    copy.collection("new")
+        .insert_one(doc! { "_id": 1 })
+        .unwrap();
+    let mut ids: Vec<_> = copy
+        .list_collections()
+        .unwrap()
+        .iter()
+        .map(|info| info.id)
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 3);
     let mut bytes = Vec::new();
-    copy.backup_into(&mut bytes, &BackupOptions::default(), go_on).unwrap();
+    copy.backup_into(&mut bytes, &BackupOptions::default(), go_on)
+        .unwrap();
     assert_eq!(&bytes[..6], b"CSBACK");
 }
 
@@ -63,7 +92,10 @@ fn a_backup_beside_writers_is_one_state_of_all_collections() {
 fn what_cannot_be_done_is_refused_with_its_kind_and_changes_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let database = Database::open(scratch.path().join("db")).unwrap();
-    database.collection("c").insert_one(doc! { "_id": 1 }).unwrap();
+    database
+        .collection("c")
+        .insert_one(doc! { "_id": 1 })
+        .unwrap();
     let file = scratch.path().join("db.csb");
     let options = BackupOptions::default();
     let stopped = database.backup_to(&file, &options, |_| ControlFlow::Break(()));

@@ -37,8 +37,10 @@ impl ChunkBuilder {
             key.clone_into(&mut self.first);
         }
         key.clone_into(&mut self.last);
-        self.plain.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        self.plain.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        self.plain
+            .extend_from_slice(&(key.len() as u32).to_le_bytes());
+        self.plain
+            .extend_from_slice(&(value.len() as u32).to_le_bytes());
         self.plain.extend_from_slice(key);
         self.plain.extend_from_slice(value);
         self.stats.add(key, value.len() as u64, digest(key, value));
@@ -94,10 +96,15 @@ pub(crate) fn examine(plain: &[u8]) -> Result<ChunkContent, String> {
     while !rest.is_empty() {
         let Some((key, value, after)) = split(rest) else {
             let at = plain.len() - rest.len();
-            return Err(format!("the entry at byte {at} of the chunk is cut off or over a limit"));
+            return Err(format!(
+                "the entry at byte {at} of the chunk is cut off or over a limit"
+            ));
         };
         if first.is_some() && key <= last {
-            return Err(format!("entry {} of the chunk is out of order", stats.count));
+            return Err(format!(
+                "entry {} of the chunk is out of order",
+                stats.count
+            ));
         }
         first.get_or_insert(key);
         last = key;

@@ -48,7 +48,9 @@ impl BackupReader {
     /// # Errors
     /// [`BackupError::Source`].
     pub fn open(disk: &dyn Disk, name: &str) -> Result<Self> {
-        let file = disk.open(name, OpenMode::ReadOnly).map_err(BackupError::Source)?;
+        let file = disk
+            .open(name, OpenMode::ReadOnly)
+            .map_err(BackupError::Source)?;
         Ok(Self { file, at: 0 })
     }
 
@@ -147,7 +149,11 @@ impl BackupFile {
             ));
         }
         let is_there = names.contains(&partial);
-        let mode = if is_there { OpenMode::ReadWrite } else { OpenMode::Create };
+        let mode = if is_there {
+            OpenMode::ReadWrite
+        } else {
+            OpenMode::Create
+        };
         let file = disk.open(&partial, mode).map_err(destination)?;
         let mut earlier = Earlier::default();
         if is_there && options.resume {

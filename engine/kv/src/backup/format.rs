@@ -148,7 +148,10 @@ impl RawHead {
             )));
         }
         if self.reserved != [0; 24] {
-            return Err(BackupError::damaged(0, "reserved bytes of the head are not zero"));
+            return Err(BackupError::damaged(
+                0,
+                "reserved bytes of the head are not zero",
+            ));
         }
         Ok(())
     }
@@ -229,8 +232,9 @@ pub(crate) struct RawKept {
 const _: () = assert!(size_of::<RawKept>() == 16);
 
 /// Body of a [`BlockKind::End`], before the hash of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
+)]
 #[repr(C)]
 pub(crate) struct RawEnd {
     pub(crate) trees: U32,

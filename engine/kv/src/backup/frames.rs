@@ -70,7 +70,11 @@ impl<R: Read> Frames<R> {
     pub(crate) fn begin(mut source: R) -> Result<Self, BackupError> {
         let mut head = RawHead::new_zeroed();
         let len = read_up_to(&mut source, head.as_mut_bytes())?;
-        if len < size_of::<RawHead>() && RawHead::new().as_bytes().starts_with(&head.as_bytes()[..len]) {
+        if len < size_of::<RawHead>()
+            && RawHead::new()
+                .as_bytes()
+                .starts_with(&head.as_bytes()[..len])
+        {
             return Err(BackupError::Incomplete { len: len as u64 });
         }
         head.check()?;
@@ -108,7 +112,9 @@ impl<R: Read> Frames<R> {
         let mut raw = RawBlock::new_zeroed();
         let len = read_up_to(&mut self.source, raw.as_mut_bytes())?;
         if len > 0 && self.before_end.is_some() {
-            return Err(damaged("expected nothing behind the end, found more bytes".into()));
+            return Err(damaged(
+                "expected nothing behind the end, found more bytes".into(),
+            ));
         }
         if len == 0 {
             return Ok(None);
@@ -118,16 +124,23 @@ impl<R: Read> Frames<R> {
             return Err(BackupError::Incomplete { len });
         }
         // Nothing is believed of a length before it is known to be one of its kind.
-        let kind = BlockKind::from_u8(raw.kind)
-            .ok_or_else(|| damaged(format!("expected a block of kind 1 to 5, found {}", raw.kind)))?;
+        let kind = BlockKind::from_u8(raw.kind).ok_or_else(|| {
+            damaged(format!(
+                "expected a block of kind 1 to 5, found {}",
+                raw.kind
+            ))
+        })?;
         let body_len = raw.body_len.get() as usize;
         if !kind.takes(body_len) {
-            return Err(damaged(format!("a block of kind {kind:?} with a body of {body_len} bytes")));
+            return Err(damaged(format!(
+                "a block of kind {kind:?} with a body of {body_len} bytes"
+            )));
         }
         self.body.clear();
         // Grows with what there is, not with what is said.
         let mut body = (&mut self.source).take(body_len as u64);
-        body.read_to_end(&mut self.body).map_err(BackupError::Source)?;
+        body.read_to_end(&mut self.body)
+            .map_err(BackupError::Source)?;
         if self.body.len() < body_len {
             let len = offset + (len + self.body.len()) as u64;
             return Err(BackupError::Incomplete { len });
@@ -165,7 +178,9 @@ impl<R: Read> Frames<R> {
 fn check_block(raw: &RawBlock, body: &[u8], place: &Place) -> Result<(), String> {
     let (expected, found) = (raw.checksum.get(), raw.computed(body));
     if expected != found {
-        return Err(format!("checksum, expected {expected:08x}, found {found:08x}"));
+        return Err(format!(
+            "checksum, expected {expected:08x}, found {found:08x}"
+        ));
     }
     let (expected, found) = (place.sequence + 1, raw.sequence.get());
     if expected != found {

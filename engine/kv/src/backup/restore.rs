@@ -118,14 +118,14 @@ impl<S: Read + Seek> VerifiedBackup<S> {
     ///
     /// # Errors
     /// As [`verify_backup`](super::verify_backup).
-    pub fn verify(
-        mut source: S,
-        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> Result<Self> {
+    pub fn verify(mut source: S, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<Self> {
         let begin = source.stream_position().map_err(BackupError::Source)?;
         let reader = BufReader::with_capacity(READ_BYTES, &mut source);
         let scan = scan(reader, progress, &mut |_, _| Ok(()))?;
-        let summary = scan.summary.clone().ok_or(BackupError::Incomplete { len: 0 })?;
+        let summary = scan
+            .summary
+            .clone()
+            .ok_or(BackupError::Incomplete { len: 0 })?;
         Ok(Self {
             source,
             begin,
@@ -218,7 +218,10 @@ pub fn restore_stream(
         let reader = BufReader::with_capacity(READ_BYTES, source);
         let mut each = |scan: &Scan, taken: Taken<'_>| match taken {
             Taken::Snapshot => {
-                let summary = scan.summary.as_ref().filter(|summary| summary.attempts == 1);
+                let summary = scan
+                    .summary
+                    .as_ref()
+                    .filter(|summary| summary.attempts == 1);
                 let summary = summary.ok_or(BackupError::NeedsFile)?;
                 told.total_entries = summary.entries;
                 target.open(&runtime, options, summary)
@@ -268,13 +271,18 @@ fn read_chunk(source: &mut impl Read, offset: u64, body: &mut Vec<u8>) -> Result
     use zerocopy::{FromZeros, IntoBytes};
     let changed = || BackupError::damaged(offset, "the block has changed since it was verified");
     let mut raw = RawBlock::new_zeroed();
-    source.read_exact(raw.as_mut_bytes()).map_err(BackupError::Source)?;
+    source
+        .read_exact(raw.as_mut_bytes())
+        .map_err(BackupError::Source)?;
     let len = raw.body_len.get() as usize;
     if len > MAX_BODY {
         return Err(changed().into());
     }
     body.clear();
-    source.take(len as u64).read_to_end(body).map_err(BackupError::Source)?;
+    source
+        .take(len as u64)
+        .read_to_end(body)
+        .map_err(BackupError::Source)?;
     if body.len() < len || raw.computed(body) != raw.checksum.get() {
         return Err(changed().into());
     }
@@ -313,7 +321,9 @@ impl Target {
 
     /// There is one from the first block of a backup on: [`scan`] sees to that.
     fn store(&self) -> Result<&Store> {
-        self.store.as_ref().ok_or_else(|| BackupError::Incomplete { len: 0 }.into())
+        self.store
+            .as_ref()
+            .ok_or_else(|| BackupError::Incomplete { len: 0 }.into())
     }
 
     fn begin_tree(&self, tree: TreeId) -> Result<()> {
@@ -362,7 +372,11 @@ impl Target {
     }
 
     /// Proves and closes the database.
-    fn finish(&mut self, summary: BackupSummary, options: &RestoreOptions) -> Result<RestoreReport> {
+    fn finish(
+        &mut self,
+        summary: BackupSummary,
+        options: &RestoreOptions,
+    ) -> Result<RestoreReport> {
         // An id that was given once is not given again: the highest is used up.
         let highest = TreeId(summary.next_tree - 1);
         if !is_system(highest) && !summary.trees.iter().any(|(tree, _)| *tree == highest) {
@@ -376,7 +390,10 @@ impl Target {
         if options.check {
             let report = store.check()?;
             if let Some(finding) = report.findings.first() {
-                return Err(Error::Damaged(format!("the restored database: {}", finding.text)));
+                return Err(Error::Damaged(format!(
+                    "the restored database: {}",
+                    finding.text
+                )));
             }
         }
         let index = store.snapshot()?.index();

@@ -219,7 +219,10 @@ impl Scan {
         let chunk = &self.chunks[at];
         let last = self.trees.last_mut().filter(|last| last.tree == tree);
         let last = last.ok_or_else(|| format!("entries of tree {tree}, which has not begun"))?;
-        let before = last.chunks.last().map(|&before| &self.chunks[before].content.last);
+        let before = last
+            .chunks
+            .last()
+            .map(|&before| &self.chunks[before].content.last);
         if chunk.tree != tree || before.is_some_and(|before| *before >= chunk.content.first) {
             return Err(format!("chunk {} is out of order", chunk.sequence));
         }
@@ -234,9 +237,12 @@ impl Scan {
         if raw.reserved.get() != 0 || count == 0 {
             return Err("a block of kept chunks that keeps none".into());
         }
-        for sequence in (first..).take(raw.count.get() as usize) {
-            let at = self.chunks.binary_search_by_key(&sequence, |chunk| chunk.sequence);
-            let at = at.map_err(|_| format!("block {sequence}, which is to be kept, is no chunk"))?;
+        for sequence in (first..=u64::MAX).take(raw.count.get() as usize) {
+            let at = self
+                .chunks
+                .binary_search_by_key(&sequence, |chunk| chunk.sequence);
+            let at =
+                at.map_err(|_| format!("block {sequence}, which is to be kept, is no chunk"))?;
             self.append(frame.tree, at)?;
         }
         self.kept += count;
@@ -247,7 +253,11 @@ impl Scan {
         self.finish_tree()?;
         let raw: RawEnd = body(bytes)?;
         let summary = self.summary.as_mut().ok_or("an end before any snapshot")?;
-        let trees: Vec<_> = self.trees.iter().map(|tree| (tree.tree, tree.stats)).collect();
+        let trees: Vec<_> = self
+            .trees
+            .iter()
+            .map(|tree| (tree.tree, tree.stats))
+            .collect();
         summary.chunks = self.trees.iter().map(|tree| tree.chunks.len() as u64).sum();
         summary.kept_chunks = self.kept;
         summary.content = content_hash(&trees);
@@ -258,7 +268,11 @@ impl Scan {
             return Err(format!("expected the totals {raw:?}, found {found:?}"));
         }
         if self.trees.len() as u64 != u64::from(self.expected) {
-            return Err(format!("expected {} trees, found {}", self.expected, self.trees.len()));
+            return Err(format!(
+                "expected {} trees, found {}",
+                self.expected,
+                self.trees.len()
+            ));
         }
         self.ended = true;
         Ok(Taken::End)
@@ -293,3 +307,6 @@ pub(crate) fn scan(
         _ => Err(BackupError::Incomplete { len }.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

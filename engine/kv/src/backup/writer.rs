@@ -1,7 +1,7 @@
 //! Writing a backup, in bounded steps.
 //!
 //! ## Invariants
-//! * What was produced waits in `pending` until the destination has taken it,
+//! * What was produced waits in `out` until the destination has taken it,
 //!   byte by byte: after an error of the destination the next step goes on at
 //!   the byte that it had not taken.
 //! * What goes out depends on the snapshot, the options and the unfinished file
@@ -13,17 +13,17 @@ use std::io::{self, Write};
 use std::ops::{Bound, ControlFlow};
 use std::time::Duration;
 
+use cs_base::TreeId;
 use cs_base::codec::{Codec, Sampler, encode};
 use cs_base::mutants::{Mutant, planted};
-use cs_base::TreeId;
 use cs_io::Signal;
 use zerocopy::IntoBytes;
 
 use super::chunk::ChunkBuilder;
 use super::error::BackupError;
 use super::file::Earlier;
-use super::format::{BlockKind, FILE_HASH, RawBlock, RawHead, RawKept, RawSnapshot, RawTree};
-use super::frames::Place;
+use super::format::{BlockKind, RawKept, RawSnapshot, RawTree};
+use super::outgoing::Outgoing;
 use super::scan::{Scan, content_hash, is_backed_up};
 use super::{BackupOptions, BackupPosition, BackupProgress, BackupReport, BackupSummary};
 use crate::cursor::{Cursor, KeyRange};
@@ -71,10 +71,7 @@ pub struct Backup<W> {
     earlier: Scan,
     /// Position in `earlier.chunks` by tree and first key.
     known: BTreeMap<(TreeId, Vec<u8>), usize>,
-    pending: Vec<u8>,
-    sent: usize,
-    /// Behind what was produced.
-    place: Place,
+    out: Outgoing,
     /// Nothing may be written before.
     due: Duration,
     progress: BackupProgress,
@@ -97,7 +94,10 @@ fn summarize(snapshot: &Snapshot) -> Result<BackupSummary> {
     let root = snapshot.root();
     let record = &root.record;
     let mut trees: Vec<(TreeId, TreeStats)> = Vec::new();
-    for tree in (0..system::FIRST_USER).map(TreeId).filter(|&tree| is_backed_up(tree)) {
+    for tree in (0..system::FIRST_USER)
+        .map(TreeId)
+        .filter(|&tree| is_backed_up(tree))
+    {
         let stats = snapshot.tree_stats(tree)?.unwrap_or_default();
         if stats.count > 0 {
             trees.push((tree, stats));
@@ -142,7 +142,11 @@ impl<W: Write> Backup<W> {
     ) -> Result<Self> {
         let mut summary = summarize(&snapshot)?;
         let (sink, earlier) = open(&summary)?;
-        summary.attempts = earlier.scan.summary.as_ref().map_or(1, |before| before.attempts + 1);
+        summary.attempts = earlier
+            .scan
+            .summary
+            .as_ref()
+            .map_or(1, |before| before.attempts + 1);
         let chunks = earlier.scan.chunks.iter().enumerate();
         let known = chunks.map(|(at, chunk)| ((chunk.tree, chunk.content.first.clone()), at));
         Ok(Self {
@@ -156,9 +160,7 @@ impl<W: Write> Backup<W> {
             keep: None,
             known: known.collect(),
             earlier: earlier.scan,
-            pending: Vec::new(),
-            sent: 0,
-            place: earlier.place,
+            out: Outgoing::behind(earlier.place),
             due: Duration::ZERO,
             progress: BackupProgress {
                 total_entries: summary.entries,
@@ -213,12 +215,10 @@ impl<W: Write> Backup<W> {
     fn step_freely(&mut self, bytes: u64) -> Result<()> {
         let mut spent = 0;
         while spent < bytes && self.stage != Stage::Done {
-            if self.sent < self.pending.len() {
+            if !self.out.waiting().is_empty() {
                 spent += self.send(bytes - spent)?;
                 continue;
             }
-            self.pending.clear();
-            self.sent = 0;
             spent += match self.stage {
                 Stage::Begin => self.begin(),
                 Stage::Trees => self.go_on()?,
@@ -234,12 +234,12 @@ impl<W: Write> Backup<W> {
     }
 
     fn send(&mut self, most: u64) -> Result<u64> {
-        let rest = &self.pending[self.sent..];
+        let rest = self.out.waiting();
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(rest.len());
         match self.sink.write(&rest[..most]) {
             Ok(0) => Err(BackupError::Destination(io::ErrorKind::WriteZero.into()).into()),
             Ok(len) => {
-                self.sent += len;
+                self.out.sent(len);
                 self.progress.written += len as u64;
                 Ok(len as u64)
             }
@@ -290,12 +290,16 @@ impl<W: Write> Backup<W> {
     // ---- what goes out ----
 
     fn begin(&mut self) -> u64 {
-        if self.place.offset == 0 {
-            let head = RawHead::new();
-            self.put(head.as_bytes());
+        if self.out.file_bytes() == 0 {
+            self.out.head();
         }
         let summary = &self.summary;
-        let BackupPosition { incarnation, term, index, ordinal } = summary.position;
+        let BackupPosition {
+            incarnation,
+            term,
+            index,
+            ordinal,
+        } = summary.position;
         let snapshot = RawSnapshot {
             file: summary.file.0.into(),
             incarnation: incarnation.0.into(),
@@ -311,7 +315,8 @@ impl<W: Write> Backup<W> {
             has_log: u8::from(summary.has_log),
             reserved: [0; 7],
         };
-        self.block(BlockKind::Snapshot, TreeId(0), snapshot.as_bytes());
+        self.out
+            .block(BlockKind::Snapshot, TreeId(0), snapshot.as_bytes());
         self.stage = Stage::Trees;
         0
     }
@@ -332,8 +337,12 @@ impl<W: Write> Backup<W> {
             bytes: stats.bytes.into(),
             hash: stats.hash.to_le_bytes(),
         };
-        self.block(BlockKind::Tree, tree, raw.as_bytes());
-        let whole = self.earlier.whole.get(&tree).filter(|whole| whole.stats == stats);
+        self.out.block(BlockKind::Tree, tree, raw.as_bytes());
+        let whole = self
+            .earlier
+            .whole
+            .get(&tree)
+            .filter(|whole| whole.stats == stats);
         match whole.map(|whole| whole.chunks.clone()) {
             // The sums are equal, so there is nothing to read.
             Some(chunks) => {
@@ -398,10 +407,14 @@ impl<W: Write> Backup<W> {
 
     fn finish_chunk(&mut self, tree: TreeId) {
         let chunk = std::mem::take(&mut self.chunk);
-        let known = self.known.get(&(tree, chunk.first.clone())).copied().filter(|&at| {
-            let content = &self.earlier.chunks[at].content;
-            content.last == chunk.last && content.stats == chunk.stats
-        });
+        let known = self
+            .known
+            .get(&(tree, chunk.first.clone()))
+            .copied()
+            .filter(|&at| {
+                let content = &self.earlier.chunks[at].content;
+                content.last == chunk.last && content.stats == chunk.stats
+            });
         match known {
             Some(at) => self.keep_chunk(at),
             None if planted(Mutant::BackupSkipsChunk) && self.summary.chunks == 1 => {
@@ -410,7 +423,7 @@ impl<W: Write> Backup<W> {
             None => {
                 self.flush_kept();
                 let body = self.compress(&chunk.plain);
-                self.block(BlockKind::Entries, tree, &body);
+                self.out.block(BlockKind::Entries, tree, &body);
                 self.count(&chunk.stats);
             }
         }
@@ -464,45 +477,14 @@ impl<W: Write> Backup<W> {
                 count: count.into(),
                 reserved: 0.into(),
             };
-            self.block(BlockKind::Kept, tree, raw.as_bytes());
+            self.out.block(BlockKind::Kept, tree, raw.as_bytes());
         }
     }
 
     fn end(&mut self) {
         self.flush_kept();
-        let mut body = self.summary.end().as_bytes().to_vec();
-        body.resize(body.len() + FILE_HASH, 0);
-        self.block(BlockKind::End, TreeId(0), &body);
-        self.summary.file_bytes = self.place.offset;
+        self.summary.hash = self.out.end(self.summary.end().as_bytes());
+        self.summary.file_bytes = self.out.file_bytes();
         self.stage = Stage::Flush;
-    }
-
-    fn block(&mut self, kind: BlockKind, tree: TreeId, body: &[u8]) {
-        let mut raw = RawBlock {
-            checksum: 0.into(),
-            kind: kind as u8,
-            reserved: [0; 3],
-            sequence: (self.place.sequence + 1).into(),
-            chain: self.place.hasher.digest128().to_le_bytes(),
-            tree: tree.0.into(),
-            body_len: (body.len() as u32).into(),
-            reserved2: [0; 8],
-        };
-        raw.checksum = raw.computed(body).into();
-        self.place.sequence += 1;
-        self.put(raw.as_bytes());
-        if kind == BlockKind::End {
-            self.put(&body[..body.len() - FILE_HASH]);
-            self.summary.hash = self.place.hasher.digest128();
-            self.put(&self.summary.hash.to_le_bytes());
-        } else {
-            self.put(body);
-        }
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
-        self.place.hasher.update(bytes);
-        self.place.offset += bytes.len() as u64;
     }
 }

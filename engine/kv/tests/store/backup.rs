@@ -1,17 +1,21 @@
 //! Backup, verification, restoring.
 
+mod damage;
+mod faults;
+mod resume;
+
 use std::io::{self, Cursor as Bytes, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cs_base::TreeId;
 use cs_io::memory::MemoryDisk;
-use cs_io::sim::{CrashKind, Fault, FaultPlan, Replay, Rng, SimDisk, SimOptions};
 use cs_io::{Disk, OpenMode, RealRuntime, Runtime, SimRuntime};
 use cs_kv::{
     BackupError, BackupOptions, BackupProgress, BackupReader, BackupReport, BackupSummary, Batch,
-    CommitOptions, Compression, Durability, Error, Expect, KeyRange, RestoreOptions, SessionStatement,
-    Snapshot, Store, StoreOptions, restore, restore_stream, system, verify_backup,
+    CommitOptions, Compression, Durability, Error, Expect, KeyRange, RestoreOptions,
+    SessionStatement, Snapshot, Store, StoreOptions, restore, restore_stream, system,
+    verify_backup,
 };
 
 use crate::basics::{assert_sound, new_tree, open, small_options};
@@ -42,13 +46,21 @@ fn state(snapshot: &Snapshot) -> State {
         }
         entries
     };
-    trees.into_iter().map(|tree| (tree, entries(tree))).collect()
+    trees
+        .into_iter()
+        .map(|tree| (tree, entries(tree)))
+        .collect()
 }
 
 fn put(store: &Store, tree: TreeId, numbers: impl Iterator<Item = u32>, value: &[u8]) {
     let mut batch = Batch::new();
     for number in numbers {
-        batch.put(tree, number.to_be_bytes().to_vec(), value.to_vec(), Expect::Any);
+        batch.put(
+            tree,
+            number.to_be_bytes().to_vec(),
+            value.to_vec(),
+            Expect::Any,
+        );
     }
     let unsynced = CommitOptions::with_durability(Durability::Memory);
     store.write(&batch, &unsynced).unwrap().wait().unwrap();
@@ -68,7 +80,12 @@ fn filled(disk: &Arc<impl Disk + 'static>, entries: u32) -> (Store, TreeId) {
     batch.put(second, vec![1; 9_000], vec![2; 50_000], Expect::Absent);
     batch.put(second, vec![3], Vec::new(), Expect::Absent);
     batch.put(second, Vec::new(), vec![9], Expect::Absent);
-    batch.put(system::CATALOG, b"name".to_vec(), b"entry".to_vec(), Expect::Any);
+    batch.put(
+        system::CATALOG,
+        b"name".to_vec(),
+        b"entry".to_vec(),
+        Expect::Any,
+    );
     let mut commit = CommitOptions::default();
     commit.session = Some(SessionStatement {
         session: [7; 16],
@@ -80,7 +97,11 @@ fn filled(disk: &Arc<impl Disk + 'static>, entries: u32) -> (Store, TreeId) {
     put(&store, gone, 0..10, b"gone");
     let mut batch = Batch::new();
     batch.drop_tree(gone);
-    store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+    store
+        .write(&batch, &CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     (store, tree)
 }
 
@@ -103,7 +124,13 @@ fn restore_options() -> RestoreOptions {
 
 fn restored(bytes: &[u8], disk: &Arc<dyn Disk>) -> Result<Store, Error> {
     let options = restore_options();
-    restore(Bytes::new(bytes), disk, RealRuntime::new(), &options, &mut |told| go_on(told))?;
+    restore(
+        Bytes::new(bytes),
+        disk,
+        RealRuntime::new(),
+        &options,
+        &mut |told| go_on(told),
+    )?;
     Store::open(Arc::clone(disk), RealRuntime::new(), options.store)
 }
 
@@ -156,12 +183,19 @@ fn a_restored_database_is_the_one_that_was_backed_up() {
         assert_eq!(summary.position.index, snapshot.index());
         assert_eq!((summary.position.term.0, summary.position.ordinal), (1, 0));
         assert_eq!(summary.file_bytes, bytes.len() as u64);
-        assert!(summary.chunks > 20 && summary.kept_chunks == 0, "{summary:?}");
+        assert!(
+            summary.chunks > 20 && summary.kept_chunks == 0,
+            "{summary:?}"
+        );
         let disk: Arc<dyn Disk> = any_disk();
         let copy = restored(&bytes, &disk).unwrap();
         assert_sound(&copy);
         assert_eq!(state(&copy.snapshot().unwrap()), state(&snapshot));
-        assert_eq!(copy.new_tree_id(), store.new_tree_id(), "no id is given twice");
+        assert_eq!(
+            copy.new_tree_id(),
+            store.new_tree_id(),
+            "no id is given twice"
+        );
         assert_eq!(copy.stats().page_size, store.stats().page_size);
         // A statement that was carried out there is refused here.
         let mut again = CommitOptions::default();
@@ -188,7 +222,12 @@ fn a_backup_beside_writers_is_the_snapshot_that_it_began_with() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for round in 0..60_u32 {
-                put(&store, tree, (round * 50..round * 50 + 50).rev(), &[round as u8; 70]);
+                put(
+                    &store,
+                    tree,
+                    (round * 50..round * 50 + 50).rev(),
+                    &[round as u8; 70],
+                );
                 if round % 20 == 0 {
                     store.checkpoint().unwrap();
                 }
@@ -206,10 +245,16 @@ fn stream_and_file_and_any_size_of_steps_give_the_same_bytes() {
     let (store, _) = filled(&any_disk(), 1500);
     let (bytes, _) = to_bytes(&store, &options());
     let disk = memory();
-    let report = store.backup_to(&disk, "shop.csb", &options(), &mut |told| go_on(told)).unwrap();
+    let report = store
+        .backup_to(&disk, "shop.csb", &options(), &mut |told| go_on(told))
+        .unwrap();
     assert_eq!(read(&*disk, "shop.csb"), bytes);
     assert_eq!((report.written, report.discarded), (bytes.len() as u64, 0));
-    assert_eq!(disk.list().unwrap(), ["shop.csb"], "no unfinished file is left");
+    assert_eq!(
+        disk.list().unwrap(),
+        ["shop.csb"],
+        "no unfinished file is left"
+    );
     for step in [1, 999, 1 << 30] {
         let mut backup = store.backup(Vec::new(), &options()).unwrap();
         let mut last = BackupProgress::default();
@@ -218,203 +263,17 @@ fn stream_and_file_and_any_size_of_steps_give_the_same_bytes() {
             assert!(now.written >= last.written && now.entries <= now.total_entries);
             last = now;
         }
-        assert_eq!((last.entries, last.bytes), (last.total_entries, last.total_bytes));
+        assert_eq!(
+            (last.entries, last.bytes),
+            (last.total_entries, last.total_bytes)
+        );
         assert_eq!(backup.into_sink(), bytes);
     }
     let again = store.backup_to(&disk, "shop.csb", &options(), &mut |told| go_on(told));
-    assert!(matches!(again, Err(Error::Backup(BackupError::Exists(_)))), "{again:?}");
-}
-
-#[test]
-fn every_flipped_byte_is_damage_and_a_damaged_backup_changes_nothing() {
-    let (store, _) = filled(&any_disk(), 300);
-    let (mut bytes, _) = to_bytes(&store, &options());
-    let blocks = boundaries(&bytes);
-    let near = |at: usize| blocks.iter().any(|&block| at.wrapping_sub(block) < 64);
-    let mut tried = 0;
-    for at in (0..bytes.len()).filter(|at| near(*at) || at % 29 == 0) {
-        let bit = 1 << (at % 8);
-        bytes[at] ^= bit;
-        let error = verify(&bytes).unwrap_err();
-        assert!(error.is_corruption(), "byte {at}: {error}");
-        if tried % 37 == 0 {
-            let disk = memory();
-            assert!(restored(&bytes, &disk).is_err(), "byte {at}");
-            assert!(disk.list().unwrap().is_empty(), "byte {at}");
-            let options = restore_options();
-            let streamed = restore_stream(
-                bytes.as_slice(),
-                &disk,
-                RealRuntime::new(),
-                &options,
-                &mut |told| go_on(told),
-            );
-            assert!(streamed.is_err(), "byte {at}");
-            assert!(disk.list().unwrap().is_empty(), "byte {at}");
-        }
-        bytes[at] ^= bit;
-        tried += 1;
-    }
-    assert!(tried > 1000);
-    verify(&bytes).unwrap();
-}
-
-#[test]
-fn cut_lengthened_and_foreign_files_are_refused_by_what_they_are() {
-    let (store, _) = filled(&any_disk(), 300);
-    let (bytes, _) = to_bytes(&store, &options());
-    let blocks = boundaries(&bytes);
-    let lengths = (0..bytes.len()).filter(|len| len % 997 == 0 || blocks.contains(len));
-    for len in lengths {
-        let error = verify(&bytes[..len]).unwrap_err();
-        assert!(matches!(error, Error::Backup(BackupError::Incomplete { .. })), "{len}: {error}");
-    }
-    let mut longer = bytes.clone();
-    longer.push(0);
-    let error = verify(&longer).unwrap_err().to_string();
-    assert!(error.contains("nothing behind the end"), "{error}");
-    let twice = [bytes.clone(), bytes.clone()].concat();
-    assert!(verify(&twice).unwrap_err().is_corruption());
-    let error = verify(b"a picture, or whatever else it may be that lies there, not a backup");
-    assert!(matches!(error, Err(Error::Backup(BackupError::NotABackup { .. }))), "{error:?}");
-    // A head that another version has written, with a good checksum.
-    for (at, value) in [(8, 2), (32, 1)] {
-        let mut other = bytes.clone();
-        other[at] = value;
-        other[12..16].fill(0);
-        let checksum = crc32c(&other[..64]);
-        other[12..16].copy_from_slice(&checksum.to_le_bytes());
-        let error = verify(&other).unwrap_err();
-        assert!(error.is_unsupported() && !error.is_corruption(), "{error}");
-        assert!(restored(&other, &memory()).is_err());
-    }
-}
-
-/// CRC32C bit by bit: what the format says, without the library that writes it.
-fn crc32c(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| (crc >> 1) ^ (0x82F6_3B78 & 0_u32.wrapping_sub(crc & 1));
-    !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
-}
-
-/// Goes on with an unfinished file, and proves what comes of it.
-fn resume(store: &Store, partial: &[u8]) -> (Vec<u8>, BackupReport) {
-    let disk = memory();
-    write(&*disk, "b.partial", partial);
-    let report = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told)).unwrap();
-    let bytes = read(&*disk, "b");
-    assert_eq!(verify(&bytes).unwrap(), report.summary);
-    (bytes, report)
-}
-
-#[test]
-fn a_backup_cut_anywhere_is_resumed_to_one_state() {
-    let (store, tree) = filled(&any_disk(), 1000);
-    let (first, _) = to_bytes(&store, &options());
-    let total = verify(&first).unwrap().chunks;
-    // A change at the end, and one more tree.
-    put(&store, tree, 990..1001, b"changed");
-    let more = new_tree(&store);
-    put(&store, more, 0..100, b"more");
-    let wanted = state(&store.snapshot().unwrap());
-    let content = to_bytes(&store, &options()).1.summary.content;
-    let mut cuts = Vec::new();
-    for pair in boundaries(&first).windows(2) {
-        cuts.extend([pair[0], pair[0] + 1, pair[0].midpoint(pair[1]), pair[1] - 1]);
-    }
-    cuts.push(first.len());
-    let mut most_kept = 0;
-    for (number, cut) in cuts.into_iter().enumerate() {
-        let (bytes, report) = resume(&store, &first[..cut]);
-        let summary = report.summary;
-        assert_eq!(summary.content, content, "cut at {cut}");
-        most_kept = most_kept.max(summary.kept_chunks);
-        if number % 7 == 0 {
-            let copy = restored(&bytes, &memory()).unwrap();
-            assert_eq!(state(&copy.snapshot().unwrap()), wanted, "cut at {cut}");
-        }
-    }
-    assert!(most_kept + 6 > total, "{most_kept} of {total} chunks were kept");
-    // And once more, of what was resumed already, after nothing has changed.
-    let (second, _) = resume(&store, &first[..first.len() / 2]);
-    let (third, report) = resume(&store, &second[..second.len() - 10]);
-    assert_eq!(report.summary.attempts, 3);
-    assert_eq!(report.summary.kept_chunks, report.summary.chunks);
-    assert!(report.written < 1500, "{report:?}");
-    let copy = restored(&third, &memory()).unwrap();
-    assert_eq!(state(&copy.snapshot().unwrap()), wanted);
-    let streamed = restore_stream(
-        third.as_slice(),
-        &memory(),
-        RealRuntime::new(),
-        &restore_options(),
-        &mut |told| go_on(told),
+    assert!(
+        matches!(again, Err(Error::Backup(BackupError::Exists(_)))),
+        "{again:?}"
     );
-    assert!(matches!(streamed, Err(Error::Backup(BackupError::NeedsFile))), "{streamed:?}");
-}
-
-#[test]
-fn a_resumed_backup_with_any_damage_is_still_proven_wrong() {
-    let (store, tree) = filled(&any_disk(), 200);
-    let (first, _) = to_bytes(&store, &options());
-    put(&store, tree, 5..6, b"changed");
-    let (mut bytes, report) = resume(&store, &first[..first.len() * 3 / 4]);
-    assert!(report.summary.kept_chunks > 0);
-    for at in (0..bytes.len()).step_by(53) {
-        bytes[at] ^= 0x10;
-        assert!(verify(&bytes).unwrap_err().is_corruption(), "byte {at}");
-        bytes[at] ^= 0x10;
-    }
-}
-
-#[test]
-fn a_damaged_unfinished_file_is_cut_and_a_foreign_one_is_left_alone() {
-    let (store, _) = filled(&any_disk(), 600);
-    let (first, _) = to_bytes(&store, &options());
-    let mut damaged = first.clone();
-    damaged[first.len() / 2] ^= 1;
-    let (_, report) = resume(&store, &damaged);
-    assert!(report.discarded > 0 && report.summary.kept_chunks > 0, "{report:?}");
-    // What a crash leaves of a file that was never synced.
-    let (_, report) = resume(&store, &[0; 500]);
-    assert_eq!((report.discarded, report.summary.attempts), (500, 1));
-    let (other, _) = filled(&any_disk(), 10);
-    let disk = memory();
-    write(&*disk, "b.partial", &first);
-    let refused = other.backup_to(&disk, "b", &options(), &mut |told| go_on(told));
-    let Err(Error::Backup(BackupError::OtherDatabase { .. })) = refused else {
-        panic!("{refused:?}")
-    };
-    assert_eq!(read(&*disk, "b.partial"), first);
-    let mut anew = options();
-    anew.resume = false;
-    other.backup_to(&disk, "b", &anew, &mut |told| go_on(told)).unwrap();
-    write(&*disk, "c.partial", b"somebody's own file, which no backup may touch, whatever");
-    let refused = other.backup_to(&disk, "c", &options(), &mut |told| go_on(told));
-    let Err(Error::Backup(BackupError::NotABackup { .. })) = refused else {
-        panic!("{refused:?}")
-    };
-}
-
-#[test]
-fn a_cancelled_backup_goes_on_where_it_was() {
-    let (store, _) = filled(&any_disk(), 3000);
-    let disk = memory();
-    let mut slow = options();
-    slow.bytes_per_second = Some(1 << 40);
-    let mut calls = 0;
-    let cancelled = store.backup_to(&disk, "b", &slow, &mut |told| {
-        calls += 1;
-        if told.written > 1000 {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    });
-    assert!(matches!(cancelled, Err(Error::Cancelled)));
-    assert!(calls > 0);
-    assert_eq!(disk.list().unwrap(), ["b.partial"]);
-    let report = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told)).unwrap();
-    assert_eq!(disk.list().unwrap(), ["b"]);
-    assert_eq!(verify(&read(&*disk, "b")).unwrap(), report.summary);
 }
 
 #[test]
@@ -502,11 +361,17 @@ fn options_that_make_no_sense_are_refused_before_anything_is_written() {
         let mut options = options();
         change(&mut options);
         let refused = store.backup_to(&disk, "b", &options, &mut |told| go_on(told));
-        assert!(matches!(refused, Err(Error::InvalidOption(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::InvalidOption(_))),
+            "{refused:?}"
+        );
     }
     assert!(disk.list().unwrap().is_empty());
     let refused = store.backup_to(&disk, "../b", &options(), &mut |told| go_on(told));
-    assert!(matches!(refused, Err(Error::Backup(BackupError::Destination(_)))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Backup(BackupError::Destination(_)))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -516,7 +381,10 @@ fn restoring_needs_a_directory_without_files_of_others() {
     let disk = memory();
     write(&*disk, "letter.txt", b"mine");
     let refused = restored(&bytes, &disk).map(drop);
-    assert!(matches!(refused, Err(Error::Backup(BackupError::NotEmpty(_)))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Backup(BackupError::NotEmpty(_)))),
+        "{refused:?}"
+    );
     assert_eq!(disk.list().unwrap(), ["letter.txt"]);
     let disk: Arc<dyn Disk> = MemoryDisk::new();
     let before = restored(&bytes, &disk).unwrap();
@@ -524,7 +392,10 @@ fn restoring_needs_a_directory_without_files_of_others() {
     assert!(matches!(refused, Err(Error::Locked(_))), "{refused:?}");
     drop(before);
     let refused = restored(&bytes, &disk).map(drop);
-    assert!(matches!(refused, Err(Error::Backup(BackupError::NotEmpty(_)))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Backup(BackupError::NotEmpty(_)))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -539,16 +410,32 @@ fn page_size_and_durability_are_the_sources_unless_told() {
     let disk = memory();
     let copy = restored(&bytes, &disk).unwrap();
     assert_eq!(copy.options().durability, Some(Durability::Memory));
-    assert!(!disk.list().unwrap().iter().any(|name| name.starts_with("wal")));
+    assert!(
+        !disk
+            .list()
+            .unwrap()
+            .iter()
+            .any(|name| name.starts_with("wal"))
+    );
     let mut changed = restore_options();
     changed.page_size = Some(16 << 10);
     changed.store.durability = Some(Durability::Sync);
     let disk = memory();
-    restore(Bytes::new(&bytes), &disk, RealRuntime::new(), &changed, &mut |told| go_on(told)).unwrap();
+    restore(
+        Bytes::new(&bytes),
+        &disk,
+        RealRuntime::new(),
+        &changed,
+        &mut |told| go_on(told),
+    )
+    .unwrap();
     let copy = Store::open(disk, RealRuntime::new(), StoreOptions::default()).unwrap();
     assert_eq!(copy.stats().page_size, 16 << 10);
     assert_eq!(copy.options().durability, Some(Durability::Sync));
-    assert_eq!(state(&copy.snapshot().unwrap()), state(&store.snapshot().unwrap()));
+    assert_eq!(
+        state(&copy.snapshot().unwrap()),
+        state(&store.snapshot().unwrap())
+    );
 }
 
 #[test]
@@ -556,172 +443,15 @@ fn a_backup_does_not_go_among_the_files_of_a_database() {
     let disk = memory();
     let store = Store::open(Arc::clone(&disk), RealRuntime::new(), small_options()).unwrap();
     let refused = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told));
-    assert!(matches!(refused, Err(Error::InvalidOption(_))), "{refused:?}");
-    assert!(!disk.list().unwrap().iter().any(|name| name.starts_with('b')));
-}
-
-/// A disk on which one operation goes wrong.
-fn faulty(at_operation: u64, fault: Fault) -> Arc<SimDisk> {
-    let options = SimOptions {
-        fault: Some(FaultPlan { at_operation, fault }),
-        ..SimOptions::default()
-    };
-    SimDisk::new(9, options)
-}
-
-#[test]
-fn no_fault_of_the_destination_makes_a_backup_that_is_wrong_and_verifies() {
-    let (store, _) = filled(&(MemoryDisk::new()), 200);
-    let content = to_bytes(&store, &options()).1.summary.content;
-    let mut failed = 0;
-    for fault in Fault::ALL {
-        for at in 0.. {
-            let sim = faulty(at, fault);
-            let disk: Arc<dyn Disk> = sim.clone();
-            let made = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told));
-            if sim.fault_fired().is_none() {
-                break;
-            }
-            sim.plan_fault(None);
-            if made.is_ok() {
-                // Nobody was told that a write was lost or went elsewhere; reading tells.
-                let found = verify(&read(&*disk, "b")).map(|summary| summary.content);
-                let is_known = found.is_ok_and(|found| found == content);
-                let is_silent = matches!(fault, Fault::LostWrite | Fault::MisdirectedWrite);
-                assert!(is_known || is_silent, "{fault:?} at {at}");
-                continue;
-            }
-            failed += 1;
-            if !disk.list().unwrap().contains(&"b".to_owned()) {
-                let again = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told));
-                again.unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
-            }
-            // What a crash leaves of it, too.
-            let image = sim.crash(&mut Rng::new(at), CrashKind::Machine);
-            let disk = SimDisk::from_image(&image, 1, SimOptions::default());
-            if disk.list().unwrap().contains(&"b".to_owned()) {
-                let found = verify(&read(&*disk, "b")).unwrap();
-                assert_eq!(found.content, content, "{fault:?} at {at}");
-            }
-        }
-    }
-    assert!(failed > 30, "{failed}");
-}
-
-#[test]
-fn after_a_fault_while_restoring_another_attempt_succeeds() {
-    let (store, _) = filled(&(MemoryDisk::new()), 100);
-    let (bytes, _) = to_bytes(&store, &options());
-    let wanted = state(&store.snapshot().unwrap());
-    let settings = restore_options();
-    let faults = [Fault::Eio, Fault::NoSpace, Fault::ShortWrite, Fault::SyncFails, Fault::ReadEio];
-    let mut failed = 0;
-    for fault in faults {
-        for at in (0..).step_by(5) {
-            let sim = faulty(at, fault);
-            let disk: Arc<dyn Disk> = sim.clone();
-            let run = || {
-                let source = Bytes::new(&bytes);
-                restore(source, &disk, SimRuntime::new(3), &settings, &mut |told| go_on(told))
-            };
-            let first = run();
-            if sim.fault_fired().is_none() {
-                break;
-            }
-            sim.plan_fault(None);
-            // Only the very last sync comes after the data file has its name.
-            let is_there = disk.list().unwrap().contains(&"data.cs".to_owned());
-            if first.is_err() && !is_there {
-                failed += 1;
-                run().unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
-            }
-            let copy = Store::open(Arc::clone(&disk), SimRuntime::new(3), settings.store.clone());
-            assert_eq!(state(&copy.unwrap().snapshot().unwrap()), wanted, "{fault:?} at {at}");
-        }
-    }
-    assert!(failed > 10, "{failed}");
-}
-
-/// Crashes the machine and the process at many events of a restore: until the
-/// end nothing opens, from then on all is there, and a second attempt succeeds.
-#[test]
-fn a_crash_while_restoring_leaves_all_or_nothing() {
-    let (store, _) = filled(&(MemoryDisk::new()), 150);
-    let (bytes, _) = to_bytes(&store, &options());
-    let wanted = state(&store.snapshot().unwrap());
-    let runtime = || -> Arc<dyn Runtime> { SimRuntime::new(3) };
-    let settings = restore_options();
-    let mut existing = settings.store.clone();
-    existing.create = false;
-    for is_stream in [false, true] {
-        let sim = SimDisk::new(5, SimOptions::default());
-        let disk: Arc<dyn Disk> = sim.clone();
-        let run = |disk: &Arc<dyn Disk>| {
-            if is_stream {
-                restore_stream(bytes.as_slice(), disk, runtime(), &settings, &mut |told| go_on(told))
-            } else {
-                restore(Bytes::new(&bytes), disk, runtime(), &settings, &mut |told| go_on(told))
-            }
-        };
-        run(&disk).unwrap();
-        let journal = sim.journal();
-        let mut replay = Replay::new(&journal);
-        let mut rng = Rng::new(11);
-        let (mut whole, mut nothing) = (0, 0);
-        let step = (journal.len() / 60).max(1);
-        let tail = journal.len().saturating_sub(25);
-        for event in 0..=journal.len() {
-            if event % step != 0 && event < tail {
-                continue;
-            }
-            replay.advance_to(event);
-            for kind in [CrashKind::Machine, CrashKind::Process] {
-                let image = replay.crash(&mut rng, kind);
-                let disk: Arc<dyn Disk> = SimDisk::from_image(&image, 7, SimOptions::default());
-                match Store::open(Arc::clone(&disk), runtime(), existing.clone()) {
-                    Ok(copy) => {
-                        whole += 1;
-                        assert_eq!(state(&copy.snapshot().unwrap()), wanted, "event {event}");
-                    }
-                    Err(_) => {
-                        nothing += 1;
-                        assert!(event < journal.len(), "finished, and it does not open");
-                        run(&disk).unwrap_or_else(|error| panic!("event {event}: {error}"));
-                        let copy = Store::open(disk, runtime(), existing.clone()).unwrap();
-                        assert_eq!(state(&copy.snapshot().unwrap()), wanted);
-                    }
-                }
-            }
-        }
-        assert!(whole >= 2 && nothing > 50, "{whole} whole, {nothing} nothing");
-    }
-}
-
-/// Crashes while a backup is written to a file: its name is there only when it
-/// is whole, and what was left is resumed.
-#[test]
-fn a_crash_while_backing_up_leaves_an_unfinished_file_that_is_resumed() {
-    let (store, _) = filled(&(MemoryDisk::new()), 600);
-    let sim = SimDisk::new(5, SimOptions::default());
-    let disk: Arc<dyn Disk> = sim.clone();
-    store.backup_to(&disk, "b", &options(), &mut |told| go_on(told)).unwrap();
-    let journal = sim.journal();
-    let mut replay = Replay::new(&journal);
-    let mut rng = Rng::new(3);
-    let mut kept = 0;
-    for event in 0..=journal.len() {
-        replay.advance_to(event);
-        let image = replay.crash(&mut rng, CrashKind::Machine);
-        let disk: Arc<dyn Disk> = SimDisk::from_image(&image, 7, SimOptions::default());
-        let names = disk.list().unwrap();
-        if names.iter().any(|name| name == "b") {
-            verify(&read(&*disk, "b")).unwrap();
-            continue;
-        }
-        assert!(event < journal.len());
-        let report = store.backup_to(&disk, "b", &options(), &mut |told| go_on(told)).unwrap();
-        verify(&read(&*disk, "b")).unwrap();
-        kept += report.summary.kept_chunks;
-    }
-    assert!(kept > 50, "{kept}");
+    assert!(
+        matches!(refused, Err(Error::InvalidOption(_))),
+        "{refused:?}"
+    );
+    assert!(
+        !disk
+            .list()
+            .unwrap()
+            .iter()
+            .any(|name| name.starts_with('b'))
+    );
 }

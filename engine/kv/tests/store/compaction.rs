@@ -307,6 +307,7 @@ fn writers_go_on_between_the_steps() {
     };
     store.compact(&options, &mut progress).unwrap();
     assert!(steps > 20, "{steps} steps");
+    store.flush().unwrap();
     assert!(contents(&store, tree) == model);
     assert_sound(&store);
     drop((store, writer));

@@ -58,7 +58,8 @@ pub(crate) fn run(global: &Global, arguments: &BackupArgs) -> Result<u8> {
         });
         // What this pass has written, the next may use.
         options.resume = true;
-        made.map(Sound).map_err(|error| failed(&arguments.output, error))
+        made.map(Sound)
+            .map_err(|error| failed(&arguments.output, error))
     })?;
     drop(progress);
     let done = BackedUp {
@@ -73,13 +74,17 @@ pub(crate) fn run(global: &Global, arguments: &BackupArgs) -> Result<u8> {
 /// The directory and the name of the file.
 fn destination(path: &Path) -> Result<(Arc<dyn Disk>, String)> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.filter(|name| cs_io::check_name(name).is_ok()).ok_or_else(|| {
-        InspectError::Usage(format!(
-            "--output: {}: expected a file name of ASCII letters, digits, '.', '-' and '_'",
-            path.display()
-        ))
-    })?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let name = name
+        .filter(|name| cs_io::check_name(name).is_ok())
+        .ok_or_else(|| {
+            InspectError::Usage(format!(
+                "--output: {}: expected a file name of ASCII letters, digits, '.', '-' and '_'",
+                path.display()
+            ))
+        })?;
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let options = SysOptions {
         create: false,

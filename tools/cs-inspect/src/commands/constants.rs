@@ -128,6 +128,12 @@ fn limits() -> Vec<Row> {
         ),
         ("max_key", size(limits::MAX_KEY), "bytes", "a key of a tree"),
         (
+            "max_backup_chunk",
+            size(cs_kv::backup::format::MAX_CHUNK),
+            "bytes",
+            "entries in a chunk of a backup",
+        ),
+        (
             "max_value",
             size(limits::MAX_VALUE),
             "bytes",

@@ -49,7 +49,10 @@ pub(crate) fn run(global: &Global, arguments: &RestoreArgs) -> Result<u8> {
         restore_stream(stdin, &disk, RealRuntime::new(), &options, &mut tell).map_err(failed)?
     } else {
         let file = verify_backup::open(&arguments.file)?;
-        progress.begin("bytes", file.metadata().map_or(0, |metadata| metadata.len()));
+        progress.begin(
+            "bytes",
+            file.metadata().map_or(0, |metadata| metadata.len()),
+        );
         let mut verifying = |bytes| {
             progress.set(bytes);
             ControlFlow::Continue(())

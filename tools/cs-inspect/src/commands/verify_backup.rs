@@ -43,7 +43,10 @@ pub(crate) fn run(global: &Global, arguments: &VerifyBackupArgs) -> Result<u8> {
         Box::new(io::stdin().lock())
     } else {
         let file = open(&arguments.file)?;
-        progress.begin("bytes", file.metadata().map_or(0, |metadata| metadata.len()));
+        progress.begin(
+            "bytes",
+            file.metadata().map_or(0, |metadata| metadata.len()),
+        );
         Box::new(file)
     };
     let reader = BufReader::with_capacity(READ_BYTES, source);
@@ -71,7 +74,13 @@ pub(crate) fn run(global: &Global, arguments: &VerifyBackupArgs) -> Result<u8> {
 
 impl Report for Verified {
     fn json(&self) -> Value {
-        let findings: Vec<Value> = self.found.as_ref().err().map(Finding::json).into_iter().collect();
+        let findings: Vec<Value> = self
+            .found
+            .as_ref()
+            .err()
+            .map(Finding::json)
+            .into_iter()
+            .collect();
         json!({
             "file": self.file,
             "sound": self.found.is_ok(),

@@ -27,7 +27,10 @@ fn a_backup_of_a_crashed_database_is_restored_whole() {
     let found = json(&["verify-backup", &file]);
     assert_eq!(found["sound"], true);
     assert_eq!(found["backup"], made["backup"]);
-    assert_eq!(found["backup"]["file_bytes"], fs::metadata(&file).unwrap().len());
+    assert_eq!(
+        found["backup"]["file_bytes"],
+        fs::metadata(&file).unwrap().len()
+    );
     let bytes = fs::read(&file).unwrap();
     for (name, source) in [("one", file.as_str()), ("two", "-")] {
         let new = text(&scratch.directory.path().join(name));
@@ -50,7 +53,14 @@ fn a_database_in_use_is_backed_up() {
     fill(&database, 100..150);
     database.flush().unwrap();
     let file = text(&scratch.directory.path().join("live.csb"));
-    let made = json(&["backup", &scratch.text(), "-o", &file, "--compression", "gzip"]);
+    let made = json(&[
+        "backup",
+        &scratch.text(),
+        "-o",
+        &file,
+        "--compression",
+        "gzip",
+    ]);
     assert!(made["backup"]["entries"].as_u64().unwrap() > 150);
     assert_eq!(json(&["verify-backup", &file])["sound"], true);
 }
@@ -65,7 +75,10 @@ fn an_unfinished_backup_is_gone_on_with_unless_told_otherwise() {
     let made = json(&["backup", &scratch.text(), "-o", &path("b.csb")]);
     assert_eq!(made["backup"]["attempts"], 2);
     assert_eq!(made["backup"]["kept_chunks"], made["backup"]["chunks"]);
-    assert!(made["written"].as_u64().unwrap() < whole.len() as u64 / 2, "{made}");
+    assert!(
+        made["written"].as_u64().unwrap() < whole.len() as u64 / 2,
+        "{made}"
+    );
     fs::write(path("c.csb.partial"), &whole[..whole.len() - 5]).unwrap();
     let made = json(&["backup", &scratch.text(), "-o", &path("c.csb"), "--fresh"]);
     assert_eq!(made["backup"]["attempts"], 1);
@@ -105,15 +118,27 @@ fn wrong_input_is_refused_by_its_name() {
         (vec!["backup", &db, "-o", &file], 2, "already"),
         (vec!["backup", &db], 2, "--output"),
         (vec!["backup", &db, "-o", &strange], 2, "file name"),
-        (vec!["backup", &db, "-o", &within], 2, "directory of a database"),
+        (
+            vec!["backup", &db, "-o", &within],
+            2,
+            "directory of a database",
+        ),
         (vec!["backup", &db, "-o", &deep], 3, "nowhere"),
         (vec!["backup", &missing, "-o", &strange], 3, "nowhere"),
-        (vec!["backup", &db, "-o", &missing, "--limit", "0"], 2, "--limit"),
+        (
+            vec!["backup", &db, "-o", &missing, "--limit", "0"],
+            2,
+            "--limit",
+        ),
         (vec!["verify-backup", &missing], 3, "nowhere"),
         (vec!["verify-backup", &db], 2, "directory"),
         (vec!["verify-backup"], 2, "FILE"),
         (vec!["restore", &file, &db], 2, "data.cs"),
-        (vec!["restore", &file, &missing, "--page-size", "100"], 2, "power of two"),
+        (
+            vec!["restore", &file, &missing, "--page-size", "100"],
+            2,
+            "power of two",
+        ),
         (vec!["restore", &missing, &strange], 3, "nowhere"),
     ] {
         let output = inspect(&arguments);
@@ -124,6 +149,9 @@ fn wrong_input_is_refused_by_its_name() {
     for command in ["backup", "verify-backup", "restore"] {
         let output = inspect(&[command, "--help"]);
         assert_eq!(code(&output), 0);
-        assert!(String::from_utf8_lossy(&output.stdout).contains("Examples:"), "{command}");
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("Examples:"),
+            "{command}"
+        );
     }
 }

@@ -21,7 +21,11 @@ fn ends(entries: impl Iterator<Item = (u32, usize)>) -> BTreeSet<Vec<u8>> {
 #[test]
 fn chunks_of_nearly_the_same_tree_end_nearly_everywhere_together() {
     let before = ends((0..20_000).map(|number| (number, 100)));
-    assert!(before.len() > 300 && before.len() < 1200, "{}", before.len());
+    assert!(
+        before.len() > 300 && before.len() < 1200,
+        "{}",
+        before.len()
+    );
     // One entry more near the beginning, one longer, one gone.
     let changed = (0..20_000).filter(|number| *number != 9_000);
     let changed = changed.map(|number| (number, if number == 500 { 300 } else { 100 }));
@@ -50,7 +54,10 @@ fn a_chunk_comes_back_as_it_went_in_and_no_other_does() {
     }
     let content = examine(&chunk.plain).unwrap();
     assert_eq!(content.stats, chunk.stats);
-    assert_eq!((content.first, content.last), (chunk.first.clone(), chunk.last.clone()));
+    assert_eq!(
+        (content.first, content.last),
+        (chunk.first.clone(), chunk.last.clone())
+    );
     let keys: Vec<_> = entries(&chunk.plain).map(|(key, _)| key).collect();
     assert_eq!(keys, [&b"a"[..], b"b", b"bc"]);
     for len in 1..chunk.plain.len() {

@@ -56,8 +56,14 @@ fn the_document_agrees_with_the_structs() {
         fields!(RawSnapshot: file, incarnation, term, index, time, ordinal, page_size, next_tree,
             trees, entries, bytes, has_log, reserved)
     );
-    assert_eq!(documented("Backup tree"), fields!(RawTree: count, bytes, hash));
-    assert_eq!(documented("Backup kept"), fields!(RawKept: first, count, reserved));
+    assert_eq!(
+        documented("Backup tree"),
+        fields!(RawTree: count, bytes, hash)
+    );
+    assert_eq!(
+        documented("Backup kept"),
+        fields!(RawKept: first, count, reserved)
+    );
     assert_eq!(
         documented("Backup end"),
         fields!(RawEnd: trees, attempts, chunks, kept, entries, bytes, content)
@@ -67,7 +73,13 @@ fn the_document_agrees_with_the_structs() {
 #[test]
 fn the_document_names_every_kind_and_limit() {
     let kinds = section("Backup block");
-    let of = |kind: BlockKind| format!("| {} | {} |", kind as u8, format!("{kind:?}").to_lowercase());
+    let of = |kind: BlockKind| {
+        format!(
+            "| {} | {} |",
+            kind as u8,
+            format!("{kind:?}").to_lowercase()
+        )
+    };
     for number in 1..=5 {
         let kind = BlockKind::from_u8(number).unwrap();
         assert!(kinds.contains(&of(kind)), "{kind:?}");
@@ -86,19 +98,28 @@ fn the_document_names_every_kind_and_limit() {
         ("MAX_CHUNK", MAX_CHUNK),
         ("MAX_BODY", MAX_BODY),
     ] {
-        assert!(limits.contains(&format!("| `{name}` | {value} |")), "{name} {value}");
+        assert!(
+            limits.contains(&format!("| `{name}` | {value} |")),
+            "{name} {value}"
+        );
     }
 }
 
 /// The backup of the example.
 fn example() -> Vec<u8> {
-    let mut options = StoreOptions::default();
-    options.page_size = 4096;
+    let options = StoreOptions {
+        page_size: 4096,
+        ..StoreOptions::default()
+    };
     let store = Store::open(MemoryDisk::new(), SimRuntime::new(1), options).unwrap();
     let mut batch = Batch::new();
     batch.create_tree(TreeId(16));
     batch.put(TreeId(16), b"k".to_vec(), b"v".to_vec(), Expect::Absent);
-    store.write(&batch, &CommitOptions::default()).unwrap().wait().unwrap();
+    store
+        .write(&batch, &CommitOptions::default())
+        .unwrap()
+        .wait()
+        .unwrap();
     let options = BackupOptions {
         compression: Compression::None,
         ..BackupOptions::default()
@@ -137,8 +158,15 @@ fn the_example_is_what_the_code_writes_and_reads() {
     let bytes = example();
     let text = section("Backup example");
     let expected = shown(&bytes);
-    assert!(text.contains(&format!("; {} bytes:", bytes.len())), "{}", bytes.len());
-    assert!(text.contains(&format!("```text\n{expected}```")), "\n{expected}");
+    assert!(
+        text.contains(&format!("; {} bytes:", bytes.len())),
+        "{}",
+        bytes.len()
+    );
+    assert!(
+        text.contains(&format!("```text\n{expected}```")),
+        "\n{expected}"
+    );
     let summary = verify_backup(bytes.as_slice(), &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!((summary.entries, summary.bytes, summary.chunks), (1, 2, 1));
 }
