@@ -86,9 +86,7 @@ impl Disk for ChunkDisk {
         let contents = match (names.get(name), mode) {
             (Some(_), OpenMode::Create) => return Err(error(io::ErrorKind::AlreadyExists, name)),
             (Some(found), _) => Arc::clone(found),
-            (None, OpenMode::Create) => {
-                Arc::clone(names.entry(name.to_owned()).or_default())
-            }
+            (None, OpenMode::Create) => Arc::clone(names.entry(name.to_owned()).or_default()),
             (None, _) => return Err(error(io::ErrorKind::NotFound, name)),
         };
         Ok(Arc::new(ChunkFile {
@@ -102,7 +100,9 @@ impl Disk for ChunkDisk {
     fn remove(&self, name: &str) -> io::Result<()> {
         check_name(name)?;
         let removed = lock(&self.names).remove(name);
-        removed.map(drop).ok_or_else(|| error(io::ErrorKind::NotFound, name))
+        removed
+            .map(drop)
+            .ok_or_else(|| error(io::ErrorKind::NotFound, name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -166,7 +166,9 @@ impl ChunkFile {
         if !self.writable {
             return Err(error(io::ErrorKind::PermissionDenied, &self.name));
         }
-        let end = offset.checked_add(len).filter(|&end| i64::try_from(end).is_ok());
+        let end = offset
+            .checked_add(len)
+            .filter(|&end| i64::try_from(end).is_ok());
         let end = end.ok_or_else(|| error(io::ErrorKind::InvalidInput, &self.name))?;
         Ok((lock(&self.contents.0), end))
     }

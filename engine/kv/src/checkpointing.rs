@@ -12,6 +12,7 @@ use parking_lot::MutexGuard;
 
 use crate::core::{Core, Maintenance};
 use crate::error::{Error, Result};
+use crate::recorder::Event;
 use crate::root::LogPosition;
 use crate::tree::{SealedSource, Walker};
 
@@ -128,6 +129,8 @@ impl Core {
         );
         writer.shadow.reclaim(&self.pager);
         drop(writer);
+        let (version, lsn) = (root.record.version, root.record.lsn);
+        self.note(Event::CheckpointBegan { version, lsn });
         // Bit by bit, so that no commit waits for the whole of it.
         loop {
             let mut writer = self.lock_writer();
@@ -173,6 +176,7 @@ impl Core {
             *run = None;
             *checkpoints += 1;
             self.checkpointed_now();
+            self.note(Event::CheckpointEnded);
             // The log is kept from the older meta on: open may have to go back to it.
             let keep_from = metas.older().map_or(Lsn::ZERO, |meta| meta.root.lsn);
             self.checkpoint_lsn

@@ -16,6 +16,7 @@ use crate::in_flight::{InFlightRecord, Undo};
 use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
 use crate::packing::{Packer, Payload};
+use crate::recorder::Event;
 use crate::root::{Root, is_system};
 use crate::ticket::Ticket;
 use crate::tree::{Position, SealedSource, find};
@@ -50,6 +51,7 @@ impl Core {
         // 3. Plan and do, under the writer's lock.
         let outcome = match self.plan_and_do(commit, &mut payload) {
             Err(error) if error.is_no_space() => {
+                self.note(Event::NoSpace);
                 self.make_space()?;
                 self.plan_and_do(commit, &mut payload)
             }
@@ -102,6 +104,7 @@ impl Core {
                 _ => &self.counters.refusals,
             }
             .fetch_add(1, Ordering::Relaxed);
+            self.note(Event::Refused(error.to_string()));
             let from_trees = matches!(
                 error,
                 Error::Conflict { .. }
@@ -250,6 +253,7 @@ impl Core {
         writer.in_flight.settle(self.visible_index());
         let flies = waits || self.visibility.lock().needs() > Lsn::ZERO;
         let mut undo = flies.then(Undo::default);
+        let bytes = payload.effects.len() as u64;
         // 1. The record.
         let end = self.append(writer, payload.logged(), planned.reservation);
         // 2. The pages.
@@ -264,6 +268,11 @@ impl Core {
         }
         // 3. Who sees it when.
         let index = writer.position.index;
+        self.note(Event::Committed {
+            index,
+            bytes,
+            waits,
+        });
         let needs = {
             let mut visibility = self.visibility.lock();
             let needs = visibility.appended(index, if waits { end } else { Lsn::ZERO });

@@ -17,7 +17,7 @@
 //! | `compaction` | nothing: how far a compaction has come, and how the last one ended |
 //! | `next_tree` | nothing: ids that a dropped root had used are not given again |
 //! | `poisoned`, `closed` | nothing: they only ever go up |
-//! | `background`, `counters` | nothing: a thread, and figures since open |
+//! | `background`, `counters`, `recorder` | nothing: a thread, and figures since open |
 //!
 //! Locks are taken in this order: `compaction`, `maintenance`, `writer`, the log's, `visibility`,
 //! the pager's. Nothing waits for the log with `writer` held.
@@ -39,6 +39,7 @@ use crate::compaction::Compaction;
 use crate::error::{Error, Result};
 use crate::options::StoreOptions;
 use crate::packing::Packing;
+use crate::recorder::{Event, Recorder};
 use crate::root::Root;
 use crate::snapshot::Pinned;
 use crate::visibility::Visibility;
@@ -82,6 +83,7 @@ pub(crate) struct Core {
     pub(crate) closed: AtomicBool,
     pub(crate) background: Background,
     pub(crate) counters: Counters,
+    pub(crate) recorder: Recorder,
     fork: ForkMark,
     _lock: Box<dyn LockGuard>,
 }
@@ -206,6 +208,7 @@ impl Core {
             closed: AtomicBool::new(false),
             background: Background::default(),
             counters: Counters::default(),
+            recorder: Recorder::default(),
             fork: ForkMark::new(),
             _lock: parts.lock,
         });
@@ -245,11 +248,17 @@ impl Core {
     /// Refuses all changes from now on. The first reason stays.
     pub(crate) fn poison(&self, error: &Error) {
         let reason = error.to_string();
-        if self.poisoned.set(reason.clone()).is_ok()
-            && let Some(log) = &self.log
-        {
-            log.poison(&reason);
+        if self.poisoned.set(reason.clone()).is_ok() {
+            self.note(Event::Poisoned(reason.clone()));
+            if let Some(log) = &self.log {
+                log.poison(&reason);
+            }
         }
+    }
+
+    /// For the flight recorder.
+    pub(crate) fn note(&self, event: Event) {
+        self.recorder.record(&*self.runtime, event);
     }
 
     pub(crate) fn poison_reason(&self) -> Option<String> {
@@ -271,7 +280,11 @@ impl Core {
     /// Tells those who wait that nothing more will become durable; they may be
     /// closures of the caller's, so no lock may be held here.
     pub(crate) fn fail_waiters(&self) {
-        if let Some(log) = self.log.as_ref().filter(|_| self.poisoned.get().is_some()) {
+        if self.poisoned.get().is_none() {
+            return;
+        }
+        self.recorder.write(&*self.disk);
+        if let Some(log) = &self.log {
             log.fail_waiters();
         }
     }
@@ -294,6 +307,8 @@ impl Core {
         let sealed = writer.seal(&self.pager);
         writer.broken = sealed.is_err();
         let root = self.must(sealed)?;
+        let (version, index) = (root.record.version, root.record.index);
+        self.note(Event::Sealed { version, index });
         self.visibility.lock().sealed(Arc::clone(&root));
         // What is visible already frees what only older states reached.
         self.advance(Lsn::ZERO);
@@ -359,6 +374,8 @@ impl Core {
         });
         writer.shadow.end_plan();
         let undone = undone?;
+        let commits = undone.len() as u64;
+        self.note(Event::TakenBack { commits });
         let sealed = writer.seal(&self.pager);
         writer.broken = sealed.is_err();
         let root = self.must(sealed)?;
@@ -513,7 +530,10 @@ impl LogOwner for Core {
     }
 
     fn log_failed(&self, error: &LogError) {
-        let _ = self.poisoned.set(error.to_string());
+        let reason = error.to_string();
+        if self.poisoned.set(reason.clone()).is_ok() {
+            self.note(Event::Poisoned(reason));
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub mod limits;
 pub mod node;
 mod options;
 mod packing;
+mod recorder;
 mod recovery;
 mod root;
 mod snapshot;
@@ -66,6 +67,7 @@ pub use options::{
     CommitOptions, Compression, CompressionOptions, Durability, SessionStatement, StoreOptions,
 };
 pub use packing::{BlockStats, CompressionStats};
+pub use recorder::{EVENTS, Event, RECORDER_FILE, RECORDER_HEAD};
 pub use recovery::RecoveryReport;
 pub use snapshot::{Snapshot, TreeReader};
 pub use store::{Store, StoreStats};

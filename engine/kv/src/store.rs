@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::options::{CommitOptions, StoreOptions};
 use crate::packing::CompressionStats;
+use crate::recorder::Event;
 use crate::recovery::{RecoveryReport, open};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
@@ -122,6 +123,9 @@ impl Store {
         options: StoreOptions,
     ) -> Result<Self> {
         let (core, recovery) = open(disk, runtime, options)?;
+        core.note(Event::Opened {
+            records: recovery.records,
+        });
         Ok(Self(Arc::new(Handle { core, recovery })))
     }
 
@@ -254,6 +258,13 @@ impl Store {
             load.push(key.as_ref(), value.as_ref())?;
         }
         Ok(load.finish()?)
+    }
+
+    /// What the store did last, as text: what it writes to
+    /// [`RECORDER_FILE`](crate::RECORDER_FILE) when it fails.
+    #[must_use]
+    pub fn recorder(&self) -> String {
+        self.core().recorder.text()
     }
 
     /// An id for a tree to be made by a [`Batch`]; never given twice.

@@ -12,7 +12,8 @@ use collection_store::names::DEFAULT_DATABASE;
 
 pub(crate) use backup::{BackupArgs, CompressionChoice, RestoreArgs, VerifyBackupArgs};
 pub(crate) use space::{
-    AccountArgs, CompactArgs, FreeArgs, HistoryArgs, KindChoice, MapArgs, PagesArgs, SalvageArgs,
+    AccountArgs, CompactArgs, FreeArgs, HistoryArgs, KindChoice, MapArgs, PagesArgs, RecorderArgs,
+    SalvageArgs,
     Spot, StateChoice,
 };
 
@@ -155,6 +156,15 @@ Held over a cell, the mouse shows what is in it.")]
 The records that are still in the log and change a key in the range of the page, oldest first; of
 an overflow page those of the one key that it belongs to.")]
     History(HistoryArgs),
+    /// Show what the engine did before the database failed
+    #[command(after_help = "Examples:
+  cs-inspect recorder /data/shop
+  cs-inspect recorder /data/shop --event poisoned
+  cs-inspect --format json recorder /data/shop --limit 5000 | jq .events[-1]
+
+A database that fails (a write, a sync or a change goes wrong) writes its last few thousand events
+to recorder.txt in its directory. Times are seconds since it was opened.")]
+    Recorder(RecorderArgs),
     /// Read what can be read of a damaged database, into a new one
     #[command(after_help = "Examples:
   cs-inspect salvage /data/shop -o /data/saved

@@ -13,6 +13,7 @@ pub(crate) mod load;
 pub(crate) mod map;
 pub(crate) mod page;
 pub(crate) mod pages;
+pub(crate) mod recorder;
 pub(crate) mod restore;
 pub(crate) mod salvage;
 pub(crate) mod stats;

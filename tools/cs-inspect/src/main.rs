@@ -81,6 +81,7 @@ fn run(cli: &Cli) -> Result<u8> {
         Command::Account(arguments) => commands::account::run(global, arguments),
         Command::Map(arguments) => commands::map::run(global, arguments),
         Command::History(arguments) => commands::history::run(global, arguments),
+        Command::Recorder(arguments) => commands::recorder::run(global, arguments),
         Command::Compact(arguments) => commands::compact::run(global, arguments),
         Command::Salvage(arguments) => commands::salvage::run(global, arguments),
         Command::Backup(arguments) => commands::backup::run(global, arguments),

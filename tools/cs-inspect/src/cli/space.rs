@@ -111,6 +111,19 @@ pub(crate) struct MapArgs {
     pub(crate) svg: PathBuf,
 }
 
+/// Arguments of `recorder`.
+#[derive(Args, Debug)]
+pub(crate) struct RecorderArgs {
+    /// The database's directory
+    pub(crate) dir: PathBuf,
+    /// Only events of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Option<String>,
+    /// Show at most so many, the newest
+    #[arg(long, value_name = "COUNT", default_value_t = 200)]
+    pub(crate) limit: usize,
+}
+
 /// Arguments of `history`.
 #[derive(Args, Debug)]
 pub(crate) struct HistoryArgs {
