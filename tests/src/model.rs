@@ -111,15 +111,6 @@ pub(crate) struct State {
 pub(crate) type History = Vec<Arc<State>>;
 
 impl State {
-    /// One that no store ever shows: at an index that no commit ends with.
-    pub(crate) fn never() -> Self {
-        let nobody = TreeId(u32::MAX);
-        Self {
-            trees: BTreeMap::from([(nobody, Arc::default())]),
-            sessions: BTreeMap::new(),
-        }
-    }
-
     /// The state after a commit.
     pub(crate) fn after(&self, changes: &[Change]) -> Self {
         let mut next = self.clone();

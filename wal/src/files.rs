@@ -3,6 +3,7 @@
 use crate::error::{Context, Result};
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::log::Log;
+use crate::segment::Spare;
 
 /// Bytes of the files of a log; the sum is their sizes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,29 +52,29 @@ impl Log {
     /// # Errors
     /// An I/O error, after which the log is poisoned.
     pub fn trim_spares(&self) -> Result<u64> {
-        self.remove_spares(self.options.segment_bytes_min)
+        let smallest = self.options.segment_bytes_min;
+        self.remove_spares(|spares| spares.partition_point(|spare| spare.capacity <= smallest))
     }
 
-    /// Removes all spares: what is left to do where the disk is full. Returns
-    /// the bytes given back.
+    /// Removes all spares but the smallest: what is left to do where the disk
+    /// is full. That one stays for a recovery, which must not want for space.
+    /// Returns the bytes given back.
     ///
     /// # Errors
     /// As [`trim_spares`](Self::trim_spares).
     pub fn drop_spares(&self) -> Result<u64> {
-        self.remove_spares(0)
+        self.remove_spares(|_| 1)
     }
 
-    /// Removes the spares with more than so many bytes.
-    fn remove_spares(&self, keep: u64) -> Result<u64> {
+    /// Removes the spares behind the first so many, smallest first.
+    fn remove_spares(&self, keep: impl FnOnce(&[Spare]) -> usize) -> Result<u64> {
         self.check()?;
         let _one = self.maintenance.lock();
         let removed: Vec<_> = {
             let mut appender = self.appender.lock();
-            let (large, small) = std::mem::take(&mut appender.spares)
-                .into_iter()
-                .partition(|spare| spare.capacity > keep);
-            appender.spares = small;
-            large
+            appender.spares.sort_by_key(|spare| spare.capacity);
+            let keep = keep(&appender.spares).min(appender.spares.len());
+            appender.spares.split_off(keep)
         };
         let mut bytes = 0;
         for spare in &removed {

@@ -81,8 +81,8 @@ fn live(seed: u64) -> Verdict<Phase> {
         }
         let ticket = store.write(&batch_of(&changes), &CommitOptions::default())?;
         ticket.wait()?;
-        // Each part takes an index of its own, at which nothing is ever seen:
-        // who saw one would be told that nobody made that commit.
+        // Each part takes an index of its own. A store that recovers from a run
+        // without its commit stands there, and is as it was before the run.
         let index = ticket.index().0;
         let parts = index - index_of[index_of.len() - 1];
         ensure((parts > 1) == takes_parts, || {
@@ -90,8 +90,8 @@ fn live(seed: u64) -> Verdict<Phase> {
         })?;
         index_of.push(index);
         let next = Arc::new(history[history.len() - 1].after(&changes));
-        let never = Arc::new(State::never());
-        history.resize(index as usize, never);
+        let before = Arc::clone(&history[history.len() - 1]);
+        history.resize(index as usize, before);
         history.push(next);
         disk.mark(index);
         if number == COMMITS / 2 {
