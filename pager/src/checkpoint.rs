@@ -91,7 +91,7 @@ impl CheckpointRun {
     #[must_use]
     pub fn begin(pager: &Pager, metas: &Metas, mut meta: Meta) -> Self {
         meta.sequence = metas.newest().sequence + 1;
-        pager.pin_version(meta.root.version);
+        pager.pin_on_disk(meta.root.version);
         Self {
             meta,
             slot: 1 - metas.newest_slot(),
@@ -241,7 +241,7 @@ impl CheckpointRun {
     fn install(&self, pager: &Pager, metas: &mut Metas) {
         let overwritten = metas.slots[self.slot].replace(self.meta);
         if let Some(old) = overwritten {
-            pager.unpin(old.root.version);
+            pager.unpin_on_disk(old.root.version);
         }
         // The pin taken in `begin` is now the meta's.
         Shadow::planted_early_reuse(pager, self.meta.root.version);

@@ -208,9 +208,9 @@ pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Op
             Err(error) => return Err(error),
         },
     };
-    pager.pin_version(root.version);
+    pager.pin_on_disk(root.version);
     if let Some(older) = metas.older() {
-        pager.pin_version(older.root.version);
+        pager.pin_on_disk(older.root.version);
     }
     pager.set_visible(root.version);
     let shadow = Shadow::new(root, map, older, page_size, capacity);

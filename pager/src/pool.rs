@@ -121,6 +121,9 @@ pub struct Pager {
     dirty: Mutex<PageMap<Arc<Frame>>>,
     early: Mutex<Vec<WriteBatch>>,
     register: Mutex<Register>,
+    /// Pages that the open version, or one before it, has given up, with the
+    /// version that did: mostly nobody wants them in memory any more.
+    given_up: Mutex<VecDeque<(PageRef, Version)>>,
     /// A write or sync of the data file failed. Never goes down: what the
     /// failed write had claimed will not be written by anybody else.
     failed: AtomicBool,
@@ -164,6 +167,7 @@ impl Pager {
             dirty: Mutex::new(HashMap::default()),
             early: Mutex::default(),
             register: Mutex::default(),
+            given_up: Mutex::default(),
             failed: AtomicBool::new(false),
             counters: Counters::default(),
         }
@@ -269,7 +273,34 @@ impl Pager {
     pub(crate) fn mark_freed(&self, page: PageId, version: Version, guard: &ReadGuard) {
         if let Some(frame) = self.table.get_untouched(page, guard) {
             frame.set_freed(version);
+            self.let_go(frame.at(), version, guard);
         }
+    }
+
+    /// A page is not needed from `version` on. Evicts some that were given up a
+    /// while ago, so that copies of pages take their place in memory and not
+    /// that of others.
+    fn let_go(&self, at: PageRef, version: Version, guard: &ReadGuard) {
+        /// Readers of the visible version are done with a page by then.
+        const LAG: usize = 256;
+        /// Evicted for each one that comes.
+        const EACH: usize = 2;
+        let mut given_up = self.given_up.lock();
+        given_up.push_back((at, version));
+        for _ in 0..EACH.min(given_up.len().saturating_sub(LAG)) {
+            let Some((old, freed)) = given_up.pop_front() else {
+                return;
+            };
+            let is_there = self.resident_untouched(guard, old);
+            if is_there && !self.register.lock().is_wanted(old.version, freed) {
+                self.table.evict(old.page, guard);
+            }
+        }
+    }
+
+    fn resident_untouched(&self, guard: &ReadGuard, at: PageRef) -> bool {
+        let frame = self.table.get_untouched(at.page, guard);
+        frame.is_some_and(|frame| frame.at() == at)
     }
 
     /// Forgets a page whose number is about to be handed out again. False if
@@ -299,6 +330,16 @@ impl Pager {
     /// Keeps all pages of `version` from being reused until [`unpin`](Self::unpin).
     pub fn pin_version(&self, version: Version) {
         self.register.lock().pin(version);
+    }
+
+    /// The same for a meta.
+    pub(crate) fn pin_on_disk(&self, version: Version) {
+        self.register.lock().pin_on_disk(version);
+    }
+
+    /// Takes back one [`pin_on_disk`](Self::pin_on_disk).
+    pub(crate) fn unpin_on_disk(&self, version: Version) {
+        self.register.lock().unpin_on_disk(version);
     }
 
     /// Takes back one [`pin_version`](Self::pin_version).

@@ -15,6 +15,9 @@ use cs_base::Version;
 #[derive(Debug, Default)]
 pub(crate) struct Register {
     pins: BTreeMap<Version, u64>,
+    /// How many of the pins are those of metas and checkpoints: they keep a page
+    /// on disk, and nobody reads it through them.
+    on_disk: BTreeMap<Version, u64>,
     /// Versions whose last pin went since the allocator last asked.
     unpinned: BTreeSet<Version>,
     visible: Version,
@@ -33,6 +36,31 @@ impl Register {
                 self.unpinned.insert(version);
             }
         }
+    }
+
+    /// [`pin`](Self::pin) for a meta, or a checkpoint that becomes one.
+    pub(crate) fn pin_on_disk(&mut self, version: Version) {
+        self.pin(version);
+        *self.on_disk.entry(version).or_insert(0) += 1;
+    }
+
+    pub(crate) fn unpin_on_disk(&mut self, version: Version) {
+        self.unpin(version);
+        if let Some(count) = self.on_disk.get_mut(&version) {
+            *count -= 1;
+            if *count == 0 {
+                self.on_disk.remove(&version);
+            }
+        }
+    }
+
+    /// Whether a snapshot may want a page born at `born` and freed at `freed`
+    /// in memory. The visible version's own pin does not count.
+    pub(crate) fn is_wanted(&self, born: Version, freed: Version) -> bool {
+        self.pins.range(born..freed).any(|(version, &pins)| {
+            let on_disk = self.on_disk.get(version).copied().unwrap_or_default();
+            pins > on_disk + u64::from(*version == self.visible)
+        })
     }
 
     pub(crate) fn set_visible(&mut self, version: Version) {

@@ -347,7 +347,18 @@ impl Shadow {
             return;
         }
         let guard = ReadGuard::enter();
-        if self.in_sealing(at).is_some() {
+        let is_sealing = self.in_sealing(at).is_some();
+        if at.version > self.named {
+            // It came after the last version that has a root, so nobody can
+            // reach it: number and memory are free at once.
+            if is_sealing {
+                self.sealing.remove(&at.page);
+            }
+            if is_sealing || pager.forget(at.page, &guard) {
+                self.give_back(at.page);
+                return;
+            }
+        } else if is_sealing {
             self.adopt(pager, at.page, &guard);
         }
         pager.mark_freed(at.page, self.version, &guard);
@@ -434,7 +445,7 @@ impl Shadow {
     /// For the planted bug: forgets that the newest meta needs its pages.
     pub(crate) fn planted_early_reuse(pager: &Pager, meta: Version) {
         if planted(Mutant::ReuseOneCheckpointEarly) {
-            pager.unpin(meta);
+            pager.unpin_on_disk(meta);
         }
     }
 }
