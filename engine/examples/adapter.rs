@@ -132,9 +132,10 @@ impl Disk for ChunkDisk {
     }
 
     fn report(&self) -> BackendReport {
-        let mut report = BackendReport::default();
-        report.name = "chunks";
-        report
+        BackendReport {
+            name: "chunks",
+            ..BackendReport::default()
+        }
     }
 }
 

@@ -26,13 +26,13 @@ pub use collection::{
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::io;
 pub use cs_kv::{
-    BackupOptions, BackupPosition, BackupProgress, BackupReport, BackupSummary, RestoreProgress,
-    RestoreReport, TreeStats,
-};
-pub use cs_kv::{
     Account, AutoCompact, BlockStats, BulkOptions, BulkProgress, BulkReport, CompactOptions,
     CompactProgress, CompactReport, Compression, CompressionOptions, CompressionStats, Duplicates,
     Durability, ReadPath, SpaceReport,
+};
+pub use cs_kv::{
+    BackupOptions, BackupPosition, BackupProgress, BackupReport, BackupSummary, RestoreProgress,
+    RestoreReport, TreeStats,
 };
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};

@@ -110,7 +110,9 @@ impl Core {
     /// From now on the next checkpoint is so long away.
     pub(crate) fn checkpointed_now(&self) {
         let now = self.monotonic_ms();
-        self.background.checkpointed_ms.store(now, Ordering::Relaxed);
+        self.background
+            .checkpointed_ms
+            .store(now, Ordering::Relaxed);
     }
 
     fn monotonic_ms(&self) -> u64 {

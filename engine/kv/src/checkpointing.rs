@@ -267,7 +267,7 @@ impl Core {
                 continue;
             };
             let grown = self.log_bytes().saturating_sub(began).min(span);
-            let is_ahead = written as u128 * u128::from(span) > grown as u128 * pages as u128;
+            let is_ahead = written as u128 * u128::from(span) > u128::from(grown) * pages as u128;
             let so_far = self.counters.commits.load(Ordering::Relaxed);
             let is_busy = std::mem::replace(&mut commits, so_far) != so_far;
             let hurries = self.background.hurry.load(Ordering::Relaxed) > 0;

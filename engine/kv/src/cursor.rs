@@ -246,7 +246,10 @@ impl Cursor {
         });
         match found {
             Ok(Some(Found::Inline(range))) => {
-                let page = self.leaf.as_ref().map_or(&[][..], |leaf| leaf.frame.bytes());
+                let page = self
+                    .leaf
+                    .as_ref()
+                    .map_or(&[][..], |leaf| leaf.frame.bytes());
                 Ok(Some((&self.key, &page[range])))
             }
             Ok(Some(Found::Overflow(_))) => Ok(Some((&self.key, &self.value))),

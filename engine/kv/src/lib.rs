@@ -12,8 +12,8 @@
 #![forbid(unsafe_code)]
 
 mod account;
-pub mod backup;
 mod background;
+pub mod backup;
 mod batch;
 mod bulk;
 mod check;
@@ -53,8 +53,8 @@ pub use cs_pager::ReadPath;
 pub use account::{Account, SpaceReport};
 pub use backup::{
     Backup, BackupError, BackupFile, BackupOptions, BackupPosition, BackupProgress, BackupReader,
-    BackupReport, BackupSummary, RestoreOptions, RestoreProgress, RestoreReport,
-    VerifiedBackup, restore, restore_stream, verify_backup,
+    BackupReport, BackupSummary, RestoreOptions, RestoreProgress, RestoreReport, VerifiedBackup,
+    restore, restore_stream, verify_backup,
 };
 pub use batch::{Batch, Expect};
 pub use bulk::{BulkOptions, BulkProgress, BulkReport, Duplicates};

@@ -259,7 +259,8 @@ impl Writer {
         let steps = records.iter().flat_map(|record| record.undo.steps());
         let planned = steps.into_iter().try_for_each(|step| {
             self.plan_root(pager, step.tree())?;
-            if self.tree(pager, step.tree())?.is_none() && !matches!(step, UndoStep::Undrop { .. }) {
+            if self.tree(pager, step.tree())?.is_none() && !matches!(step, UndoStep::Undrop { .. })
+            {
                 // Dropped since, in flight: it comes back as it was.
                 return Ok(());
             }

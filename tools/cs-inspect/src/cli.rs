@@ -13,8 +13,7 @@ use collection_store::names::DEFAULT_DATABASE;
 pub(crate) use backup::{BackupArgs, CompressionChoice, RestoreArgs, VerifyBackupArgs};
 pub(crate) use space::{
     AccountArgs, CompactArgs, FreeArgs, HistoryArgs, KindChoice, MapArgs, PagesArgs, RecorderArgs,
-    SalvageArgs,
-    Spot, StateChoice,
+    SalvageArgs, Spot, StateChoice,
 };
 
 /// Most documents in one commit of `load`.

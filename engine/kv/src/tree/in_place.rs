@@ -18,12 +18,7 @@ use crate::tree_root::digest;
 
 impl TreeEdit<'_> {
     /// Puts `key` into `leaf` if that is the short way; says whether it was.
-    pub(super) fn put_in_place(
-        &mut self,
-        leaf: PageRef,
-        key: &[u8],
-        value: &NewValue<'_>,
-    ) -> bool {
+    pub(super) fn put_in_place(&mut self, leaf: PageRef, key: &[u8], value: &NewValue<'_>) -> bool {
         let page_size = self.pager.page_size();
         let is_long = value.is_packed || value.bytes.len() > max_inline_value(page_size);
         if is_long || key.len() > max_inline_key(page_size) {

@@ -105,7 +105,11 @@ impl Report for Recorded {
 
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.hidden > 0 {
-            writeln!(out, "{} older events are not shown: see --limit", self.hidden)?;
+            writeln!(
+                out,
+                "{} older events are not shown: see --limit",
+                self.hidden
+            )?;
         }
         for line in &self.lines {
             let seconds = line.micros as f64 / 1e6;
