@@ -274,7 +274,6 @@ impl Log {
         self.flights.gathered.store(0, Ordering::Relaxed);
         self.flights.flying.fetch_add(records, Ordering::Relaxed);
         let end = appender.end;
-        self.cut.store(end.0, Ordering::Release);
         let flight = Flight {
             number: self.landings.cut(end),
             end,
@@ -286,6 +285,9 @@ impl Log {
         let mut queue = self.flights.queue.lock();
         queue.push_back(flight.clone());
         self.flights.count.store(queue.len(), Ordering::Release);
+        // Last: a leader that sees nothing left to cut must find the flight.
+        self.cut.store(end.0, Ordering::Release);
+        drop(queue);
         Some((flight, chunks))
     }
 

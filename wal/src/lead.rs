@@ -356,6 +356,8 @@ impl Log {
                     self.lead_step(owner, Patience::Oldest);
                 }
                 Drive::Idle if self.is_poisoned() || wish.is_done(self) => {}
+                // Appended, or cut by another, between two looks.
+                Drive::Idle if self.work_remains() => {}
                 Drive::Idle => return Err(LogError::Stalled),
             }
         }
