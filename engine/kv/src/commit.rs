@@ -155,7 +155,7 @@ impl Core {
         };
         writer.shadow.end_plan();
         // Only what is sealed can be written early and leave memory.
-        if result.is_ok() && writer.shadow.open_bytes(&self.pager) > self.options.cache_bytes / 4 {
+        if result.is_ok() && writer.shadow.open_bytes(&self.pager) > self.most_open() {
             let begun = writer.begin_seal_partly(&self.pager);
             writer.broken |= begun.is_err();
             self.must(begun)?;
@@ -163,6 +163,15 @@ impl Core {
         }
         writer.adopt_some(&self.pager);
         result
+    }
+
+    /// Bytes of pages that may stay open: the more, the fewer are copied again
+    /// after each sealing; but what one large transaction makes on top of them,
+    /// and the dirty ones before them, must find room as well.
+    fn most_open(&self) -> u64 {
+        const LARGE: u64 = 128 << 20;
+        let cache = self.options.cache_bytes;
+        (cache / 4).max((cache / 2).saturating_sub(LARGE))
     }
 
     // ---- the plan ----

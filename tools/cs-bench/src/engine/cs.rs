@@ -9,8 +9,8 @@ use cs_kv::io::RealRuntime;
 use cs_kv::io::sys::DirectIo;
 use cs_kv::io::uring::{IoChoice, open_best};
 use cs_kv::{
-    Batch, BulkOptions, BulkProgress, CommitOptions, Durability, Error, Expect, KeyRange, Snapshot,
-    Store, StoreOptions, TreeReader,
+    Batch, BulkOptions, BulkProgress, CommitOptions, CompactOptions, CompactProgress, Durability,
+    Error, Expect, KeyRange, Snapshot, Store, StoreOptions, TreeReader,
 };
 
 use crate::error::BenchError;
@@ -120,7 +120,12 @@ impl Engine for Cs {
     }
 
     fn settle(&self) -> Result<(), BenchError> {
-        self.store.checkpoint().map_err(refused("checkpoint"))
+        // What the store does by itself when it has been idle for a second.
+        let mut progress = |_: &CompactProgress| ControlFlow::Continue(());
+        let compacted = self
+            .store
+            .compact(&CompactOptions::default(), &mut progress);
+        compacted.map(drop).map_err(refused("compact"))
     }
 
     fn close(self: Box<Self>) -> Result<(), BenchError> {
