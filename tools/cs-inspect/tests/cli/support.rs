@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -89,7 +90,7 @@ impl Scratch {
         before.copied()
     }
 
-    /// A copy of its files as they are now.
+    /// A copy of its files as they are now; the database may be in use.
     pub(crate) fn copied(&self) -> Self {
         let after = Self {
             directory: tempfile::tempdir().unwrap(),
@@ -97,7 +98,11 @@ impl Scratch {
         fs::create_dir(after.path()).unwrap();
         for entry in fs::read_dir(self.path()).unwrap() {
             let entry = entry.unwrap();
-            fs::copy(entry.path(), after.path().join(entry.file_name())).unwrap();
+            match fs::copy(entry.path(), after.path().join(entry.file_name())) {
+                // A segment of the log that is being made gets its name just now.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                copied => drop(copied.unwrap()),
+            }
         }
         after
     }
