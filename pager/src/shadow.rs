@@ -268,6 +268,9 @@ impl Shadow {
         if at.version == self.version {
             return Ok(at);
         }
+        if let Some(again) = self.reopen(at) {
+            return Ok(again);
+        }
         let guard = ReadGuard::enter();
         let mut copy = pager.copied_page(self.view(pager, &guard, at)?);
         let page = self.take_number();
@@ -279,6 +282,20 @@ impl Shadow {
         self.open.insert(page, copy);
         self.free(pager, at);
         Ok(new)
+    }
+
+    /// Takes back a page that was sealed without a root and is no frame yet:
+    /// nobody can reach it, so it goes on in the open version as it is.
+    fn reopen(&mut self, at: PageRef) -> Option<PageRef> {
+        if at.version <= self.named || self.in_sealing(at).is_none() {
+            return None;
+        }
+        let mut bytes = self.sealing.remove(&at.page)?;
+        let version = self.version;
+        let again = PageRef { version, ..at };
+        crate::format::readdress(&mut bytes, again);
+        self.open.insert(at.page, bytes);
+        Some(again)
     }
 
     /// A new page, empty but for its header.
