@@ -183,6 +183,8 @@ impl Database {
     }
 
     /// Makes everything committed so far durable, whatever its commits asked for.
+    /// Not where there is no log: there only a [`checkpoint`](Self::checkpoint)
+    /// saves anything.
     ///
     /// # Errors
     /// The database is read-only, or a write or sync failed.

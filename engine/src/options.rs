@@ -82,9 +82,24 @@ impl DatabaseOptions {
         self
     }
 
-    /// A checkpoint begins when the log has grown by so many bytes since the last.
+    /// A checkpoint begins when the log has grown since the last by as many bytes
+    /// as the data file has in use, but by this at least; 64 MiB unless told.
     pub fn checkpoint_log_bytes(mut self, bytes: u64) -> Self {
         self.store.checkpoint_log_bytes = bytes;
+        self
+    }
+
+    /// … and by this at most: it bounds the time that a recovery takes; 512 MiB
+    /// unless told.
+    pub fn checkpoint_log_bytes_max(mut self, bytes: u64) -> Self {
+        self.store.checkpoint_log_bytes_max = bytes;
+        self
+    }
+
+    /// A checkpoint also begins after so long, if anything was written; five
+    /// minutes unless told.
+    pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
+        self.store.checkpoint_interval = interval;
         self
     }
 

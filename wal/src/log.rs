@@ -68,8 +68,6 @@ pub struct Log {
     pub(crate) maintenance: Mutex<()>,
     /// Number of the next file made.
     pub(crate) next_file: AtomicU64,
-    /// The highest position below which the owner needs nothing any more.
-    pub(crate) checkpoint: AtomicU64,
     pub(crate) counters: Counters,
 }
 
@@ -114,7 +112,6 @@ impl Log {
         let appender_end = appender.end;
         let end = appender_end.0;
         // What an earlier life left is in the way as much as what comes now.
-        let oldest = appender.oldest().header.base.0;
         // One buffer being filled, one per group in flight, one to spare.
         let pool = BufferPool::new(options.group_bytes_max, options.groups_in_flight + 2);
         Self {
@@ -136,7 +133,6 @@ impl Log {
             wants_step: AtomicBool::new(false),
             maintenance: Mutex::new(()),
             next_file: AtomicU64::new(next_file),
-            checkpoint: AtomicU64::new(oldest),
             counters: Counters::default(),
             options,
         }

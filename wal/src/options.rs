@@ -22,10 +22,6 @@ pub struct LogOptions {
     /// [`Log::wait_for_room`](crate::Log::wait_for_room) waits. The memory that
     /// gathered records take is bounded by it.
     pub undurable_bytes_max: u64,
-    /// Bytes since the last checkpoint at which
-    /// [`Log::pressure`](crate::Log::pressure) reaches 1. Nothing is refused
-    /// there: it is for slowing writers down.
-    pub pressure_bytes: u64,
 }
 
 impl Default for LogOptions {
@@ -37,7 +33,6 @@ impl Default for LogOptions {
             group_bytes_max: 1 << 20,
             spare_segments: 4,
             undurable_bytes_max: 16 << 20,
-            pressure_bytes: 1 << 30,
         }
     }
 }
@@ -52,7 +47,6 @@ impl LogOptions {
         self.segment_bytes_max = whole(self.segment_bytes_max).max(self.segment_bytes_min);
         // More than a device queues is no use, and each has its own buffers.
         self.groups_in_flight = self.groups_in_flight.clamp(1, 64);
-        self.pressure_bytes = self.pressure_bytes.max(1);
         self.group_bytes_max = cs_base::round_up(
             self.group_bytes_max.clamp(BLOCK_SIZE, 1 << 30) as u64,
             block,

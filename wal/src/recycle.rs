@@ -26,8 +26,6 @@ impl Log {
         let _one = self.maintenance.lock();
         let pinned = self.pins.lock().enforce(self.appended_lsn());
         let limit = lsn.min(pinned).min(self.durable_lsn());
-        let checkpoint = lsn.min(self.appended_lsn());
-        self.checkpoint.fetch_max(checkpoint.0, Ordering::AcqRel);
         let mut old = Vec::new();
         {
             let mut appender = self.appender.lock();

@@ -7,11 +7,6 @@ use crate::error::Result;
 use crate::group::LogOwner;
 use crate::log::Log;
 
-/// Share of [`LogOptions::pressure_bytes`](crate::LogOptions::pressure_bytes)
-/// up to which there is no pressure: a checkpoint that comes in time is felt by
-/// nobody.
-const FREE_SHARE: f64 = 0.5;
-
 /// Figures since the log was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -51,20 +46,6 @@ impl Log {
             segments_made_ahead: get(&counters.made_ahead),
             segments_recycled: get(&counters.recycled),
         }
-    }
-
-    /// How near the log is to the size that it should not exceed, from the bytes
-    /// since the last [`recycle_below`](Self::recycle_below): 0 up to half of
-    /// it, then evenly up to 1. For the owner to slow its writers down little
-    /// by little until a checkpoint has made room. Takes no lock.
-    #[must_use]
-    pub fn pressure(&self) -> f64 {
-        let since = self
-            .appended_lsn()
-            .0
-            .saturating_sub(self.checkpoint.load(Ordering::Acquire));
-        let share = since as f64 / self.options.pressure_bytes as f64;
-        ((share - FREE_SHARE) / (1.0 - FREE_SHARE)).clamp(0.0, 1.0)
     }
 
     /// Whether so little is appended and not durable that more may come. Takes

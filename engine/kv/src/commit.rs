@@ -72,6 +72,7 @@ impl Core {
         }
         // 2. Make room in memory and in the log, if there is need.
         self.start_background()?;
+        self.wait_for_room()?;
         self.relieve()?;
         Ok(payload)
     }

@@ -26,6 +26,7 @@ use crate::core::{Core, WriterGuard};
 use crate::error::{Error, Result};
 use crate::options::{CommitOptions, Durability};
 use crate::packing::Payload;
+use crate::ticket::Ticket;
 
 /// A payload that is left for another: what takes longer is not put on
 /// somebody else's shoulders.
@@ -185,11 +186,16 @@ impl Core {
         if let Some(mut writer) = self.try_lock_writer() {
             let outcome = self.plan_and_do_locked(&mut writer, &commit, &mut payload);
             let needs = self.serve(writer);
-            if outcome.as_ref().is_err_and(Error::is_no_space) {
+            let own = outcome.as_ref().map_or(Lsn::ZERO, Ticket::needs);
+            let is_no_space = outcome.as_ref().is_err_and(Error::is_no_space);
+            let finished = (!is_no_space).then(|| self.finish_commit(outcome));
+            // Also where the own batch was refused: the others' sync is its leader's.
+            let durable = self.wait_durable(needs.max(own));
+            let Some(finished) = finished else {
                 return plain(self, &batch);
-            }
-            let ticket = self.finish_commit(outcome)?;
-            self.wait_durable(needs.max(ticket.needs()))?;
+            };
+            let ticket = finished?;
+            durable?;
             return Ok(ticket.index());
         }
         if payload.effects.len() > MAX_LEFT {

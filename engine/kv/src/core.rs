@@ -434,6 +434,16 @@ impl Core {
         }
     }
 
+    /// Waits while so much is appended and not durable that more would fill the
+    /// memory; a callback cannot, and goes over the bound by its own record.
+    pub(crate) fn wait_for_room(&self) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        match log.wait_for_room(self) {
+            Ok(()) | Err(LogError::WaitInCallback) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A tree id that was never given before.
     pub(crate) fn new_tree_id(&self) -> TreeId {
         TreeId(self.next_tree.fetch_add(1, Ordering::Relaxed))

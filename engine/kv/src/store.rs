@@ -282,7 +282,8 @@ impl Store {
         self.core().checkpoint_now()
     }
 
-    /// Makes everything committed so far durable.
+    /// Makes everything in the log durable. A store without a log has nothing to
+    /// flush: only a [`checkpoint`](Self::checkpoint) saves what it holds.
     ///
     /// # Errors
     /// A write or sync failed: the database is poisoned.

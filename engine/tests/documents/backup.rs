@@ -38,7 +38,10 @@ fn a_backup_beside_writers_is_one_state_of_all_collections() {
                 id += 1;
             }
         });
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        // Some of what is written concurrently is there before the backup begins.
+        while right.stats().unwrap().documents < 3 {
+            std::thread::yield_now();
+        }
         let report = database
             .backup_to(&file, &BackupOptions::default(), go_on)
             .unwrap();

@@ -1,16 +1,14 @@
 use std::sync::Arc;
 
-use cs_base::Lsn;
 use cs_io::{RealRuntime, SimRuntime};
 
 use crate::log::Log;
 use crate::log::tests::*;
 use crate::options::LogOptions;
 
-fn bounded(undurable_bytes_max: u64, pressure_bytes: u64) -> LogOptions {
+fn bounded(undurable_bytes_max: u64) -> LogOptions {
     LogOptions {
         undurable_bytes_max,
-        pressure_bytes,
         ..small()
     }
 }
@@ -70,37 +68,8 @@ fn a_steady_load_makes_no_segment_in_a_commit() {
 }
 
 #[test]
-fn pressure_rises_evenly_in_the_upper_half_and_ends_with_a_checkpoint() {
-    let options = bounded(1 << 20, 100_000);
-    let log = Log::create(memory(), SimRuntime::new(1), FILE_ID, options).unwrap();
-    let owner = TestOwner::default();
-    let mut last = 0.0;
-    while log.appended_lsn() < Lsn(110_000) {
-        assert!((0.0..=1.0).contains(&log.pressure()) && log.pressure() >= last);
-        assert!(log.pressure() - last < 0.02, "no cliff");
-        last = log.pressure();
-        if log.appended_lsn() < Lsn(50_000) {
-            assert_eq!(last, 0.0);
-        }
-        append(&log, &[1; 600]);
-    }
-    assert_eq!(last, 1.0);
-    log.wait_durable(&owner, log.appended_lsn()).unwrap();
-    log.recycle_below(Lsn::MAX).unwrap();
-    assert_eq!(log.pressure(), 0.0);
-    append(&log, &[1; 600]);
-    assert_eq!(log.pressure(), 0.0, "counted from what was appended then");
-}
-
-#[test]
 fn what_is_gathered_is_bounded() {
-    let log = Log::create(
-        memory(),
-        SimRuntime::new(1),
-        FILE_ID,
-        bounded(20_000, 1 << 20),
-    )
-    .unwrap();
+    let log = Log::create(memory(), SimRuntime::new(1), FILE_ID, bounded(20_000)).unwrap();
     let owner = TestOwner::default();
     let mut most = 0;
     for _ in 0..500 {
@@ -119,7 +88,7 @@ fn what_is_gathered_is_bounded() {
 
 #[test]
 fn appenders_beyond_the_bound_sleep_until_there_is_room() {
-    let options = bounded(8_000, 1 << 20);
+    let options = bounded(8_000);
     let log = Log::create(memory(), RealRuntime::new(), FILE_ID, options).unwrap();
     let (log, owner) = (Arc::new(log), TestOwner::default());
     std::thread::scope(|scope| {

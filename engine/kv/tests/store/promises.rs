@@ -179,3 +179,34 @@ fn the_check_finds_a_separator_that_leads_astray() {
         "{report:?}"
     );
 }
+
+/// Symptom: writers that wait for no sync filled the memory with what the log
+/// had gathered. Cause: the log bounds it only for whoever asks for room, and
+/// the store never did. Cure: it asks before each commit.
+#[test]
+fn writers_that_wait_for_no_sync_do_not_outrun_the_log_for_ever() {
+    const BOUND: u64 = 128 * 1024;
+    const RECORD: u64 = 8 * 1024;
+    let disk = any_disk();
+    let mut options = small_options();
+    options.cache_bytes = 16 << 20;
+    options.checkpoint_log_bytes = 1 << 40;
+    options.log.undurable_bytes_max = BOUND;
+    let store = open(&disk, options);
+    let tree = new_tree(&store);
+    store.flush().unwrap();
+    let stats = store.stats();
+    // Where the log would begin if all of it counted.
+    let origin = stats.durable_lsn.0 - stats.log_bytes;
+    let unsynced = CommitOptions::with_durability(Durability::Memory);
+    for number in 0..1000_u32 {
+        let mut batch = Batch::new();
+        let value = vec![1; RECORD as usize / 2];
+        batch.put(tree, number.to_be_bytes().to_vec(), value, Expect::Absent);
+        store.write(&batch, &unsynced).unwrap().wait().unwrap();
+        let stats = store.stats();
+        let undurable = (origin + stats.log_bytes).saturating_sub(stats.durable_lsn.0);
+        assert!(undurable <= BOUND + RECORD, "{undurable} at {number}");
+    }
+    assert_sound(&store);
+}

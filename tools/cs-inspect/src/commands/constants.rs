@@ -274,12 +274,6 @@ fn defaults() -> Vec<Row> {
             "appended and not durable before writers wait",
         ),
         (
-            "default_log_pressure",
-            log.pressure_bytes,
-            "bytes",
-            "log since a checkpoint at which writers are slowed most",
-        ),
-        (
             "default_kept_errors",
             size(ImportOptions::default().kept_errors),
             "errors",
