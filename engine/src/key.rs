@@ -63,7 +63,9 @@ pub fn encode_into(value: RawValue<'_>, key: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Turns an encoding (or part of a key from `start` on) into its descending form.
+/// Turns an encoding into its descending form, for a part of a key that another
+/// ascending part follows (in an index the primary key does): of two of which one
+/// begins the other, it is that next part that puts the longer first.
 pub fn descend(key: &mut [u8]) {
     for byte in key {
         *byte = !*byte;

@@ -334,7 +334,30 @@ proptest! {
         let (mut x, mut y) = (key_of(&a), key_of(&b));
         descend(&mut x);
         descend(&mut y);
-        prop_assert_eq!(x.cmp(&y), expected.reverse());
+        prop_assert_eq!(x == y, expected.is_eq());
+        // Whatever follows: no encoding begins with 0x00 or 0xFF.
+        for (behind_x, behind_y) in [(0x01, 0xFE), (0xFE, 0x01)] {
+            x.push(behind_x);
+            y.push(behind_y);
+            if expected.is_ne() {
+                prop_assert_eq!(x.cmp(&y), expected.reverse());
+            }
+            x.pop();
+            y.pop();
+        }
+    }
+
+    #[test]
+    fn a_descending_string_that_begins_another_comes_behind_it(
+        head in "[a\\x00b]{0,4}", tail in "[a\\x00b]{0,3}"
+    ) {
+        let longer = Bson::String(format!("{head}\0{tail}"));
+        let (mut short, mut long) = (key_of(&Bson::String(head)), key_of(&longer));
+        descend(&mut short);
+        descend(&mut long);
+        short.push(0x01);
+        long.push(0xFE);
+        prop_assert!(long < short);
     }
 
     #[test]
