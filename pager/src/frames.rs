@@ -26,10 +26,10 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_epoch::{self as epoch, Guard};
-use cs_base::{PageId, TreeId, Version};
+use cs_base::{PageId, Version};
 use cs_io::{MapChunk, PageBuf};
 
-use crate::format::{PageHeader, PageRef};
+use crate::format::PageRef;
 use crate::pressure;
 
 /// Sealed, and not on disk yet.
@@ -41,9 +41,11 @@ const CLEAN: u8 = 2;
 /// Freed before it was ever written.
 const DEAD: u8 = 3;
 
-/// What a frame of the map counts for in the budget: its bytes are the
-/// kernel's, the frame itself and its place in table and queue are ours.
-pub(crate) const MAPPED_WEIGHT: u64 = 128;
+/// What a frame counts for in the budget beside its bytes: itself, and its place
+/// in queue and list. The bytes of a frame of the map are the kernel's.
+pub(crate) const FRAME_WEIGHT: u64 = 128;
+/// What a page number takes in the table, whether or not there is a frame.
+pub(crate) const SLOT_BYTES: u64 = size_of::<AtomicPtr<Frame>>() as u64;
 
 /// Where the bytes of a frame are.
 enum Memory {
@@ -120,11 +122,8 @@ impl Frame {
 
     /// What it takes of the budget.
     pub(crate) fn weight(&self) -> u64 {
-        if self.is_mapped() {
-            MAPPED_WEIGHT
-        } else {
-            self.len as u64
-        }
+        let own = if self.is_mapped() { 0 } else { self.len };
+        own as u64 + FRAME_WEIGHT
     }
 
     /// Which page, in which version.
@@ -139,20 +138,6 @@ impl Frame {
     #[must_use]
     pub fn version(&self) -> Version {
         self.at.version
-    }
-
-    /// The header of the page.
-    #[inline]
-    #[must_use]
-    pub fn header(&self) -> &PageHeader {
-        PageHeader::of(self.bytes())
-    }
-
-    /// The tree that owns the page.
-    #[inline]
-    #[must_use]
-    pub fn tree(&self) -> TreeId {
-        TreeId(self.header().tree.get())
     }
 
     fn change(&self, from: u8, to: u8) -> bool {
@@ -272,6 +257,9 @@ pub(crate) struct PageTable {
     /// Weight of all frames in it. What epochs have yet to free does not count:
     /// they end when other threads say so, and one seed must make one life.
     resident: AtomicU64,
+    /// Page numbers below this one have been in use: the table behind it is
+    /// address space.
+    reached: AtomicU64,
 }
 
 fn place(page: PageId) -> Option<(usize, usize)> {
@@ -286,7 +274,13 @@ impl PageTable {
         Self {
             buckets: [const { OnceLock::new() }; BUCKETS],
             resident: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
         }
+    }
+
+    /// Bytes of the table itself.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.reached.load(Ordering::Relaxed) * SLOT_BYTES
     }
 
     /// Weight of all frames in the table.
@@ -310,10 +304,14 @@ impl PageTable {
 
     fn slot_or_grow(&self, page: PageId) -> &AtomicPtr<Frame> {
         let (bucket, offset) = place(page).expect("page numbers are checked against the file size");
+        if page.0 >= self.reached.load(Ordering::Relaxed) {
+            self.reached.fetch_max(page.0 + 1, Ordering::Relaxed);
+        }
         let slots = self.buckets[bucket].get_or_init(|| {
-            (0..FIRST_BUCKET << bucket)
-                .map(|_| AtomicPtr::new(std::ptr::null_mut()))
-                .collect()
+            let slots = Box::new_zeroed_slice((FIRST_BUCKET << bucket) as usize);
+            // SAFETY: zeroes are null pointers. They come as they are from the
+            // system, so that what is not reached takes no memory.
+            unsafe { slots.assume_init() }
         });
         &slots[offset]
     }
@@ -452,6 +450,10 @@ impl PageTable {
     }
 }
 
+/// So often epochs are helped to their end: garbage is free after two, and each
+/// time frees some hundred frames.
+const EPOCHS_TO_END: usize = 8;
+
 impl Drop for PageTable {
     fn drop(&mut self) {
         for bucket in &mut self.buckets {
@@ -462,6 +464,11 @@ impl Drop for PageTable {
                     drop(unsafe { Arc::from_raw(frame.cast_const()) });
                 }
             }
+        }
+        // What left the table before goes too, as far as nobody reads elsewhere:
+        // a frame of the map would keep the file mapped, and its disk busy.
+        for _ in 0..EPOCHS_TO_END {
+            epoch::pin().flush();
         }
     }
 }

@@ -186,6 +186,12 @@ pub fn open(disk: &dyn Disk, options: PagerOptions, mode: OpenMode) -> Result<Op
         // whose pages are about to be handed out.
         file.sync()
             .map_err(PagerError::io("making the metas durable"))?;
+        if newest.root.log_incarnation == Incarnation(0) {
+            // The same of the name, if the crash came amid the creation. A log
+            // sees to it when it is recovered.
+            disk.sync_directory()
+                .map_err(PagerError::io("syncing the directory"))?;
+        }
     }
     let bytes = file.len().map_err(PagerError::io("asking for its size"))?;
     let capacity = bytes / u64::from(page_size);
@@ -251,10 +257,10 @@ fn choose_metas(found: [Result<Meta, BadMeta>; 2]) -> Result<([Option<Meta>; 2],
 /// A page of it is damaged, or what it says contradicts the root.
 pub(crate) fn load_map(pager: &Pager, root: &RootRecord) -> Result<AllocationMap> {
     let mut map = AllocationMap::new(pager.page_size as u32);
-    if root.allocation.is_none() {
-        return Ok(map);
-    }
-    let shape = map.shape(root.page_count);
+    let shape = match root.allocation.is_none() {
+        true => Vec::new(),
+        false => map.shape(root.page_count),
+    };
     let top = root.allocation.page;
     if usize::from(root.allocation_levels) != shape.len() {
         let found = root.allocation_levels;
@@ -264,6 +270,9 @@ pub(crate) fn load_map(pager: &Pager, root: &RootRecord) -> Result<AllocationMap
             shape.len(),
             found,
         ));
+    }
+    if shape.is_empty() {
+        return Ok(map);
     }
     map.reshape(&shape);
     map.set_at(shape.len() - 1, 0, root.allocation);
@@ -345,3 +354,6 @@ pub fn open_file(disk: &dyn Disk) -> Result<Arc<dyn File>> {
     disk.open(DATA_FILE, OpenMode::ReadOnly)
         .map_err(PagerError::io("opening it"))
 }
+
+#[cfg(test)]
+mod tests;

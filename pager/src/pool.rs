@@ -173,6 +173,12 @@ impl Pager {
         }
     }
 
+    /// Pages that somebody had to read, so far.
+    #[must_use]
+    pub fn pages_read(&self) -> u64 {
+        self.counters.read.load(Ordering::Relaxed)
+    }
+
     /// Bytes of the data file.
     ///
     /// # Errors

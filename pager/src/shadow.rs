@@ -62,6 +62,8 @@ pub struct Shadow {
     /// Frames that the plan of the present commit has read: they are found
     /// here even if the pool evicts them meanwhile.
     planned: PageMap<Arc<Frame>>,
+    /// How many more it has read than memory has room for.
+    unheld: u64,
     /// The same, of pages that sealing the version will change.
     kept: PageMap<Arc<Frame>>,
     freed: Vec<Freed>,
@@ -114,6 +116,7 @@ impl Shadow {
             sealing: HashMap::default(),
             to_adopt: Vec::new(),
             planned: HashMap::default(),
+            unheld: 0,
             kept: HashMap::default(),
             freed: Vec::new(),
             map,
@@ -132,12 +135,6 @@ impl Shadow {
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
-    }
-
-    /// Whether anything changed since the last seal.
-    #[must_use]
-    pub fn is_changed(&self) -> bool {
-        !self.open.is_empty() || !self.freed.is_empty()
     }
 
     /// Bytes of the pages that are not sealed yet.
@@ -185,7 +182,8 @@ impl Shadow {
     }
 
     /// Reads a page and keeps it at hand until [`end_plan`](Self::end_plan), so
-    /// that changing it cannot fail.
+    /// that changing it cannot fail. Of a plan that is too large for memory the
+    /// rest is read and let go: it is read once more when it is changed.
     ///
     /// # Errors
     /// As [`Pager::get`].
@@ -193,7 +191,11 @@ impl Shadow {
         let in_memory = at.version == self.version || self.in_sealing(at).is_some();
         if !in_memory && !self.planned.contains_key(&at.page) {
             let frame = pager.pin(at)?;
-            self.planned.insert(at.page, frame);
+            if self.planned.len() < pager.most_planned() {
+                self.planned.insert(at.page, frame);
+            } else {
+                self.unheld += 1;
+            }
         }
         Ok(())
     }
@@ -211,14 +213,24 @@ impl Shadow {
         Ok(())
     }
 
-    /// How many pages [`plan`](Self::plan) keeps at hand.
+    /// Whether [`plan`](Self::plan) would read the page from disk.
+    #[must_use]
+    pub fn is_cold(&self, pager: &Pager, guard: &ReadGuard, at: PageRef) -> bool {
+        at.version != self.version
+            && self.in_sealing(at).is_none()
+            && !self.planned.contains_key(&at.page)
+            && pager.resident(guard, at).is_none()
+    }
+
+    /// How many pages [`plan`](Self::plan) has read, at most.
     #[must_use]
     pub fn planned_pages(&self) -> u64 {
-        self.planned.len() as u64
+        self.planned.len() as u64 + self.unheld
     }
 
     /// Lets go of what [`plan`](Self::plan) kept.
     pub fn end_plan(&mut self) {
+        self.unheld = 0;
         if !self.planned.is_empty() {
             self.planned.clear();
         }

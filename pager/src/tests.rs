@@ -337,3 +337,98 @@ fn runs_use_pages_that_were_freed_just_now() {
         assert_eq!(opened.shadow.space().page_count, before, "runs of {run}");
     }
 }
+
+#[test]
+fn after_the_newest_meta_was_lost_a_checkpoint_makes_two_again() {
+    let (disk, mut opened) = make(64);
+    checkpoint(&mut opened);
+    checkpoint(&mut opened);
+    let offset = format::META_OFFSETS[opened.metas.newest_slot()];
+    drop(opened);
+    let file = disk.open(format::DATA_FILE, OpenMode::ReadWrite).unwrap();
+    file.write_at(&[0; 512], offset).unwrap();
+    let mut opened = reopen(&disk, 64);
+    let kept = opened.metas.newest().sequence;
+    opened.shadow.allocate(&opened.pager, LEAF);
+    checkpoint(&mut opened);
+    drop(opened);
+    let opened = reopen(&disk, 64);
+    let older = opened.metas.older().unwrap().sequence;
+    assert_eq!((opened.metas.newest().sequence, older), (kept + 1, kept));
+}
+
+/// Whatever fails, nothing is built on it: neither by this run nor by another.
+#[test]
+fn a_checkpoint_that_failed_fails_for_good_and_leaves_the_metas_on_disk() {
+    use cs_io::sim::{Fault, FaultPlan, SimDisk, SimOptions};
+
+    let mut seen = Vec::new();
+    // One operation after the other, until none is left to fail.
+    for operation in 0.. {
+        let disk = SimDisk::new(1, SimOptions::default());
+        create(&*disk, FileId(1), PAGE_SIZE, Incarnation(0)).unwrap();
+        let mut opened = open(&*disk, options(64), OpenMode::ReadWrite).unwrap();
+        opened.shadow.allocate(&opened.pager, LEAF);
+        let Opened {
+            pager,
+            shadow,
+            metas,
+        } = &mut opened;
+        shadow.cover(pager).unwrap();
+        shadow.write_map(pager).unwrap();
+        let mut root = metas.newest().root;
+        shadow.describe(&mut root);
+        let version = shadow.seal(pager);
+        pager.set_visible(version);
+        let meta = Meta {
+            root,
+            ..*metas.newest()
+        };
+        let mut run = CheckpointRun::begin(pager, metas, meta);
+        let mut step = |pager: &Pager, metas: &mut Metas| loop {
+            match run.step(pager, metas, true, &mut || true) {
+                Ok(true) => break Ok(()),
+                Ok(false) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        disk.plan_fault(Some(FaultPlan {
+            at_operation: disk.operations() + operation,
+            fault: Fault::Eio,
+        }));
+        match step(pager, metas) {
+            Ok(()) => break,
+            Err(PagerError::Io { doing, .. }) => seen.push(doing),
+            Err(error) => panic!("{error}"),
+        }
+        for _ in 0..2 {
+            let error = step(pager, metas).unwrap_err();
+            assert!(matches!(error, PagerError::Failed), "{error}");
+        }
+        drop(opened);
+        let opened = open(&*disk, options(64), OpenMode::ReadWrite).unwrap();
+        assert_eq!(opened.metas.older().unwrap().sequence, 1);
+    }
+    let end = seen.split_off(seen.len() - 2);
+    assert_eq!(end, ["syncing the data file", "writing the meta"]);
+    assert!(!seen.is_empty(), "and before them the pages");
+}
+
+#[test]
+fn a_checkpoint_that_is_done_stays_done() {
+    let (_disk, mut opened) = make(64);
+    let Opened { pager, metas, .. } = &mut opened;
+    let meta = *metas.newest();
+    let mut run = CheckpointRun::begin(pager, metas, meta);
+    let mut is_durable = false;
+    // The log is behind: no meta until it has caught up.
+    for _ in 0..8 {
+        assert!(!run.step(pager, metas, true, &mut || is_durable).unwrap());
+    }
+    is_durable = true;
+    while !run.step(pager, metas, true, &mut || is_durable).unwrap() {}
+    let sequence = metas.newest().sequence;
+    assert_eq!(sequence, meta.sequence + 1);
+    assert!(run.step(pager, metas, true, &mut || is_durable).unwrap());
+    assert_eq!(metas.newest().sequence, sequence);
+}

@@ -24,6 +24,7 @@
 //! * The model is advanced by what was asked for, never by what was read.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
@@ -35,8 +36,12 @@ use crate::watch::Watch;
 use crate::{Failure, Outcome, Verdict, panics};
 
 mod changes;
+mod compact;
+mod copy;
 mod examine;
+mod hits;
 mod life;
+mod load;
 mod mutants;
 pub mod parts;
 mod rot;
@@ -44,10 +49,13 @@ mod rot;
 mod tests;
 mod writer;
 
+pub use hits::{Hits, Part};
 pub use mutants::{Caught, hunt};
 
 /// States taken from one run: enough to make its journal worth having.
 pub const STATES_PER_RUN: u64 = 250;
+/// So many states meet every part; where fewer are looked at it is luck.
+const HITS_ALL: u64 = 20_000;
 /// Failures described in full; the rest is only counted.
 const DESCRIBED: u64 = 10;
 
@@ -104,8 +112,15 @@ pub fn run(args: &Args) -> Outcome {
         return outcome;
     }
     let progress = Progress::new("crash", args.states);
-    let outcome = explore_with(args.seed, args.states, args.threads, &progress);
+    let Explored { mut outcome, hits } =
+        explore_with(args.seed, args.states, args.threads, &progress);
     progress.finish();
+    eprint!("{hits}");
+    let missing = hits.missing();
+    if args.states >= HITS_ALL && !missing.is_empty() {
+        eprintln!("never met: {}", missing.join(", "));
+        outcome.count(false);
+    }
     eprintln!(
         "{:.1} s, {:.0} states/s",
         progress.seconds(),
@@ -114,17 +129,28 @@ pub fn run(args: &Args) -> Outcome {
     outcome
 }
 
+/// What an exploration came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Explored {
+    /// Of the states.
+    pub outcome: Outcome,
+    /// What they and their runs met.
+    pub hits: Hits,
+}
+
 /// Looks at the states numbered from 0 to `states`.
 #[must_use]
-pub fn explore(seed: u64, states: u64) -> Outcome {
+pub fn explore(seed: u64, states: u64) -> Explored {
     explore_with(seed, states, 1, &Progress::new("crash", states))
 }
 
-fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Outcome {
+fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Explored {
     let next_run = AtomicU64::new(0);
     let failed = AtomicU64::new(0);
+    let all_hits = Mutex::new(Hits::default());
     let work = || {
         let watch = watch(seed);
+        let mut hits = Hits::default();
         loop {
             let number = next_run.fetch_add(1, Ordering::Relaxed);
             let first = number * STATES_PER_RUN;
@@ -132,7 +158,7 @@ fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Ou
                 break;
             }
             let wanted = first..states.min(first + STATES_PER_RUN);
-            each_state(seed, wanted, &watch, &mut |number, verdict| {
+            each_state(seed, wanted, &watch, &mut hits, &mut |number, verdict| {
                 progress.count(verdict.is_ok());
                 if let Err(failure) = verdict
                     && failed.fetch_add(1, Ordering::Relaxed) < DESCRIBED
@@ -144,6 +170,9 @@ fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Ou
                 true
             });
         }
+        if let Ok(mut all) = all_hits.lock() {
+            all.add(&hits);
+        }
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
@@ -152,9 +181,13 @@ fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Ou
         work();
     });
     let failed = failed.into_inner();
-    Outcome {
+    let outcome = Outcome {
         passed: states - failed,
         failed,
+    };
+    Explored {
+        outcome,
+        hits: all_hits.into_inner().unwrap_or_default(),
     }
 }
 
@@ -164,10 +197,13 @@ fn explore_with(seed: u64, states: u64, threads: u64, progress: &Progress) -> Ou
 /// What is wrong with it.
 pub fn one_state(seed: u64, number: u64) -> Verdict {
     let mut found = Ok(());
-    each_state(seed, number..number + 1, &watch(seed), &mut |_, verdict| {
+    let mut hits = Hits::default();
+    let mut tell = |_, verdict| {
         found = verdict;
         true
-    });
+    };
+    let watch = watch(seed);
+    each_state(seed, number..number + 1, &watch, &mut hits, &mut tell);
     found
 }
 
@@ -182,11 +218,12 @@ fn each_state(
     seed: u64,
     wanted: Range<u64>,
     watch: &Watch,
+    hits: &mut Hits,
     tell: &mut dyn FnMut(u64, Verdict) -> bool,
 ) {
     let run = wanted.start / STATES_PER_RUN;
     watch.now_at(wanted.start);
-    let life = panics::catch(|| life::live(mix(seed, run)));
+    let life = panics::catch(|| life::live(mix(seed, run), hits));
     let phases = match life {
         Ok(phases) => phases,
         Err(failure) => {
@@ -229,6 +266,7 @@ fn each_state(
         }
         replay.advance_to((place - passed) as usize);
         watch.now_at(number);
+        hits.state_at(replay.position(), &phase.spans, phase.packs());
         let verdict = panics::catch(|| examine::examine(phase, &replay, &mut rng));
         let verdict = verdict.map_err(|failure: Failure| {
             failure.during(format_args!("event {} of run {run}", replay.position()))

@@ -8,6 +8,9 @@
 //!   poisoned, says why, and goes on reading what was committed.
 //! * A refused allocation poisons nothing: the commit gets its error and the
 //!   next one goes through.
+//! * A bulk load that failed is there as far as it was committed; compaction
+//!   and backup change nothing that anybody reads, whatever becomes of them.
+//! * A backup goes on after the fault, or its unfinished file is resumed.
 //! * Opened again without the fault, the store has everything acknowledged, after
 //!   a crash of the process or the machine too, and its check finds nothing.
 //!
@@ -21,11 +24,13 @@ use crate::progress::Progress;
 use crate::watch::Watch;
 use crate::{Failure, Outcome, Verdict, panics};
 
+mod copy;
 mod full;
 mod judge;
 mod life;
 #[cfg(test)]
 mod tests;
+mod work;
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,6 +60,18 @@ impl Kind {
     }
 }
 
+/// What is lived while an operation fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub enum Shape {
+    /// A store with a log.
+    WithLog,
+    /// One without.
+    WithoutLog,
+    /// A backup to a disk that fails, of a store on one that does not.
+    Backup,
+}
+
 /// Arguments of `cs-torture fault`.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
@@ -70,9 +87,9 @@ pub struct Args {
     /// Only this operation (needs a kind).
     #[arg(long, requires = "kind")]
     pub operation: Option<u64>,
-    /// Only the store without a log.
+    /// Only this shape; of a single operation the store with a log unless told.
     #[arg(long)]
-    pub without_log: bool,
+    pub shape: Option<Shape>,
 }
 
 /// `cs-torture fault`.
@@ -81,7 +98,8 @@ pub fn run(args: &Args) -> Outcome {
     eprintln!("seed {}", args.seed);
     let mut outcome = Outcome::default();
     if let (Some(kind), Some(operation)) = (args.kind, args.operation) {
-        let verdict = one_case(args.seed, kind, args.without_log, operation).map(drop);
+        let shape = args.shape.unwrap_or(Shape::WithLog);
+        let verdict = one_case(args.seed, kind, shape, operation).map(drop);
         if let Err(failure) = &verdict {
             eprintln!("{kind:?} at operation {operation}: {failure}");
         }
@@ -93,12 +111,12 @@ pub fn run(args: &Args) -> Outcome {
         if args.kind.is_some_and(|only| only != kind) {
             continue;
         }
-        for without_log in [false, true] {
-            if without_log || !args.without_log {
+        for &shape in Shape::value_variants() {
+            if args.shape.is_none_or(|only| only == shape) {
                 let sweep = Sweep {
                     seed: args.seed,
                     kind,
-                    without_log,
+                    shape,
                 };
                 sweep.run(args.operations, &progress, &mut outcome);
             }
@@ -120,7 +138,7 @@ pub fn sweep(seed: u64, operations: u64) -> Outcome {
         seed,
         kind: None,
         operation: None,
-        without_log: false,
+        shape: None,
     })
 }
 
@@ -129,20 +147,22 @@ pub fn sweep(seed: u64, operations: u64) -> Outcome {
 struct Sweep {
     seed: u64,
     kind: Kind,
-    without_log: bool,
+    shape: Shape,
+}
+
+/// As the command line has it.
+fn name_of(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 impl Sweep {
     fn again(self, operation: u64) -> String {
-        let name = self.kind.to_possible_value();
-        let name = name.map_or_else(String::new, |value| value.get_name().to_owned());
-        let shape = if self.without_log {
-            " --without-log"
-        } else {
-            ""
-        };
+        let (kind, shape) = (name_of(&self.kind), name_of(&self.shape));
         let seed = self.seed;
-        format!("cs-torture fault --seed {seed}{shape} --kind {name} --operation {operation}")
+        format!(
+            "cs-torture fault --seed {seed} --shape {shape} --kind {kind} --operation {operation}"
+        )
     }
 
     fn run(self, operations: u64, progress: &Progress, outcome: &mut Outcome) {
@@ -151,7 +171,7 @@ impl Sweep {
         let mut operation = 0;
         for _ in 0..operations {
             watch.now_at(operation);
-            let case = one_case(self.seed, kind, self.without_log, operation);
+            let case = one_case(self.seed, kind, self.shape, operation);
             let next = match &case {
                 Ok(Some(fired)) => fired + 1,
                 Ok(None) => break,
@@ -182,13 +202,16 @@ fn full_disks(seed: u64, progress: &Progress, outcome: &mut Outcome) {
 }
 
 /// One life; returns the operation that failed, if the life was long enough.
-fn one_case(seed: u64, kind: Kind, without_log: bool, operation: u64) -> Verdict<Option<u64>> {
+fn one_case(seed: u64, kind: Kind, shape: Shape, operation: u64) -> Verdict<Option<u64>> {
     let plan = FaultPlan {
         at_operation: operation,
         fault: kind.fault(),
     };
     panics::catch(|| {
-        let lived = life::live(seed, without_log, plan)?;
+        if shape == Shape::Backup {
+            return copy::live(seed, plan);
+        }
+        let lived = life::live(seed, shape == Shape::WithoutLog, plan)?;
         let fired = lived.disk.fault_fired();
         let at = |failure: Failure| failure.during(format_args!("operation {fired:?} failed"));
         judge::judge(seed, kind, lived).map_err(at)?;

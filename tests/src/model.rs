@@ -144,15 +144,17 @@ impl State {
         self.trees.get(&tree)?.entries.get(key)
     }
 
+    /// Count, bytes and hash sum of each tree.
+    pub(crate) fn figures(&self) -> Vec<(TreeId, TreeStats)> {
+        let trees = self.trees.iter();
+        trees.map(|(tree, model)| (*tree, model.stats)).collect()
+    }
+
     /// Whether the snapshot holds exactly this: the figures first, then every
     /// key and value.
     pub(crate) fn compare(&self, snapshot: &Snapshot) -> Verdict {
         let found = snapshot.trees()?;
-        let expected: Vec<_> = self
-            .trees
-            .iter()
-            .map(|(tree, model)| (*tree, model.stats))
-            .collect();
+        let expected = self.figures();
         ensure(found == expected, || {
             format!(
                 "at index {}: expected trees {expected:?}, found {found:?}",

@@ -1,7 +1,7 @@
 //! The end of recovery: what was read becomes durable, the rest is cut.
 //!
-//! 1. Write the blocks from the durable LSN to the end again, durably, and
-//!    sync their files: after a crash of the process the page cache shows
+//! 1. Write the blocks from the durable LSN to the end again, and sync their
+//!    files: after a crash of the process the page cache shows
 //!    bytes that the disk does not have.
 //! 2. Begin a new segment behind the end, in a new incarnation, naming that
 //!    end as durable. Whatever lay beyond is dead from then on, since the new
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use cs_base::mutants::{Mutant, planted};
 use cs_base::{BLOCK_SIZE, FileId, HybridTime, Incarnation, Index, Lsn, round_up};
-use cs_io::{AlignedBuf, Disk, File, OpenMode, Runtime, WriteMode};
+use cs_io::{AlignedBuf, Disk, File, OpenMode, Pending, Runtime, WriteMode};
 use zerocopy::FromBytes;
 
 use crate::append::{Appender, Closed};
@@ -31,8 +31,10 @@ use crate::segment::{Spare, begin, make_spare, open, open_spare};
 
 const BLOCK: u64 = BLOCK_SIZE as u64;
 
-/// Bytes that one write of step 1 carries.
-const COPY_BYTES: u64 = 1 << 20;
+/// Bytes that one write of step 1 carries …
+const COPY_BYTES: u64 = 256 << 10;
+/// … and how many are in flight.
+const COPY_DEPTH: usize = 4;
 
 /// Smallest segment that is made when there is no room for a proper one: the
 /// database must open on a full disk, or nothing can ever be deleted.
@@ -234,8 +236,10 @@ impl Log {
     }
 }
 
-/// Reads and writes the same bytes, whole blocks.
+/// Reads and writes the same bytes, whole blocks; several writes are in flight,
+/// and durable once the caller has synced the file.
 fn write_again(file: &dyn File, mut offset: u64, mut len: u64) -> std::io::Result<()> {
+    let mut in_flight: VecDeque<Pending> = VecDeque::new();
     while len > 0 {
         let now = len.min(COPY_BYTES);
         let mut bytes = AlignedBuf::zeroed(now as usize);
@@ -243,12 +247,16 @@ fn write_again(file: &dyn File, mut offset: u64, mut len: u64) -> std::io::Resul
         if (read as u64) < now {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        file.start_write(Arc::new(bytes), offset, WriteMode::Durable)
-            .wait()?;
+        if in_flight.len() == COPY_DEPTH
+            && let Some(first) = in_flight.pop_front()
+        {
+            first.wait()?;
+        }
+        in_flight.push_back(file.start_write(Arc::new(bytes), offset, WriteMode::Plain));
         offset += now;
         len -= now;
     }
-    Ok(())
+    in_flight.into_iter().try_for_each(Pending::wait)
 }
 
 /// The largest spare, or a new file of the smallest size.

@@ -177,3 +177,6 @@ impl Inventory {
         self.newest_sequence + 1
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,7 +186,7 @@ impl Cursor {
             && (next.header.chain == self.at.chain || planted(Mutant::AcceptStaleRecord))
         {
             self.at.segment += 1;
-            self.window = Window::default();
+            self.window.forget();
         }
         let base = self.segments[self.at.segment].header.base;
         if end <= base {
@@ -368,7 +368,7 @@ impl Cursor {
                     Err(error) => return Err(error),
                 };
             }
-            self.window = Window::default();
+            self.window.forget();
             from = Lsn::ZERO;
         }
         Ok(())
@@ -381,7 +381,8 @@ impl Cursor {
         let segment = &self.segments[position];
         let incarnation = segment.header.incarnation.0.to_le_bytes();
         while at.advance(header_bytes) <= end {
-            let len = (end.0 - at.0).min(WINDOW_BYTES as u64 / 2) as usize;
+            // From the block in which it begins on this is one window, read once.
+            let len = (end.0 - at.0).min((WINDOW_BYTES - BLOCK_SIZE) as u64) as usize;
             let bytes = self.window.get(segment, segment.header.offset(at), len)?;
             if bytes.len() < RECORD_HEADER_BYTES {
                 return Ok(None);

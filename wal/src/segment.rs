@@ -23,7 +23,7 @@ use crate::names::{segment_name, spare_name, temporary_name};
 
 /// Bytes that one write fills: large enough that calls do not count, small
 /// enough not to matter as memory.
-const FILL_BYTES: u64 = 1 << 20;
+const FILL_BYTES: u64 = 256 << 10;
 
 /// A file that can become a segment.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! A part of a file in memory, moved along as it is read.
 //!
-//! Invariant: memory is 1 MiB, or what the longest single request needed; the
+//! Invariant: memory is 256 KiB, or what the longest single request needed; the
 //! requests are bounded by those who make them.
 
 use cs_base::BLOCK_SIZE;
@@ -12,7 +12,7 @@ use crate::segment::Segment;
 const BLOCK: u64 = BLOCK_SIZE as u64;
 
 /// Bytes read at once.
-pub(crate) const WINDOW_BYTES: usize = 1 << 20;
+pub(crate) const WINDOW_BYTES: usize = 256 << 10;
 
 /// A part of a file in memory.
 #[derive(Debug, Default)]
@@ -28,6 +28,11 @@ impl Window {
         self.get_of(segment.file.as_ref(), &|| segment.name(), offset, len)
     }
 
+    /// Forgets what it holds: another file comes, or this one has changed.
+    pub(crate) fn forget(&mut self) {
+        (self.start, self.len) = (0, 0);
+    }
+
     /// [`get`](Self::get) of any file.
     pub(crate) fn get_of(
         &mut self,
@@ -40,16 +45,16 @@ impl Window {
         if !inside {
             let start = offset / BLOCK * BLOCK;
             let wanted = (len + (offset - start) as usize).max(WINDOW_BYTES);
-            if self.buf.as_ref().is_none_or(|buf| buf.len() < wanted) {
-                self.buf = Some(AlignedBuf::zeroed(wanted));
-            }
-            self.start = start;
-            self.len = match &mut self.buf {
-                Some(buf) => file
-                    .read_at(buf, start)
-                    .context(|| format!("read {}", name()))?,
-                None => 0,
+            let buf = match &mut self.buf {
+                Some(buf) if buf.len() >= wanted => buf,
+                smaller => smaller.insert(AlignedBuf::zeroed(wanted)),
             };
+            self.start = start;
+            // Nothing, should the read fail.
+            self.len = 0;
+            self.len = file
+                .read_at(buf, start)
+                .context(|| format!("read {}", name()))?;
         }
         let from = ((offset - self.start) as usize).min(self.len);
         let to = (from + len).min(self.len);

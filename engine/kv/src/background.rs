@@ -19,6 +19,25 @@ use crate::error::{Error, Result};
 /// enough never to come between two commits of one burst.
 const IDLE: Duration = Duration::from_millis(50);
 
+/// Whether anybody commits, as the thread sees it between its rounds.
+struct Watch {
+    commits: u64,
+}
+
+impl Watch {
+    fn new(commits: u64) -> Self {
+        Self { commits }
+    }
+
+    /// Whether the store was idle for a whole wait: no commit came since the
+    /// last look, so not while a round was at work either, and nobody cut the
+    /// wait short, which would say nothing.
+    fn is_idle(&mut self, commits: u64, is_told: bool) -> bool {
+        let before = std::mem::replace(&mut self.commits, commits);
+        before == commits && !is_told
+    }
+}
+
 impl Core {
     /// Starts the thread, once.
     pub(crate) fn start_background(self: &Arc<Self>) -> Result<()> {
@@ -49,10 +68,19 @@ impl Core {
         // Either we see that the thread has gone to rest, or it sees our commit.
         fence(Ordering::SeqCst);
         let is_news = !armed.load(Ordering::Relaxed) && !armed.swap(true, Ordering::AcqRel);
-        let log_wants_step = self.log.as_ref().is_some_and(|log| log.wants_step());
-        if is_news || log_wants_step || self.checkpoint_is_due() {
+        if is_news || self.log_wants_step() || self.wants_checkpoint() {
             self.background.signal.raise();
         }
+    }
+
+    pub(crate) fn log_wants_step(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.wants_step())
+    }
+
+    /// Whether the thread must be told of a checkpoint: not while it writes one,
+    /// or each commit would wake it from the pauses that it makes for them.
+    fn wants_checkpoint(&self) -> bool {
+        !self.background.checkpoints.load(Ordering::Relaxed) && self.checkpoint_is_due()
     }
 
     fn run_background(self: &Arc<Self>) {
@@ -60,16 +88,16 @@ impl Core {
         while !background.stop.load(Ordering::Acquire) {
             background.signal.wait();
             self.flushed_now();
+            let mut watch = Watch::new(self.counters.commits.load(Ordering::Relaxed));
             // Awake until a while has passed without a commit.
             loop {
-                let commits = self.counters.commits.load(Ordering::Relaxed);
-                background
+                let is_told = background
                     .signal
                     .wait_for(IDLE.min(self.options.flush_interval));
                 if background.stop.load(Ordering::Acquire) || self.check_sound().is_err() {
                     break;
                 }
-                let is_idle = commits == self.counters.commits.load(Ordering::Relaxed);
+                let is_idle = watch.is_idle(self.counters.commits.load(Ordering::Relaxed), is_told);
                 // An error poisons the store where it must; the next commit will say so.
                 let _ = self.background_round(is_idle);
                 self.fail_waiters();
@@ -83,9 +111,7 @@ impl Core {
 
     /// One round of everything that is due.
     fn background_round(&self, flush: bool) -> Result<()> {
-        if let Some(log) = &self.log {
-            while self.prepare_log(log)? {}
-        }
+        self.prepare_log_ahead()?;
         if flush {
             self.flush()?;
         }
@@ -96,7 +122,10 @@ impl Core {
             if maintenance.run.is_none() {
                 self.begin_checkpoint(&mut maintenance)?;
             }
-            self.pace_checkpoint(&mut maintenance)?;
+            self.background.checkpoints.store(true, Ordering::Relaxed);
+            let paced = self.pace_checkpoint(&mut maintenance);
+            self.background.checkpoints.store(false, Ordering::Relaxed);
+            paced?;
         }
         while self.reclaim_dropped_tree()? {}
         Ok(())
@@ -125,6 +154,14 @@ impl Core {
         if self.runtime.monotonic().saturating_sub(last) >= self.options.flush_interval {
             self.flushed_now();
             self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Makes ready whatever segments the log wants, so that no commit has to.
+    pub(crate) fn prepare_log_ahead(&self) -> Result<()> {
+        if let Some(log) = &self.log {
+            while self.prepare_log(log)? {}
         }
         Ok(())
     }
@@ -202,3 +239,6 @@ impl Core {
         Ok(busy || self.tidy()?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Bulk load: many entries into one tree, at the speed of the disk.
 //!
 //! Entries go to the log like any other change, in records of at most
-//! [`MAX_PART`](crate::limits::MAX_PART) bytes, each a commit of its own; what is
+//! [`MAX_PART`](crate::limits::MAX_PART) bytes (fewer in a small budget), each a commit of its own; what is
 //! logged in ascending order behind the last key of the tree is built into full
 //! leaves when it is applied, and again when it is recovered (`bulk/run.rs`). The
 //! log is written while the next record is put together.
@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use cs_base::mutants::{Mutant, planted};
 use cs_base::{Index, Lsn, TreeId};
 
 use crate::batch::{Batch, Expect};
@@ -30,8 +31,9 @@ use crate::commit::{Commit, too_large};
 use crate::core::Core;
 use crate::effects::{Effect, EffectWriter, Effects};
 use crate::error::{Error, Result};
-use crate::limits::{MAX_KEY, MAX_PART, MAX_TRANSACTION, MAX_VALUE};
+use crate::limits::{MAX_KEY, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
+use crate::shares;
 use crate::ticket::Ticket;
 
 pub(crate) use run::AppendedSize;
@@ -62,7 +64,8 @@ pub struct BulkOptions {
     /// What becomes of keys that are there already.
     pub duplicates: Duplicates,
     /// Bytes of memory for sorting entries that do not come in order; what is
-    /// beyond goes to a temporary file. 64 MiB unless told.
+    /// beyond goes to a temporary file. 64 MiB unless told, and never more than
+    /// a sixteenth of the store's [`cache_bytes`](crate::StoreOptions::cache_bytes).
     pub sort_memory: usize,
     /// What the load survives once it is done: the store's durability unless told.
     pub durability: Option<Durability>,
@@ -133,10 +136,10 @@ struct Chunk {
     positions: Vec<u64>,
 }
 
-impl Default for Chunk {
-    fn default() -> Self {
+impl Chunk {
+    fn with_capacity(bytes: usize) -> Self {
         Self {
-            effects: EffectWriter::with_capacity(MAX_PART),
+            effects: EffectWriter::with_capacity(bytes),
             len: 0,
             bytes: 0,
             first: Vec::new(),
@@ -152,6 +155,8 @@ pub(crate) struct BulkLoad<'a> {
     options: &'a BulkOptions,
     progress: &'a mut Progress<'a>,
     chunk: Chunk,
+    /// Bytes of effects in one record.
+    chunk_bytes: usize,
     /// The key that was put into a chunk last.
     last: Option<Vec<u8>>,
     /// Entries that did not come in order, if there were some.
@@ -187,12 +192,14 @@ impl<'a> BulkLoad<'a> {
         progress: &'a mut Progress<'a>,
     ) -> Result<Self> {
         core.check_writable()?;
+        let chunk_bytes = shares::for_chunk(core.options.cache_bytes);
         Ok(Self {
             core: Arc::clone(core),
             tree,
             options,
             progress,
-            chunk: Chunk::default(),
+            chunk: Chunk::with_capacity(chunk_bytes),
+            chunk_bytes,
             last: None,
             sorter: None,
             appends: true,
@@ -229,6 +236,7 @@ impl<'a> BulkLoad<'a> {
         if let Some(sorter) = self.sorter.take() {
             let mut sorted = sorter.finish()?;
             self.report.spilled_runs = sorted.runs();
+            self.chunk = Chunk::with_capacity(self.chunk_bytes);
             self.last = None;
             while let Some(entry) = sorted.next()? {
                 self.emit(&entry.key, &entry.value, entry.position)?;
@@ -237,7 +245,8 @@ impl<'a> BulkLoad<'a> {
         self.commit_chunk()?;
         self.tell()?;
         let usual = self.core.options.durability.unwrap_or_default();
-        if self.options.durability.unwrap_or(usual) == Durability::Sync {
+        let is_promised = self.options.durability.unwrap_or(usual) == Durability::Sync;
+        if is_promised && !planted(Mutant::LoadWithoutFlush) {
             self.core.flush()?;
         }
         Ok(self.report)
@@ -261,8 +270,9 @@ impl<'a> BulkLoad<'a> {
 
     /// What waits for its commit is sorted with all that follows.
     fn begin_sorting(&mut self) -> Result<()> {
-        let mut sorter = Sorter::new(Arc::clone(&self.core.disk), self.options.sort_memory);
-        let chunk = std::mem::take(&mut self.chunk);
+        let memory = shares::for_sorting(self.core.options.cache_bytes, self.options.sort_memory);
+        let mut sorter = Sorter::new(Arc::clone(&self.core.disk), memory);
+        let chunk = self.take_chunk(0);
         let payload = chunk.effects.finish();
         for (effect, &position) in Effects::of(&payload)?.zip(&chunk.positions) {
             if let Effect::Put { key, value, .. } = effect? {
@@ -285,7 +295,7 @@ impl<'a> BulkLoad<'a> {
                 let limit = MAX_TRANSACTION as u64;
                 return Err(too_large("transaction", len as u64, limit));
             }
-        } else if len > MAX_PART - EFFECT && self.chunk.len > 0 {
+        } else if len > self.chunk_bytes - EFFECT && self.chunk.len > 0 {
             self.commit_chunk()?;
             self.tell()?;
         }
@@ -304,12 +314,17 @@ impl<'a> BulkLoad<'a> {
         Ok(())
     }
 
+    /// The chunk; the next begins with room for so many bytes.
+    fn take_chunk(&mut self, next: usize) -> Chunk {
+        std::mem::replace(&mut self.chunk, Chunk::with_capacity(next))
+    }
+
     fn commit_chunk(&mut self) -> Result<()> {
-        let chunk = std::mem::take(&mut self.chunk);
-        let entries = chunk.positions.len() as u64;
-        if entries == 0 {
+        if self.chunk.positions.is_empty() {
             return Ok(());
         }
+        let chunk = self.take_chunk(0);
+        let entries = chunk.positions.len() as u64;
         // Between chunks nobody waits; at the end the flush does.
         let level = match self.options.durability {
             durability if self.options.atomic => durability,
@@ -333,6 +348,7 @@ impl<'a> BulkLoad<'a> {
         self.report.entries += entries;
         self.report.bytes += chunk.bytes;
         self.report.commits += 1;
+        self.chunk = Chunk::with_capacity(self.chunk_bytes);
         self.keep_log_busy()
     }
 

@@ -262,6 +262,10 @@ impl Core {
         let mut commits = self.counters.commits.load(Ordering::Relaxed);
         while !self.checkpoint_step(maintenance, true)? {
             self.flush_if_due()?;
+            // It may take as long as several segments of the log.
+            if self.log_wants_step() {
+                self.prepare_log_ahead()?;
+            }
             let Some((written, pages)) = maintenance.run.as_ref().map(CheckpointRun::progress)
             else {
                 continue;

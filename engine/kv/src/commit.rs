@@ -4,24 +4,26 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cs_base::{Lsn, Term, TreeId};
-use cs_pager::{Pager, ReadGuard};
-use cs_wal::{Appended, Log, RecordHead, RecordKind, Reservation};
+use cs_base::{Lsn, Term};
+use cs_wal::{Appended, RecordHead, RecordKind, Reservation};
 
-use crate::batch::{Batch, Expect, Operation};
+use crate::batch::Batch;
 use crate::core::Core;
-use crate::effects::{Effect, EffectWriter};
 use crate::error::{Error, Result};
 use crate::in_flight::{InFlightRecord, Undo};
-use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
+use crate::limits::{MAX_PART, MAX_TRANSACTION};
 use crate::options::{CommitOptions, Durability};
 use crate::packing::{Packer, Payload};
 use crate::recorder::Event;
-use crate::root::{Root, is_system};
+use crate::root::Root;
 use crate::ticket::Ticket;
-use crate::tree::{Position, SealedSource, find};
-use crate::tree_root::{directory_key, system};
-use crate::writer::{Writer, get_sealed, lookup_tree};
+use crate::writer::Writer;
+
+mod encode;
+mod plan;
+
+pub(crate) use encode::too_large;
+use encode::{check_limits, encode};
 
 /// The term that a node on its own writes.
 pub(crate) const OWN_TERM: Term = Term(1);
@@ -167,83 +169,13 @@ impl Core {
     }
 
     /// Bytes of pages that may stay open: the more, the fewer are copied again
-    /// after each sealing; but what one large transaction makes on top of them,
-    /// and the dirty ones before them, must find room as well.
+    /// after each sealing; but what one large transaction makes on top of them
+    /// must find room as well. Beyond three quarters of the cache a commit would
+    /// wait for writes (`Pager::is_full`).
     fn most_open(&self) -> u64 {
         const LARGE: u64 = 128 << 20;
         let cache = self.options.cache_bytes;
-        (cache / 4).max((cache / 2).saturating_sub(LARGE))
-    }
-
-    // ---- the plan ----
-
-    fn plan(&self, writer: &mut Writer, commit: &Commit<'_>, payload: &Payload) -> Result<Planned> {
-        let pager = &self.pager;
-        // A commit that waited for the lock may find the database failed.
-        self.check_writable()?;
-        writer.begin_plan();
-        for _ in &commit.batch.created {
-            writer.plan_unknown();
-        }
-        self.plan_session(writer, commit)?;
-        plan_trees(pager, writer, commit)?;
-        let mut last = None;
-        for (position, operation) in commit.batch.operations.iter().enumerate() {
-            if last.replace(operation.tree) != Some(operation.tree) {
-                writer.plan_root(pager, operation.tree)?;
-            }
-            if commit.batch.created.contains(&operation.tree) {
-                writer.plan_unknown();
-                continue;
-            }
-            let there = writer.plan_key(pager, operation.tree, &operation.key)?;
-            check_expectation(operation, position, there)?;
-            if let Some(snapshot) = commit.snapshot {
-                check_conflict(pager, writer, snapshot, operation)?;
-            }
-        }
-        let (pages, run) =
-            writer.pages_needed(pager, &payload.effects, Some(writer.shadow.planned_pages()))?;
-        let only_removes = commit.batch.only_removes();
-        writer.shadow.reserve(pager, pages, run, only_removes)?;
-        let reservation = match &self.log {
-            Some(log) => {
-                let parts: Vec<usize> =
-                    payload.logged().chunks(MAX_PART).map(<[u8]>::len).collect();
-                Some(self.reserve_log(log, &parts)?)
-            }
-            None => None,
-        };
-        Ok(Planned { reservation })
-    }
-
-    /// Only want of space leaves everything as it was: any other failure was
-    /// one of a write or a sync.
-    pub(crate) fn reserve_log(&self, log: &Log, parts: &[usize]) -> Result<Reservation> {
-        match log.reserve_run(parts).map_err(Error::from) {
-            Err(error) if error.is_no_space() => Err(error),
-            other => self.must(other),
-        }
-    }
-
-    fn plan_session(&self, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
-        let Some(statement) = &commit.options.session else {
-            return Ok(());
-        };
-        writer.plan_root(&self.pager, system::SESSIONS)?;
-        writer.plan_path(&self.pager, system::SESSIONS, &statement.session)?;
-        let stored = writer.get(&self.pager, system::SESSIONS, &statement.session)?;
-        let Some((head, results)) = stored.as_deref().and_then(<[u8]>::split_first_chunk) else {
-            return Ok(());
-        };
-        let number = u64::from_le_bytes(*head);
-        if number >= statement.number {
-            return Err(Error::AlreadyApplied {
-                number,
-                results: results.to_vec(),
-            });
-        }
-        Ok(())
+        (cache / 4).max((cache / 4 * 3).saturating_sub(LARGE))
     }
 
     // ---- the do ----
@@ -337,170 +269,5 @@ impl Core {
         }
         writer.position = position;
         position.lsn
-    }
-}
-
-/// Checks what is made and dropped, so that carrying it out cannot fail. A drop
-/// conflicts with nobody: it comes after whatever was committed before it.
-fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
-    let Batch {
-        operations,
-        created,
-        dropped,
-    } = commit.batch;
-    let twice = |trees: &[TreeId]| {
-        let mut sorted = trees.to_vec();
-        sorted.sort_unstable();
-        sorted.windows(2).any(|pair| pair[0] == pair[1])
-    };
-    if twice(created) || twice(dropped) {
-        return Err(Error::Refused(
-            "a tree is made or dropped twice in one commit",
-        ));
-    }
-    if created.iter().chain(dropped).any(|&tree| is_system(tree)) {
-        return Err(Error::Refused("a system tree cannot be made or dropped"));
-    }
-    let own = [system::DIRECTORY, system::DROPPED, system::SESSIONS];
-    if operations
-        .iter()
-        .any(|operation| own.contains(&operation.tree))
-    {
-        return Err(Error::Refused(
-            "the trees of the store itself are not written to",
-        ));
-    }
-    for &tree in created {
-        writer.plan_root(pager, tree)?;
-        if writer.tree(pager, tree)?.is_some() {
-            return Err(Error::Refused("a tree is made under an id that is in use"));
-        }
-    }
-    for &tree in dropped {
-        writer.tree(pager, tree)?.ok_or(Error::UnknownTree(tree))?;
-        writer.plan_root(pager, system::DROPPED)?;
-        for holder in [system::DIRECTORY, system::DROPPED] {
-            writer.plan_path(pager, holder, &directory_key(tree))?;
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn too_large(what: &'static str, found: u64, limit: u64) -> Error {
-    Error::TooLarge { what, found, limit }
-}
-
-fn check_limits(commit: &Commit<'_>) -> Result<()> {
-    for operation in &commit.batch.operations {
-        if operation.key.len() > MAX_KEY {
-            return Err(too_large("key", operation.key.len() as u64, MAX_KEY as u64));
-        }
-        let value = operation.value.as_ref().map_or(0, Vec::len);
-        if value > MAX_VALUE {
-            return Err(too_large("value", value as u64, MAX_VALUE as u64));
-        }
-    }
-    if let Some(statement) = &commit.options.session
-        && statement.results.len() > MAX_RESULTS
-    {
-        let found = statement.results.len() as u64;
-        return Err(too_large("session results", found, MAX_RESULTS as u64));
-    }
-    Ok(())
-}
-
-/// The effects of a commit; large values are packed on the way.
-fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
-    let batch = commit.batch;
-    let room = |op: &Operation| 13 + op.key.len() + op.value.as_ref().map_or(0, Vec::len);
-    let bytes: usize = batch.operations.iter().map(room).sum();
-    let mut writer = EffectWriter::with_capacity(bytes);
-    for &tree in &batch.created {
-        writer.push(Effect::CreateTree { tree });
-    }
-    for operation in &batch.operations {
-        let (tree, key) = (operation.tree, operation.key.as_slice());
-        match &operation.value {
-            Some(value) => packer.put(&mut writer, tree, key, value),
-            None => writer.push(Effect::Delete { tree, key }),
-        }
-    }
-    for &tree in &batch.dropped {
-        writer.push(Effect::DropTree { tree });
-    }
-    if let Some(statement) = &commit.options.session {
-        let mut value = statement.number.to_le_bytes().to_vec();
-        value.extend_from_slice(&statement.results);
-        let key = &statement.session;
-        writer.push(Effect::Put {
-            tree: system::SESSIONS,
-            key,
-            value: &value,
-        });
-    }
-    writer.finish()
-}
-
-fn check_expectation(operation: &Operation, position: usize, there: bool) -> Result<()> {
-    match operation.expect {
-        Expect::Absent if there => Err(Error::Expectation {
-            position,
-            expected: "absent",
-        }),
-        Expect::Present if !there => Err(Error::Expectation {
-            position,
-            expected: "present",
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a leaf that was there in the snapshot says how the key stood in it:
-/// the key is in it, or between two that are. At its edges the key may have
-/// been in a neighbour that was emptied since, and whose range the leaf took over.
-fn speaks_for_key(position: &Position<'_>) -> bool {
-    match position.slot {
-        Ok(_) => true,
-        Err(slot) => 0 < slot && slot < position.leaf.len(),
-    }
-}
-
-/// First committer wins: has anybody changed this key since the snapshot?
-///
-/// A leaf that is not newer than the snapshot answers at once; otherwise the
-/// values in the two states are compared.
-fn check_conflict(
-    pager: &Pager,
-    writer: &mut Writer,
-    snapshot: &Root,
-    operation: &Operation,
-) -> Result<()> {
-    let (tree, key) = (operation.tree, operation.key.as_slice());
-    let Some(root) = writer.tree(pager, tree)? else {
-        return Err(Error::UnknownTree(tree));
-    };
-    let unchanged = {
-        let source = writer.source(pager);
-        let guard = ReadGuard::enter();
-        let leaf = find(&source, &guard, tree, &root, key, |_| {})?;
-        match &leaf {
-            Some(position) => {
-                position.at.version <= snapshot.record.version && speaks_for_key(position)
-            }
-            None => lookup_tree(&SealedSource(pager), &snapshot.directory, tree)?
-                .is_some_and(|before| before.height == 0),
-        }
-    };
-    if unchanged {
-        return Ok(());
-    }
-    let before = get_sealed(pager, snapshot, tree, key)?;
-    let now = writer.get(pager, tree, key)?;
-    if before == now {
-        Ok(())
-    } else {
-        Err(Error::Conflict {
-            lost_to: writer.position.index,
-        })
     }
 }

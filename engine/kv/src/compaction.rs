@@ -25,6 +25,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cs_base::PageId;
+use cs_base::mutants::{Mutant, planted};
 use cs_pager::format::first_page;
 
 use crate::core::Core;
@@ -201,6 +202,9 @@ impl Compactor {
                 let space = {
                     let mut writer = core.lock_writer();
                     writer.shadow.cut();
+                    if planted(Mutant::CutBelowMeta) {
+                        writer.shadow.trim(&core.pager, 0)?;
+                    }
                     writer.shadow.space()
                 };
                 if space.capacity > space.page_count {

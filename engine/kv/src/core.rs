@@ -19,20 +19,22 @@
 //! | `poisoned`, `closed` | nothing: they only ever go up |
 //! | `background`, `counters`, `recorder` | nothing: a thread, and figures since open |
 //!
+//! Parts: `roots` from the appended root to the visible one, `guard` the writer's
+//! lock, `demand` whether anybody reads.
+//!
 //! Locks are taken in this order: `compaction`, `maintenance`, `writer`, the log's, `visibility`,
 //! the pager's. Nothing waits for the log with `writer` held.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
-use cs_base::{Index, Lsn, TreeId};
+use cs_base::TreeId;
 use cs_io::{Disk, ForkMark, LockGuard, Runtime, Signal};
 use cs_pager::{CheckpointRun, Metas, Pager};
-use cs_wal::{Log, LogError, LogOwner};
-use parking_lot::{Mutex, MutexGuard};
+use cs_wal::Log;
+use parking_lot::Mutex;
 
 use crate::commit_queue::CommitQueue;
 use crate::compaction::Compaction;
@@ -44,6 +46,13 @@ use crate::root::Root;
 use crate::snapshot::Pinned;
 use crate::visibility::Visibility;
 use crate::writer::Writer;
+
+mod demand;
+mod guard;
+mod roots;
+
+use demand::Demand;
+pub(crate) use guard::WriterGuard;
 
 /// What the checkpointer and other slow work need for themselves.
 #[derive(Debug)]
@@ -95,6 +104,8 @@ pub(crate) struct Background {
     pub(crate) stop: AtomicBool,
     /// The thread knows that there is something to do.
     pub(crate) armed: AtomicBool,
+    /// The thread is writing a checkpoint.
+    pub(crate) checkpoints: AtomicBool,
     pub(crate) task: Mutex<Option<cs_io::Task>>,
     pub(crate) started: AtomicBool,
     /// When everything appended was last made durable on purpose.
@@ -103,41 +114,6 @@ pub(crate) struct Background {
     pub(crate) checkpointed_ms: AtomicU64,
     /// How many wait for a checkpoint and want no pauses in it.
     pub(crate) hurry: AtomicU32,
-}
-
-/// Whether anybody reads: a version is sealed for readers, and where there are
-/// none its pages go on changing in place.
-#[derive(Debug, Default)]
-struct Demand {
-    /// A snapshot was asked for since the last group left.
-    asked: AtomicBool,
-    /// So many groups more are sealed without being asked.
-    grace: AtomicU32,
-}
-
-impl Demand {
-    /// Groups sealed after the last reader came: sealing too often costs copies
-    /// of pages, sealing too late costs a reader the undoing of a group.
-    const GRACE: u32 = 4;
-
-    /// Writes only when it changes something: readers do not fight over the line.
-    #[inline]
-    fn ask(&self) {
-        if !self.asked.load(Ordering::Relaxed) {
-            self.asked.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the group that leaves now is to be sealed.
-    fn take(&self) -> bool {
-        if self.asked.swap(false, Ordering::Relaxed) {
-            self.grace.store(Self::GRACE, Ordering::Relaxed);
-            return true;
-        }
-        let spend = |left: u32| left.checked_sub(1);
-        let relaxed = Ordering::Relaxed;
-        self.grace.fetch_update(relaxed, relaxed, spend).is_ok()
-    }
 }
 
 /// Figures since open.
@@ -294,156 +270,6 @@ impl Core {
         result.inspect_err(|error| self.poison(error))
     }
 
-    // ---- roots ----
-
-    /// Seals what was appended; the caller holds the writer's lock.
-    ///
-    /// Also after a failed write, so that readers see what was acknowledged;
-    /// but never a state that was left half changed.
-    pub(crate) fn seal(&self, writer: &mut Writer) -> Result<Arc<Root>> {
-        if writer.broken {
-            return Err(Error::Poisoned(self.poison_reason().unwrap_or_default()));
-        }
-        let sealed = writer.seal(&self.pager);
-        writer.broken = sealed.is_err();
-        let root = self.must(sealed)?;
-        let (version, index) = (root.record.version, root.record.index);
-        self.note(Event::Sealed { version, index });
-        self.visibility.lock().sealed(Arc::clone(&root));
-        // What is visible already frees what only older states reached.
-        self.advance(Lsn::ZERO);
-        writer.shadow.reclaim(&self.pager);
-        writer.trim();
-        Ok(root)
-    }
-
-    /// The log is durable up to here: moves the visible root.
-    pub(crate) fn advance(&self, durable: Lsn) {
-        let mut visibility = self.visibility.lock();
-        let newest = visibility.advance(durable);
-        self.publish(&visibility, newest);
-        self.advanced.fetch_max(durable.0, Ordering::AcqRel);
-    }
-
-    pub(crate) fn publish(&self, visibility: &Visibility, newest: Option<Arc<Root>>) {
-        if let Some(root) = newest {
-            // Pinned before the one before it is not any more.
-            let version = root.record.version;
-            let before = self.published.swap(Pinned::new(&self.pager, root));
-            self.pager.set_visible(version);
-            drop(before);
-        }
-        self.target.store(visibility.target().0, Ordering::Release);
-    }
-
-    /// The visible root, pinned for as long as it is held.
-    #[inline]
-    pub(crate) fn pin_visible(&self) -> Result<Arc<Pinned>> {
-        self.check_process()?;
-        self.demand.ask();
-        loop {
-            let target = self.target.load(Ordering::Acquire);
-            let published = self.published.load_full();
-            if published.root().record.index.0 >= target {
-                return Ok(published);
-            }
-            // Visible already, but not sealed: whoever asks first seals it.
-            self.seal_visible(&mut self.lock_writer())?;
-        }
-    }
-
-    /// Seals the visible state and publishes it, also where the open version is
-    /// ahead of it: what is in flight is taken back, and done again in the next
-    /// version, or never if it failed.
-    fn seal_visible(&self, writer: &mut Writer) -> Result<()> {
-        let visible = self.visible_index();
-        if writer.position.index <= visible {
-            self.seal(writer)?;
-            self.advance(Lsn::ZERO);
-            return Ok(());
-        }
-        if writer.broken {
-            return Err(Error::Poisoned(self.poison_reason().unwrap_or_default()));
-        }
-        let newest = writer.position;
-        let planned = writer.plan_undo(&self.pager, visible);
-        let undone = planned.and_then(|()| {
-            let undone = writer.undo(&self.pager);
-            writer.broken = undone.is_err();
-            self.must(undone)
-        });
-        writer.shadow.end_plan();
-        let undone = undone?;
-        let commits = undone.len() as u64;
-        self.note(Event::TakenBack { commits });
-        let sealed = writer.seal(&self.pager);
-        writer.broken = sealed.is_err();
-        let root = self.must(sealed)?;
-        {
-            let mut visibility = self.visibility.lock();
-            visibility.overtaken();
-            let published = self.published.load().root().record.index;
-            let is_newer = root.record.index > published;
-            self.publish(&visibility, is_newer.then_some(root));
-        }
-        writer.shadow.reclaim(&self.pager);
-        if self.check_sound().is_ok() {
-            let redone = writer.redo(&self.pager, undone, newest);
-            writer.broken = redone.is_err();
-            self.must(redone)?;
-        }
-        Ok(())
-    }
-
-    /// The index up to which everything is visible.
-    pub(crate) fn visible_index(&self) -> Index {
-        Index(self.target.load(Ordering::Acquire))
-    }
-
-    /// Waits until the log is durable up to `lsn` (zero: not at all), and so
-    /// everything appended up to there is visible.
-    pub(crate) fn wait_durable(&self, lsn: Lsn) -> Result<()> {
-        let Some(log) = self.log.as_ref().filter(|_| lsn > Lsn::ZERO) else {
-            return Ok(());
-        };
-        if log.durable_lsn() < lsn {
-            log.wait_durable(self, lsn).map_err(|error| match error {
-                LogError::WaitInCallback => Error::Refused(
-                    "a callback must not wait for the log: hand the work to another thread",
-                ),
-                error => Error::OutcomeUnknown(error.to_string()),
-            })?;
-        }
-        // The log's durable LSN moves a moment before we are told of it, and
-        // nobody may be told that a commit is done before readers see it.
-        if self.advanced.load(Ordering::Acquire) < lsn.0 {
-            self.advance(log.durable_lsn());
-        }
-        Ok(())
-    }
-
-    /// A group leaves: what it holds is sealed if anybody reads.
-    fn seal_for_group(&self, writer: &mut Writer, cut: &mut dyn FnMut()) {
-        // After a failure nothing may leave: the newest record may be one whose
-        // effects could not be carried out.
-        if self.check_sound().is_err() {
-            return;
-        }
-        if !self.demand.take() || self.seal(writer).is_ok() {
-            cut();
-        }
-    }
-
-    /// Waits while so much is appended and not durable that more would fill the
-    /// memory; a callback cannot, and goes over the bound by its own record.
-    pub(crate) fn wait_for_room(&self) -> Result<()> {
-        let Some(log) = &self.log else { return Ok(()) };
-        match log.wait_for_room(self) {
-            Ok(()) | Err(LogError::WaitInCallback) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// A tree id that was never given before.
     pub(crate) fn new_tree_id(&self) -> TreeId {
         TreeId(self.next_tree.fetch_add(1, Ordering::Relaxed))
@@ -456,94 +282,6 @@ impl Core {
     /// The same, if nobody has it.
     pub(crate) fn try_lock_writer(&self) -> Option<WriterGuard<'_>> {
         Some(WriterGuard::new(self, self.writer.try_lock()?))
-    }
-}
-
-/// The writer, locked. A panic while it is held has left a change half done:
-/// it poisons the database before anybody else gets the lock.
-pub(crate) struct WriterGuard<'a> {
-    core: &'a Core,
-    // In this order: the queue is looked into when the lock is free again.
-    writer: MutexGuard<'a, Writer>,
-    after: AfterUnlock<'a>,
-}
-
-/// Looks after those who left something while the lock was taken.
-struct AfterUnlock<'a> {
-    core: &'a Core,
-    is_leader: bool,
-}
-
-impl Drop for AfterUnlock<'_> {
-    fn drop(&mut self) {
-        if !self.is_leader && !self.core.queue.is_empty() {
-            self.core.queue.wake_one();
-        }
-    }
-}
-
-impl<'a> WriterGuard<'a> {
-    fn new(core: &'a Core, writer: MutexGuard<'a, Writer>) -> Self {
-        let is_leader = false;
-        Self {
-            core,
-            writer,
-            after: AfterUnlock { core, is_leader },
-        }
-    }
-
-    /// Whoever holds it looks into the queue of commits himself, afterwards.
-    pub(crate) fn lead(&mut self) {
-        self.after.is_leader = true;
-    }
-}
-
-impl Deref for WriterGuard<'_> {
-    type Target = Writer;
-
-    fn deref(&self) -> &Writer {
-        &self.writer
-    }
-}
-
-impl DerefMut for WriterGuard<'_> {
-    fn deref_mut(&mut self) -> &mut Writer {
-        &mut self.writer
-    }
-}
-
-impl Drop for WriterGuard<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.writer.broken = true;
-            let what = "a panic came in the middle of a change";
-            self.core.poison(&Error::Damaged(what.into()));
-        }
-    }
-}
-
-impl LogOwner for Core {
-    fn seal_and_cut(&self, cut: &mut dyn FnMut()) {
-        self.seal_for_group(&mut self.lock_writer(), cut);
-    }
-
-    fn try_seal_and_cut(&self, cut: &mut dyn FnMut()) -> bool {
-        let Some(mut writer) = self.try_lock_writer() else {
-            return false;
-        };
-        self.seal_for_group(&mut writer, cut);
-        true
-    }
-
-    fn durable_advanced(&self, durable: Lsn) {
-        self.advance(durable);
-    }
-
-    fn log_failed(&self, error: &LogError) {
-        let reason = error.to_string();
-        if self.poisoned.set(reason.clone()).is_ok() {
-            self.note(Event::Poisoned(reason));
-        }
     }
 }
 

@@ -90,7 +90,8 @@ pub(crate) const FILL_PERCENT: usize = 96;
 pub struct StoreOptions {
     /// Bytes a page, a power of two from 4,096 to 65,536; only for a new store.
     pub page_size: u32,
-    /// Memory for pages, in bytes.
+    /// Memory, in bytes: pages mostly, buffers too. What callers hold themselves
+    /// (batches, transactions, values read) comes on top.
     pub cache_bytes: u64,
     /// How pages are read: the pool unless told; see [`ReadPath`] for what the
     /// map cannot promise.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cs_base::TreeId;
 use cs_base::codec::{BLOCK_HEADER, Codec, CodecId, Sampler, encode};
+use cs_base::mutants::{Mutant, planted};
 
 use crate::effects::{Effect, EffectWriter, PACKED_VERSION};
 use crate::node::max_inline_value;
@@ -192,10 +193,15 @@ impl<'a> Packer<'a> {
         match self.pack_value(value) {
             Some(block) => {
                 self.packed_bytes += block.len();
+                let summed = if planted(Mutant::DigestOfBlock) {
+                    &block
+                } else {
+                    value
+                };
                 writer.push(Effect::PutPacked {
                     tree,
                     key,
-                    digest: digest(key, value),
+                    digest: digest(key, summed),
                     block: &block,
                 });
             }

@@ -3,7 +3,7 @@
 //! 1. Lock the directory; make the files if there are none.
 //! 2. Open the data file at its newest valid meta.
 //! 3. Read the log from there; refuse if it does not reach back.
-//! 4. Apply its records with the function that commits use.
+//! 4. Apply its records with the function that commits use, many at a time (`replay`).
 //! 5. Make durable what was read, and cut a torn tail.
 
 use std::sync::Arc;
@@ -17,13 +17,17 @@ use cs_wal::{Log, LogError, RecordKind, StartPoint};
 
 use crate::commit::{FIRST_PART, HAS_PARTS};
 use crate::core::{Core, Parts};
-use crate::effects::unpack_payload;
 use crate::error::{Error, Result};
 use crate::limits::MAX_TRANSACTION;
 use crate::node::{Branch, Leaf};
 use crate::options::{Durability, StoreOptions};
 use crate::root::Root;
+use crate::shares;
 use crate::writer::Writer;
+
+mod replay;
+
+use replay::Replay;
 
 /// What opening found and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +83,7 @@ pub(crate) fn open(
     }
     // 2.
     let pager_options = PagerOptions {
-        cache_bytes: options.cache_bytes,
+        cache_bytes: shares::for_pages(options.cache_bytes),
         read_path: options.read_path,
         verify: verify_node,
     };
@@ -111,8 +115,7 @@ pub(crate) fn open(
     let mut writer = Writer::new(opened.shadow, &root);
     writer.fill_percent = usize::from(options.fill_percent);
     let mut recovery = Recovery {
-        pager: &opened.pager,
-        writer,
+        replay: Replay::new(&opened.pager, writer, options.cache_bytes),
         options: &options,
     };
     // 3. to 5.
@@ -121,7 +124,7 @@ pub(crate) fn open(
     } else {
         Some(recovery.run(&disk, &runtime, newest.file, &root, &mut report)?)
     };
-    let mut writer = recovery.writer;
+    let mut writer = recovery.replay.writer;
     let root = writer.seal(&opened.pager)?;
     opened.pager.set_visible(root.record.version);
     writer.shadow.reclaim(&opened.pager);
@@ -149,7 +152,7 @@ fn create(disk: &Arc<dyn Disk>, runtime: &Arc<dyn Runtime>, options: &StoreOptio
             Arc::clone(disk),
             Arc::clone(runtime),
             file,
-            options.log.clone(),
+            shares::for_log(options.cache_bytes, &options.log),
         );
         let log = log.map_err(|error| match error {
             LogError::AlreadyExists { name } => Error::Damaged(format!(
@@ -164,8 +167,7 @@ fn create(disk: &Arc<dyn Disk>, runtime: &Arc<dyn Runtime>, options: &StoreOptio
 }
 
 struct Recovery<'a> {
-    pager: &'a cs_pager::Pager,
-    writer: Writer,
+    replay: Replay<'a>,
     options: &'a StoreOptions,
 }
 
@@ -188,7 +190,7 @@ impl Recovery<'_> {
             Arc::clone(disk),
             Arc::clone(runtime),
             file,
-            self.options.log.clone(),
+            shares::for_log(self.options.cache_bytes, &self.options.log),
             start,
         )?;
         let mut parts: Vec<u8> = Vec::new();
@@ -210,12 +212,12 @@ impl Recovery<'_> {
                 RecordKind::Transaction if record.head.flags & HAS_PARTS != 0 => {
                     parts.extend_from_slice(record.payload);
                     let payload = std::mem::take(&mut parts);
-                    self.apply(&payload, report)?;
+                    self.replay.take(&payload, report)?;
                 }
                 RecordKind::Transaction => {
                     // A run without its commit is dropped.
                     parts.clear();
-                    self.apply(record.payload, report)?;
+                    self.replay.take(record.payload, report)?;
                 }
                 RecordKind::Seal | RecordKind::Vote | RecordKind::NoOp | RecordKind::Membership => {}
                 other => {
@@ -225,7 +227,7 @@ impl Recovery<'_> {
                     )));
                 }
             }
-            let position = &mut self.writer.position;
+            let position = &mut self.replay.writer.position;
             position.lsn = record.end;
             position.chain = record.chain;
             if record.head.index > position.index {
@@ -235,33 +237,13 @@ impl Recovery<'_> {
             }
             Ok(())
         })?;
+        self.replay.finish()?;
         report.torn_bytes = recovered.torn().map_or(0, |torn| torn.bytes);
         let log = recovered.finish()?;
         let end = log.last_appended();
-        let position = &mut self.writer.position;
+        let position = &mut self.replay.writer.position;
         (position.lsn, position.chain, position.incarnation) =
             (end.lsn, end.chain, end.incarnation);
         Ok(Arc::new(log))
-    }
-
-    fn apply(&mut self, payload: &[u8], report: &mut RecoveryReport) -> Result<()> {
-        let payload = &*unpack_payload(payload)?;
-        let (pages, run) = self.writer.pages_needed(self.pager, payload, None)?;
-        self.writer.shadow.reserve(self.pager, pages, run, true)?;
-        self.writer.apply(self.pager, payload, None)?;
-        report.records += 1;
-        report.bytes += payload.len() as u64;
-        // Stay within the budget: what was changed so far may be written early.
-        if self.writer.shadow.open_bytes(self.pager) > self.options.cache_bytes / 4 {
-            let sealed = self.writer.seal_partly(self.pager);
-            // Nobody reads yet, and the metas are pinned: what the records so
-            // far have freed may be used by those that follow.
-            self.pager.set_visible(sealed);
-            self.writer.shadow.reclaim(self.pager);
-        }
-        if self.pager.is_crowded() {
-            self.pager.write_back(256, true)?;
-        }
-        Ok(())
     }
 }

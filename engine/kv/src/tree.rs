@@ -25,6 +25,7 @@ pub(crate) use change::TreeEdit;
 pub(crate) use compact::{Goal, Window, look};
 pub(crate) use overflow::{DIGEST, NewValue, read_key, read_value, run_pages};
 pub(crate) use read::{
-    OpenSource, PageSource, Position, SealedSource, expect_node, find, load_key, load_value,
+    OpenSource, PageSource, Position, SealedSource, expect_node, find, find_leaf, load_key,
+    load_value,
 };
 pub(crate) use walk::{Visited, Walker};

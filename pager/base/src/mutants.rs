@@ -40,11 +40,19 @@ pub enum Mutant {
     CutBelowPinned,
     /// A backup lacks the second of its chunks.
     BackupSkipsChunk,
+    /// Compaction cuts the data file as soon as its end is free, although the metas tell of more.
+    CutBelowMeta,
+    /// A bulk load says that it is durable before the log was flushed.
+    LoadWithoutFlush,
+    /// The hash sum of a tree takes a compressed value for its block.
+    DigestOfBlock,
+    /// A resumed backup keeps a chunk although its entries have changed since.
+    ResumeKeepsStaleChunk,
 }
 
 impl Mutant {
     /// Every planted bug, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::AcknowledgeBeforeSync,
         Self::MetaBeforeData,
         Self::IgnoreChecksum,
@@ -61,6 +69,10 @@ impl Mutant {
         Self::SkipSync,
         Self::CutBelowPinned,
         Self::BackupSkipsChunk,
+        Self::CutBelowMeta,
+        Self::LoadWithoutFlush,
+        Self::DigestOfBlock,
+        Self::ResumeKeepsStaleChunk,
     ];
 }
 

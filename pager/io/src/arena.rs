@@ -143,11 +143,11 @@ impl PageArena {
         let bytes = shared.slot_bytes as u64;
         let mut state = shared.state.lock();
         let used = shared.used.load(Ordering::Relaxed) + bytes;
-        let slot = if used > shared.limit {
-            None
-        } else {
-            let free = state.free.pop();
-            free.or_else(|| state.cut(shared.slot_bytes, shared.limit))
+        // A slot that is free is resident: beyond the limit too it comes first,
+        // or else slots lie idle beside memory that was taken on top of them.
+        let slot = match state.free.pop() {
+            None if used <= shared.limit => state.cut(shared.slot_bytes, shared.limit),
+            free => free,
         };
         shared.used.store(used, Ordering::Relaxed);
         state.peak = state.peak.max(used);

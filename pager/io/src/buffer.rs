@@ -130,3 +130,6 @@ impl StableBytes for AlignedBuf {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,10 @@ fn sizes_follow_writes_cuts_and_allocations(disk: &dyn Disk) {
         kind(file.write_at(b"x", u64::MAX)),
         Some(io::ErrorKind::InvalidInput)
     );
+    // Nothing, wherever it lies, changes nothing.
+    file.write_at(&[], 50_000).unwrap();
+    file.allocate(50_000, 0).unwrap();
+    assert_eq!(file.len().unwrap(), 16_384);
 }
 
 fn durable_writes_may_be_many_aligned_or_not_and_waited_for_in_any_order(disk: &dyn Disk) {
@@ -349,6 +353,8 @@ fn a_map_shows_the_file_as_it_is_written(disk: &dyn Disk) {
     assert_eq!([shown(4096), shown(8192), shown(12_288)], [2, 3, 4]);
     chunk.will_need(8192, 8192);
     chunk.will_need(0, 1 << 30);
+    chunk.will_need(8192, 1 << 30);
+    assert_eq!(format!("{chunk:?}"), "MapChunk(4096..16384)");
     assert!(file.map_read_only(0, 5 * 4096).is_err(), "beyond the end");
     assert!(file.map_read_only(0, 0).is_err());
     file.set_len(20 * 4096).unwrap();

@@ -102,23 +102,4 @@ unsafe impl Send for ForkMark {}
 unsafe impl Sync for ForkMark {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_child_knows_that_it_is_one() {
-        let mark = ForkMark::new();
-        assert!(!mark.is_forked());
-        // SAFETY: the child does nothing but read one byte and leave.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            // SAFETY: ends the child at once, without destructors or output.
-            unsafe { libc::_exit(i32::from(mark.is_forked())) };
-        }
-        let mut status = 0;
-        // SAFETY: waits for the child made above; `status` outlives the call.
-        unsafe { libc::waitpid(child, &raw mut status, 0) };
-        assert_eq!(libc::WEXITSTATUS(status), 1);
-        assert!(!mark.is_forked(), "the parent is what it was");
-    }
-}
+mod tests;

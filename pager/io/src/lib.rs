@@ -31,7 +31,7 @@ mod map;
 pub mod memory;
 mod names;
 pub mod overlay;
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 #[doc(hidden)]
 pub mod refuse;
 mod runtime;

@@ -295,8 +295,10 @@ impl File for OverlayFile {
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         self.check_writable()?;
         let end = range_end(&self.name, offset, len)?;
-        let mut layer = self.node.layer.write();
-        layer.len = layer.len.max(end);
+        if len > 0 {
+            let mut layer = self.node.layer.write();
+            layer.len = layer.len.max(end);
+        }
         Ok(())
     }
 }

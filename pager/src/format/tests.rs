@@ -87,9 +87,51 @@ fn an_unknown_format_or_feature_is_refused_by_name() {
         Meta::decode(&block).unwrap_err().to_string()
     };
     assert!(refused(|block| block[8] = 2).contains("format version"));
+    assert!(refused(|block| block[24] = 1).contains("features"));
     assert!(refused(|block| block[32] = 1).contains("features"));
     assert!(refused(|block| block[48] = 1).contains("page size"));
+    // Kept free in each page, beside the levels, behind the payload.
+    assert!(refused(|block| block[52] = 1).contains("reserved"));
+    assert!(refused(|block| block[165] = 1).contains("reserved"));
     assert!(refused(|block| block[4000] = 1).contains("reserved"));
+}
+
+#[test]
+fn a_page_of_an_unknown_kind_or_with_reserved_bytes_is_refused() {
+    let at = PageRef {
+        page: PageId(9),
+        version: Version(4),
+    };
+    let identity = PageIdentity {
+        kind: PageKind::Leaf,
+        level: 0,
+        tree: TreeId(16),
+    };
+    let said = |change: fn(&mut [u8])| {
+        let mut page = vec![0; 4096];
+        write_header(&mut page, FileId(7), at, identity);
+        change(&mut page);
+        seal_checksum(&mut page);
+        match verify_page(&page, FileId(7), at) {
+            Ok(()) => "sound".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    };
+    for change in [(|page| page[4] = 0) as fn(&mut [u8]), |page| page[4] = 6] {
+        let text = said(change);
+        let start = "page 9 is damaged: kind, expected 1 to 5, found ";
+        assert!(text.starts_with(start), "{text}");
+    }
+    assert_eq!(said(|page| page[4] = 5), "sound");
+    // The flags, and the first and the last reserved byte of the header.
+    for change in [
+        (|page| page[7] = 1) as fn(&mut [u8]),
+        |page| page[36] = 1,
+        |page| page[63] = 1,
+    ] {
+        let expected = "page 9 is damaged: reserved bytes, expected zero, found something else";
+        assert_eq!(said(change), expected);
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn the_table_counts_what_it_holds_and_gives_memory_back_when_it_goes() {
     for page in [1, 1023, 1024, 5000] {
         table.insert(frame(&arena, at(page, 1)), &guard).unwrap();
     }
-    assert_eq!(table.resident(), 4 * PAGE as u64);
+    assert_eq!(table.resident(), 4 * (PAGE as u64 + FRAME_WEIGHT));
     let refused = table.insert(frame(&arena, at(1, 2)), &guard).unwrap_err();
     assert_eq!(refused.version(), Version(1), "the one that is there");
     assert!(table.is_held(PageId(1), &guard));
@@ -41,7 +41,8 @@ fn the_table_counts_what_it_holds_and_gives_memory_back_when_it_goes() {
     assert!(table.evict(PageId(1), &guard));
     table.remove(PageId(5000), &guard);
     assert!(table.get(PageId(1), &guard).is_none());
-    assert_eq!(table.resident(), 2 * PAGE as u64);
+    assert_eq!(table.resident(), 2 * (PAGE as u64 + FRAME_WEIGHT));
+    assert_eq!(table.bytes(), 5001 * SLOT_BYTES, "as far as it was reached");
     drop(guard);
     drop(table);
 }
@@ -62,10 +63,40 @@ fn a_frame_that_gave_way_is_whole_for_whoever_holds_it() {
     table.replace(&held, frame(&arena, at(3, 7)), &guard);
     assert_eq!(
         table.resident(),
-        PAGE as u64,
+        PAGE as u64 + FRAME_WEIGHT,
         "the second time nothing happened"
     );
     assert_eq!((stamp(&held), stamp(seen)), (7, 7));
+}
+
+#[test]
+fn what_is_not_in_the_table_is_held_by_nobody_and_easily_evicted() {
+    let arena = PageArena::new(PAGE, 1 << 20);
+    let table = PageTable::new();
+    let guard = ReadGuard::enter();
+    // Where there is no place yet, and where there is one that is empty.
+    for _ in 0..2 {
+        assert!(!table.is_held(PageId(3), &guard));
+        assert!(table.evict(PageId(3), &guard));
+        table.remove(PageId(3), &guard);
+        table.insert(frame(&arena, at(4, 1)), &guard).unwrap();
+        table.remove(PageId(4), &guard);
+    }
+    let gone = frame(&arena, at(1 << 30, 1));
+    table.replace(&gone, frame(&arena, at(1 << 30, 1)), &guard);
+    assert_eq!(table.resident(), 0);
+}
+
+#[test]
+fn a_frame_that_is_not_written_yet_is_not_evicted() {
+    let arena = PageArena::new(PAGE, 1 << 20);
+    let table = PageTable::new();
+    let guard = ReadGuard::enter();
+    let dirty = Frame::own(at(2, 1), arena.zeroed(), false);
+    table.insert(dirty, &guard).unwrap();
+    assert!(!table.evict(PageId(2), &guard));
+    let frame = table.get(PageId(2), &guard).unwrap();
+    assert_eq!(format!("{frame:?} {guard:?}"), "Frame(2 v1) ReadGuard");
 }
 
 #[test]

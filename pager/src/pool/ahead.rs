@@ -17,6 +17,7 @@ use cs_io::{PageBuf, PendingRead};
 use parking_lot::Mutex;
 
 use super::Pager;
+use super::mapping::Mapping;
 use crate::format::PageRef;
 use crate::frames::ReadGuard;
 
@@ -50,16 +51,15 @@ impl Pager {
     /// little where it gains nothing, and never fails: an error shows when the
     /// page is asked for.
     pub fn prefetch(&self, pages: &[PageRef]) {
-        if self.mapping.is_some() {
-            self.will_need(pages);
+        if let Some(mapping) = &self.mapping {
+            self.will_need(mapping, pages);
         } else if self.file.reads_overlap() {
             self.start_reads(pages);
         }
     }
 
     /// The map: pages that lie side by side are one wish.
-    fn will_need(&self, pages: &[PageRef]) {
-        let Some(mapping) = &self.mapping else { return };
+    fn will_need(&self, mapping: &Mapping, pages: &[PageRef]) {
         let adjacent = |one: &PageRef, two: &PageRef| one.page.next() == two.page;
         for run in pages.chunk_by(adjacent) {
             let Ok((chunk, offset)) = self.chunk_of(mapping, run[0]) else {

@@ -3,8 +3,9 @@
 //! ## Invariants
 //! * Whatever holds a page counts, from when it takes the memory until it gives
 //!   it back: frames in the table, pages of the open version, pages read ahead;
-//!   and the copies made for writes. Frames that show the map count for
-//!   themselves, not for the file's bytes.
+//!   and the copies made for writes; what frames and the table take beside the
+//!   bytes of pages too. Frames that show the map count for themselves, not for
+//!   the file's bytes.
 //! * Frames that have left the table and that some reader may still look at do
 //!   not count, so that what is evicted depends on what was done and not on
 //!   when other threads let go. They are what the arena's reserve is for; see
@@ -19,7 +20,7 @@ use cs_base::PageId;
 use cs_io::PageBuf;
 
 use super::Pager;
-use crate::frames::{MAPPED_WEIGHT, ReadGuard};
+use crate::frames::{FRAME_WEIGHT, ReadGuard, SLOT_BYTES};
 use crate::hash::PageMap;
 use crate::pressure;
 
@@ -35,6 +36,8 @@ const FLUSHES: usize = 2;
 const GARBAGE_PAGES: u64 = 16;
 /// Entries of the eviction queue that are not worth tidying up.
 const QUEUE_SLACK: u64 = 4096;
+/// Share of the budget that the pages of one plan may take.
+const PLANNED_SHARE: u64 = 8;
 /// How many frames one call looks at before it gives up evicting.
 const EVICTION_ATTEMPTS: usize = 512;
 
@@ -112,7 +115,13 @@ impl Pager {
 
     /// Memory for one page, whatever is in it; makes room for it first.
     pub(super) fn take_page(&self, guard: &ReadGuard) -> PageBuf {
-        self.make_room(guard, self.page_size as u64);
+        let frame = self.page_size as u64 + FRAME_WEIGHT + SLOT_BYTES;
+        self.make_room(guard, frame);
+        // Half of the reserve before there is need: an epoch ends in steps.
+        let reserve = arena_limit(self.budget, self.page_size as u64) - self.budget;
+        if self.lacks(reserve / 2) {
+            guard.flush();
+        }
         for _ in 0..FLUSHES {
             if !self.is_out_of_memory() {
                 break;
@@ -166,10 +175,17 @@ impl Pager {
 
     /// What counts for the budget.
     pub(super) fn counted_bytes(&self) -> u64 {
-        self.table.resident()
+        self.table_bytes()
+            + self.table.resident()
             + self.open.load(Ordering::Relaxed)
             + self.copies.load(Ordering::Relaxed)
             + self.ahead.bytes(self.page_size)
+    }
+
+    /// What finds the frames: it grows with the file. At most half of the budget
+    /// counts, so that pages have the rest even of a budget that is too small.
+    fn table_bytes(&self) -> u64 {
+        self.table.bytes().min(self.budget / 2)
     }
 
     /// Evicts clean frames until `needed` more bytes are within the budget, or
@@ -205,11 +221,12 @@ impl Pager {
     /// Drops what the queue has twice or no longer needs, once that is the
     /// larger part of it: pages come again with each write.
     pub(super) fn tidy(&self, queue: &mut VecDeque<PageId>) {
-        let weight = if self.mapping.is_some() {
-            MAPPED_WEIGHT
+        let own = if self.mapping.is_some() {
+            0
         } else {
             self.page_size as u64
         };
+        let weight = own + FRAME_WEIGHT;
         let frames = self.table.resident() / weight;
         if (queue.len() as u64) < 2 * frames + QUEUE_SLACK {
             return;
@@ -237,6 +254,24 @@ impl Pager {
         let open = self.open.load(Ordering::Relaxed);
         let copies = self.copies.load(Ordering::Relaxed);
         self.dirty_bytes() + open + copies > self.budget / 4 * 3
+    }
+
+    /// Most pages that one plan keeps at hand: an eighth of the budget, and what a
+    /// commit of a few keys needs whatever the budget is.
+    pub(crate) fn most_planned(&self) -> usize {
+        const FEW: u64 = 64;
+        (self.budget / PLANNED_SHARE / self.page_size as u64).max(FEW) as usize
+    }
+
+    /// Writes dirty pages, and waits for it, until half of the budget is free
+    /// of them: for who cannot go on before.
+    ///
+    /// # Errors
+    /// As [`write_back`](Self::write_back).
+    pub fn make_room_for_changes(&self) -> crate::Result<()> {
+        const PAGES: usize = 256;
+        while self.is_crowded() && self.write_back(PAGES, true)? > 0 {}
+        Ok(())
     }
 
     pub(super) fn dirty_bytes(&self) -> u64 {

@@ -10,7 +10,7 @@ use cs_io::{MapChunk, PageBuf};
 use super::Pager;
 use super::mapping::Mapping;
 use crate::format::{PageHeader, PageKind, PageRef, verify_page};
-use crate::frames::{Frame, MAPPED_WEIGHT, ReadGuard};
+use crate::frames::{FRAME_WEIGHT, Frame, ReadGuard};
 use crate::open::ReadPath;
 use crate::{PagerError, Result};
 
@@ -33,7 +33,7 @@ impl Pager {
     /// A clean frame of a page that is not in the table.
     pub(super) fn fetch(&self, guard: &ReadGuard, at: PageRef) -> Result<Arc<Frame>> {
         if let Some(mapping) = &self.mapping {
-            self.make_room(guard, MAPPED_WEIGHT);
+            self.make_room(guard, FRAME_WEIGHT);
             return self.fetch_mapped(mapping, at);
         }
         if let Some(bytes) = self.take_ahead(at)

@@ -3,8 +3,8 @@
 //! A page gets its checksum in the copy that is made for its write, which also
 //! joins neighbours into one large write: frames never change, and pages that
 //! are freed before they are written never pay. The copies count for the budget
-//! and are bounded: a single write by a thirty-second part of the budget (256
-//! KiB at most), all early writes together by an eighth of it (4 MiB at most);
+//! and are bounded: a single write by a sixty-fourth part of the budget (256
+//! KiB at most), all early writes together by a thirty-second (4 MiB at most);
 //! a checkpoint has four in flight.
 
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use crate::{PagerError, Result};
 /// gains nothing.
 const MAX_WRITE: u64 = 256 * 1024;
 /// Part of the budget that the copy for a single write may take.
-const WRITE_SHARE: u64 = 32;
+const WRITE_SHARE: u64 = 64;
 /// Most bytes of early writes in flight.
 const MAX_EARLY: u64 = 4 * 1024 * 1024;
 /// Part of the budget that they may take.
-const EARLY_SHARE: u64 = 8;
+const EARLY_SHARE: u64 = 32;
 
 /// Pages on their way to disk in one write.
 #[derive(Debug)]
@@ -45,11 +45,11 @@ impl WriteBatch {
 }
 
 impl Pager {
-    /// Most pages that one write takes.
+    /// Most pages that one write takes; two at least, or neighbours would never be joined.
     pub(crate) fn pages_per_write(&self) -> usize {
         let page_size = self.page_size as u64;
-        let bytes = (self.budget / WRITE_SHARE).clamp(page_size, MAX_WRITE.max(page_size));
-        (bytes / page_size) as usize
+        let bytes = (self.budget / WRITE_SHARE).min(MAX_WRITE);
+        (bytes / page_size).max(2) as usize
     }
 
     /// Writes some dirty pages early and forgets about them; `wait` says

@@ -1,7 +1,5 @@
 //! Seeded changes: keys and values of every size, over a few trees.
 
-use std::sync::Arc;
-
 use cs_base::TreeId;
 use cs_io::sim::Rng;
 
@@ -95,7 +93,7 @@ pub(super) fn key(rng: &mut Rng) -> Bytes {
     key.into()
 }
 
-fn value(rng: &mut Rng, taste: Taste) -> Bytes {
+pub(super) fn value(rng: &mut Rng, taste: Taste) -> Bytes {
     let len = if rng.percent(taste.large_percent) {
         2_000 + rng.below(14_000)
     } else if rng.percent(20) {
@@ -103,8 +101,12 @@ fn value(rng: &mut Rng, taste: Taste) -> Bytes {
     } else {
         rng.below(200)
     };
-    // No two alike, so that a stale one is seen.
+    // No two alike, so that a stale one is seen; all, half or nothing of it is noise.
     let word = rng.draw().to_le_bytes();
-    let bytes: Vec<u8> = word.iter().copied().cycle().take(len as usize).collect();
-    Arc::from(bytes)
+    let noise = len * rng.below(3) / 2;
+    let mut bytes: Vec<u8> = word.iter().copied().cycle().take(len as usize).collect();
+    for word in bytes[..noise as usize].chunks_mut(8) {
+        word.copy_from_slice(&rng.draw().to_le_bytes()[..word.len()]);
+    }
+    bytes.into()
 }

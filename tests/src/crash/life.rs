@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use cs_io::SimRuntime;
 use cs_io::sim::{CrashKind, Journal, Rng, SimDisk, SimImage, SimOptions};
-use cs_kv::{Durability, Snapshot, Store, StoreOptions};
+use cs_kv::{AutoCompact, Compression, Durability, Snapshot, Store, StoreOptions};
 
 use super::changes::Taste;
+use super::copy::Copies;
+use super::hits::{Hits, Part, Span};
 use super::writer::{Done, Writer, last_index};
 use crate::model::{Expected, History, State, check, check_sessions};
 use crate::verdict::ensure;
@@ -27,6 +29,8 @@ const WITHOUT_LOG_EVERY: u64 = 8;
 const MOST_TO_REST: u64 = 20_000;
 /// Snapshots held at once, at most.
 const HELD: usize = 4;
+/// Turns that others have after a step of long work, at most.
+const TURNS_BESIDE: u64 = 6;
 
 /// The part of a run between two crashes.
 #[derive(Debug)]
@@ -39,6 +43,15 @@ pub(super) struct Phase {
     /// Newest commit acknowledged before it began; later ones are marks in the journal.
     pub(super) acknowledged: u64,
     pub(super) options: StoreOptions,
+    /// Long work that states may be crashed amid.
+    pub(super) spans: Vec<Span>,
+}
+
+impl Phase {
+    /// Whether what is written is compressed.
+    pub(super) fn packs(&self) -> bool {
+        self.options.compression.log != Compression::None
+    }
 }
 
 /// How often the scheduler picks whom, out of the sum.
@@ -49,6 +62,7 @@ struct Mood {
     disk: u64,
     reader: u64,
     rare: u64,
+    work: u64,
 }
 
 impl Mood {
@@ -60,24 +74,32 @@ impl Mood {
             disk: pick([3, 15, 40]),
             reader: pick([0, 3, 8]),
             rare: pick([0, 1, 2]),
+            work: pick([0, 1, 1]),
         }
     }
 }
 
-struct Life {
-    rng: Rng,
-    options: StoreOptions,
-    taste: Taste,
+pub(super) struct Life {
+    pub(super) rng: Rng,
+    pub(super) options: StoreOptions,
+    pub(super) taste: Taste,
     mood: Mood,
-    disk: Arc<SimDisk>,
+    pub(super) disk: Arc<SimDisk>,
     runtime: Arc<SimRuntime>,
-    store: Store,
-    history: History,
+    pub(super) store: Store,
+    pub(super) history: History,
+    /// Commits that were there when the phase began.
+    pub(super) begun_with: u64,
     acknowledged: u64,
     /// Newest commit that asked for more than `Memory`.
     promised: u64,
     writers: [Writer; WRITERS],
+    /// Commits of the writers in this phase.
+    appended: u64,
     held: Vec<Snapshot>,
+    pub(super) copies: Copies,
+    pub(super) hits: Hits,
+    spans: Vec<Span>,
 }
 
 /// Small sizes, so that everything happens often.
@@ -93,23 +115,49 @@ fn options(rng: &mut Rng) -> StoreOptions {
     options.log.groups_in_flight = pick([2, 3, 3]) as usize;
     options.log.group_bytes_max = 16 << 10;
     options.log.spare_segments = pick([1, 2, 3]) as usize;
+    let threshold = pick([16, 128, 1024]) as u32;
+    options.auto_compact = match pick([0, 1, 2]) {
+        0 => None,
+        1 => auto_compact(10, 16 << 10),
+        _ => auto_compact(30, 96 << 10),
+    };
     if rng.below(WITHOUT_LOG_EVERY) == 0 {
         options.durability = Some(Durability::Memory);
     }
+    options.compression.log = compression(rng);
+    options.compression.values = compression(rng);
+    options.compression.threshold_bytes = threshold;
     options
 }
 
-/// Lives a whole life.
+fn auto_compact(waste_percent: u8, waste_bytes: u64) -> Option<AutoCompact> {
+    Some(AutoCompact {
+        waste_percent,
+        waste_bytes,
+    })
+}
+
+fn compression(rng: &mut Rng) -> Compression {
+    match rng.below(6) {
+        0 | 1 => Compression::None,
+        2 => Compression::Gzip(1 + rng.below(9) as u8),
+        3 => Compression::Auto,
+        _ => Compression::Lz4,
+    }
+}
+
+/// Lives a whole life, and counts what it met.
 ///
 /// # Errors
 /// Something went wrong without a crash, or in the recovery between two phases.
-pub(super) fn live(seed: u64) -> Verdict<Vec<Phase>> {
+pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
     let mut rng = Rng::new(seed);
     let options = options(&mut rng);
     let mut image = SimImage::new();
     let mut history: History = vec![Arc::new(State::default())];
     let mut acknowledged = 0;
     let mut phases = Vec::new();
+    let mut copies = Copies::new();
     for number in 0..PHASES {
         let finish_percent = [5, 25, 60][rng.below(3) as usize];
         let sim = SimOptions {
@@ -138,26 +186,38 @@ pub(super) fn live(seed: u64) -> Verdict<Vec<Phase>> {
             runtime,
             store,
             history,
+            begun_with: acknowledged,
             acknowledged,
             promised: 0,
             writers: Default::default(),
+            appended: 0,
             held: Vec::new(),
+            copies,
+            hits: Hits::default(),
+            spans: Vec::new(),
         };
         let commits = 15 + life.rng.below(60);
-        life.go_on(commits)
+        life.prove_old_copy()
+            .and_then(|()| life.go_on(commits))
             .map_err(|failure| failure.during(format_args!("phase {number}")))?;
+        life.stop_copy();
+        life.hits.packed(&life.store.stats().compression);
+        hits.add(&life.hits);
         let kind = if life.rng.percent(50) {
             CrashKind::Process
         } else {
             CrashKind::Machine
         };
         let next_image = life.disk.crash(&mut rng, kind);
+        copies = life.copies;
+        copies.crash(&mut rng, kind);
         phases.push(Phase {
             image: std::mem::replace(&mut image, next_image),
             journal: life.disk.journal(),
             history: life.history.clone(),
             acknowledged: begun_with,
             options: options.clone(),
+            spans: life.spans,
         });
         (history, acknowledged) = (life.history, life.acknowledged);
     }
@@ -167,40 +227,96 @@ pub(super) fn live(seed: u64) -> Verdict<Vec<Phase>> {
 impl Life {
     /// Until so many commits were appended.
     fn go_on(&mut self, commits: u64) -> Verdict {
-        let mut appended = 0;
+        // Nothing here waits, so progress takes a bounded number of turns.
+        for _ in 0..commits * 2_000 {
+            if self.appended >= commits {
+                return Ok(());
+            }
+            self.turn()?;
+        }
+        let appended = self.appended;
+        Err(Failure(format!(
+            "no progress after {appended} of {commits} commits"
+        )))
+    }
+
+    /// Somebody's turn.
+    fn turn(&mut self) -> Verdict {
+        let Mood { rare, work, .. } = self.mood;
+        let turn = self.rng.below(self.small() + rare + work);
+        if turn < self.small() {
+            self.small_turn(turn)
+        } else if turn < self.small() + rare {
+            self.rarely()
+        } else {
+            match self.rng.below(3) {
+                0 => self.compact(),
+                1 => self.load(),
+                _ => self.copy(),
+            }
+        }
+    }
+
+    /// Some turns of the others between two steps of long work.
+    pub(super) fn turns_beside(&mut self) -> Verdict {
+        for _ in 0..self.rng.below(TURNS_BESIDE) {
+            let turn = self.rng.below(self.small());
+            self.small_turn(turn)?;
+        }
+        Ok(())
+    }
+
+    /// The sum of what `small_turn` chooses from.
+    fn small(&self) -> u64 {
         let Mood {
             writer,
             step,
             disk,
             reader,
-            rare,
+            ..
         } = self.mood;
-        // Nothing here waits, so progress takes a bounded number of turns.
-        for _ in 0..commits * 2_000 {
-            if appended >= commits {
-                return Ok(());
-            }
-            let mut turn = self.rng.below(writer + step + disk + reader + rare);
-            let mut is = |weight: u64| {
-                let mine = turn < weight;
-                turn = turn.wrapping_sub(weight);
-                mine
-            };
-            if is(writer) {
-                appended += u64::from(self.write()?);
-            } else if is(step) {
-                self.store.step()?;
-            } else if is(disk) {
-                self.disk.end_some();
-            } else if is(reader) {
-                self.read()?;
-            } else {
-                self.rarely()?;
-            }
+        writer + step + disk + reader
+    }
+
+    fn small_turn(&mut self, mut turn: u64) -> Verdict {
+        let Mood {
+            writer, step, disk, ..
+        } = self.mood;
+        let mut is = |weight: u64| {
+            let mine = turn < weight;
+            turn = turn.wrapping_sub(weight);
+            mine
+        };
+        if is(writer) {
+            self.appended += u64::from(self.write()?);
+            Ok(())
+        } else if is(step) {
+            self.step()
+        } else if is(disk) {
+            self.disk.end_some();
+            self.copy_some()
+        } else {
+            self.read()
         }
-        Err(Failure(format!(
-            "no progress after {appended} of {commits} commits"
-        )))
+    }
+
+    /// Background work, which may find that the file is too long.
+    fn step(&mut self) -> Verdict {
+        let capacity = |store: &Store| store.stats().space.capacity;
+        let before = self.options.auto_compact.map(|_| capacity(&self.store));
+        self.store.step()?;
+        let is_cut = before.is_some_and(|before| capacity(&self.store) < before);
+        self.hits
+            .count(Part::FilesCutByThemselves, u64::from(is_cut));
+        Ok(())
+    }
+
+    /// Long work has been going on since this event.
+    pub(super) fn spans(&mut self, counts_as: Part, begun: usize) {
+        self.spans.push(Span {
+            counts_as,
+            events: begun..self.disk.event_count(),
+        });
     }
 
     fn write(&mut self) -> Verdict<bool> {
@@ -221,7 +337,7 @@ impl Life {
     }
 
     /// Without one nothing is promised but by a checkpoint.
-    fn has_log(&self) -> bool {
+    pub(super) fn has_log(&self) -> bool {
         self.options.durability != Some(Durability::Memory)
     }
 
@@ -241,7 +357,7 @@ impl Life {
         Err(Failure("background work never rests".to_owned()))
     }
 
-    fn acknowledge(&mut self, index: u64) {
+    pub(super) fn acknowledge(&mut self, index: u64) {
         if index > self.acknowledged {
             self.acknowledged = index;
             self.disk.mark(index);
@@ -288,7 +404,9 @@ impl Life {
 
     /// Closes properly and opens again, on the same disk.
     fn reopen(&mut self) -> Verdict {
+        self.stop_copy();
         self.store.close()?;
+        self.hits.packed(&self.store.stats().compression);
         for writer in &mut self.writers {
             if let Writer::Waiting { ticket, .. } = writer {
                 ensure(ticket.is_complete(), || {

@@ -1,16 +1,19 @@
-//! Transactions too large for one record: a run of part records, and the one
-//! that commits them, is there wholly or not at all.
+//! What takes more than one record: transactions of a run of part records and
+//! the one that commits them, which are there wholly or not at all; and a bulk
+//! load of several chunks, sorted on disk, of which a first part is there.
 //!
 //! A life of its own, since four megabytes are a lot for the states of the
-//! usual ones: a few small commits, and between them two that take parts.
+//! usual ones: a few small commits, between them two that take parts, and the
+//! load at the end.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
+use cs_base::TreeId;
 use cs_io::SimRuntime;
 use cs_io::sim::{Replay, Rng, SimDisk, SimImage, SimOptions};
 use cs_kv::limits::MAX_PART;
-use cs_kv::{CommitOptions, Store, StoreOptions};
+use cs_kv::{BulkOptions, BulkProgress, CommitOptions, Store, StoreOptions};
 
 use super::{examine, life::Phase, mix};
 use crate::model::{Bytes, Change, History, State, batch_of};
@@ -21,6 +24,10 @@ use crate::{Outcome, Verdict, panics};
 const COMMITS: u64 = 6;
 /// Bytes of each of the two large values of such a commit.
 const LARGE: Range<u64> = MAX_PART as u64 / 2..MAX_PART as u64;
+
+/// Entries of the load, and the bytes of each: two chunks, six sorted runs.
+const LOADED: usize = 500;
+const LOADED_BYTES: u64 = 12_000;
 
 /// Looks at `states` crashes, evenly spread over such a life.
 #[must_use]
@@ -98,12 +105,52 @@ fn live(seed: u64) -> Verdict<Phase> {
             store.checkpoint()?;
         }
     }
+    load(&store, &mut rng, tree, &mut history)?;
+    disk.mark(history.len() as u64 - 1);
     Ok(Phase {
         image: SimImage::new(),
         journal: disk.journal(),
         history,
         acknowledged: 0,
         options,
+        spans: Vec::new(),
+    })
+}
+
+/// Loads entries in no order behind the keys that are there.
+fn load(store: &Store, rng: &mut Rng, tree: TreeId, history: &mut History) -> Verdict {
+    let mut entries: Vec<(Bytes, Bytes)> = (0..LOADED)
+        .map(|number| {
+            let key = format!("load-{number:04}").into_bytes();
+            (key.into(), noise(rng, LOADED_BYTES))
+        })
+        .collect();
+    let sorted = entries.clone();
+    for at in (1..entries.len()).rev() {
+        entries.swap(at, rng.below(at as u64 + 1) as usize);
+    }
+    let mut options = BulkOptions::default();
+    options.sort_memory = 0;
+    let mut committed = 0;
+    let mut told = |progress: &BulkProgress| {
+        let now = progress.committed as usize;
+        if now > committed {
+            let changes: Vec<_> = sorted[committed..now]
+                .iter()
+                .map(|(key, value)| Change::Put(tree, Arc::clone(key), Arc::clone(value)))
+                .collect();
+            let next = history[history.len() - 1].after(&changes);
+            history.push(Arc::new(next));
+            committed = now;
+        }
+        ControlFlow::Continue(())
+    };
+    let coming = entries.iter().map(|(key, value)| Ok((key, value)));
+    let report = store.bulk_load::<_, _, cs_kv::Error>(tree, coming, &options, &mut told)?;
+    let is_large = report.commits > 1 && report.spilled_runs > 1 && committed == LOADED;
+    ensure(is_large, || format!("a load came to {report:?}"))?;
+    ensure(report.index.0 == history.len() as u64 - 1, || {
+        format!("a load ended with commit {}", report.index)
     })
 }
 

@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn a_few_hundred_states_are_as_promised() {
     assert_eq!(
-        explore(3, 300),
+        explore(3, 300).outcome,
         Outcome {
             passed: 300,
             failed: 0
@@ -22,10 +22,25 @@ fn a_transaction_of_many_parts_is_there_wholly_or_not_at_all() {
     );
 }
 
+/// What `cs-torture crash` asks of its states is asked here of lives alone.
+#[test]
+fn sixty_lives_meet_every_part_of_the_store() {
+    let mut hits = Hits::default();
+    for seed in 0..60 {
+        for phase in life::live(seed, &mut hits).unwrap() {
+            // A state amid each piece of long work.
+            for span in &phase.spans {
+                hits.state_at(span.events.start, &phase.spans, phase.packs());
+            }
+        }
+    }
+    assert_eq!(hits.missing(), [""; 0], "{hits}");
+}
+
 #[test]
 fn a_run_is_the_same_whatever_runs_before_and_beside_it() {
     let hashes = |seed| {
-        let phases = life::live(seed).unwrap();
+        let phases = life::live(seed, &mut Hits::default()).unwrap();
         phases
             .iter()
             .map(|phase| phase.journal.hash())

@@ -1,10 +1,11 @@
 //! A disk that is too small: fills up, refuses, gives space back, and goes on.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cs_io::SimRuntime;
 use cs_io::sim::{CrashKind, Rng, SimDisk, SimOptions};
-use cs_kv::{CommitOptions, Error, Store};
+use cs_kv::{BulkOptions, CommitOptions, CompactOptions, Error, Store};
 
 use super::life::options;
 use crate::model::{Bytes, Change, Expected, History, State, batch_of, check};
@@ -17,6 +18,8 @@ pub(super) const CAPACITIES_KIB: [u64; 6] = [512, 600, 768, 1_024, 1_500, 2_048]
 const MOST_COMMITS: u64 = 4_000;
 /// Bytes of each value.
 const VALUE: usize = 1_000;
+/// Entries of a load: more than the largest disk has room for.
+const LOADED: u32 = 3_000;
 
 /// Fills the disk, deletes, fills it again; twice. Then everything acknowledged
 /// is still there after a crash.
@@ -51,6 +54,10 @@ pub(super) fn live(seed: u64, capacity: u64) -> Verdict {
             )
         })?;
         full.read()?;
+        full.load(tree)
+            .and_then(|()| full.compact())
+            .and_then(|()| full.read())
+            .map_err(|failure| failure.during(format_args!("round {round}, full")))?;
         full.empty(tree)
             .map_err(|failure| failure.during(format_args!("round {round}, deleting")))?;
     }
@@ -111,6 +118,39 @@ impl Full {
             self.steps()?;
         }
         Ok(MOST_COMMITS)
+    }
+
+    /// A bulk load for which there is no room leaves no trace.
+    fn load(&mut self, tree: cs_base::TreeId) -> Verdict {
+        let value = vec![self.rng.draw() as u8; VALUE];
+        let entries = (0..LOADED).map(|number| Ok((format!("load-{number:06}"), &value)));
+        let mut go_on = |_: &_| ControlFlow::Continue(());
+        let options = BulkOptions::default();
+        let loaded = self
+            .store
+            .bulk_load::<_, _, Error>(tree, entries, &options, &mut go_on);
+        ensure(
+            loaded.as_ref().is_err_and(|error| error.is_no_space()),
+            || format!("a load into a full disk came to {loaded:?}"),
+        )?;
+        let poisoned = self.store.stats().poisoned;
+        ensure(poisoned.is_none(), || {
+            format!("a load into a full disk poisons: {poisoned:?}")
+        })
+    }
+
+    /// Compaction takes no room, or says that there is none.
+    fn compact(&mut self) -> Verdict {
+        let mut go_on = |_: &_| ControlFlow::Continue(());
+        let compacted = self.store.compact(&CompactOptions::default(), &mut go_on);
+        let poisoned = self.store.stats().poisoned;
+        ensure(poisoned.is_none(), || {
+            format!("compaction of a full disk poisons: {poisoned:?}")
+        })?;
+        match compacted {
+            Err(error) if !error.is_no_space() => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Deletes everything, a few at a time: on a full disk that must go through.

@@ -1,14 +1,18 @@
 //! The fixed life: batches, transactions and statements of a session, one by
 //! one and side by side, checkpoints, reads past a small cache, a dropped tree,
-//! a proper close and an opening amid it. With a log, or without one: then only
-//! checkpoints and the close save anything.
+//! a proper close and an opening amid it; bulk loads, compaction and a backup
+//! (`work.rs`). With a log, or without one: then only checkpoints and the close
+//! save anything. Log and large values are compressed.
 
 use std::sync::Arc;
 
 use cs_base::TreeId;
 use cs_io::SimRuntime;
 use cs_io::sim::{Event, FaultPlan, Rng, SimDisk, SimOptions};
-use cs_kv::{Batch, CommitOptions, Durability, Error, Store, StoreOptions, Ticket};
+use cs_kv::{
+    AutoCompact, Batch, CommitOptions, Compression, CompressionOptions, Durability, Error, Store,
+    StoreOptions, Ticket,
+};
 
 use crate::model::{Bytes, Change, Expected, History, State, batch_of, options_of};
 use crate::verdict::ensure;
@@ -39,17 +43,23 @@ pub(super) fn options() -> StoreOptions {
     options.log.segment_bytes_max = 32 << 10;
     options.log.group_bytes_max = 16 << 10;
     options.log.groups_in_flight = 2;
+    options.compression = CompressionOptions::of(Compression::Lz4);
+    options.compression.threshold_bytes = 256;
+    options.auto_compact = Some(AutoCompact {
+        waste_percent: 40,
+        waste_bytes: 128 << 10,
+    });
     options
 }
 
-struct Life {
-    rng: Rng,
+pub(super) struct Life {
+    pub(super) rng: Rng,
     runtime: Arc<SimRuntime>,
-    lived: Lived,
-    store: Store,
+    pub(super) lived: Lived,
+    pub(super) store: Store,
     open: Vec<(Ticket, Durability)>,
     /// The life is over.
-    over: bool,
+    pub(super) over: bool,
 }
 
 /// Lives it with a fault to come.
@@ -149,7 +159,7 @@ fn directory_failed(disk: &SimDisk) -> bool {
 impl Life {
     /// Takes the answer to a call: true if it was carried out, false if it was
     /// refused. An error without a fault is a broken promise.
-    fn stands<T>(&mut self, answer: Result<T, Error>) -> Verdict<bool> {
+    pub(super) fn stands<T>(&mut self, answer: Result<T, Error>) -> Verdict<bool> {
         let Err(error) = answer else { return Ok(true) };
         ensure(self.lived.disk.fault_fired().is_some(), || {
             format!("an error without a fault: {error}")
@@ -251,7 +261,7 @@ impl Life {
         }
     }
 
-    fn has_log(&self) -> bool {
+    pub(super) fn has_log(&self) -> bool {
         self.lived.options.durability != Some(Durability::Memory)
     }
 
@@ -310,6 +320,10 @@ impl Life {
                 }
             }
             20 => self.reopen()?,
+            11 => self.load(false)?,
+            13 | 33 => self.compact()?,
+            18 => self.back_up()?,
+            28 => self.load(true)?,
             _ => {}
         }
         Ok(())
@@ -373,10 +387,18 @@ impl Life {
             if self.rng.percent(25) {
                 changes.push(Change::Delete(tree, key));
             } else {
-                let value: Bytes = vec![self.rng.draw() as u8; len].into();
-                changes.push(Change::Put(tree, key, value));
+                changes.push(Change::Put(tree, key, self.value(len)));
             }
         }
         changes
+    }
+
+    /// Every other one can hardly be compressed.
+    pub(super) fn value(&mut self, len: usize) -> Bytes {
+        let byte = self.rng.draw() as u8;
+        if self.rng.percent(50) {
+            return vec![byte; len].into();
+        }
+        (0..len).map(|_| self.rng.draw() as u8).collect()
     }
 }

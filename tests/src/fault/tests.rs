@@ -5,7 +5,7 @@ fn all_of(kind: Kind) -> Outcome {
     let sweep = Sweep {
         seed: 1,
         kind,
-        without_log: false,
+        shape: Shape::WithLog,
     };
     sweep.run(u64::MAX, &Progress::new("fault", 0), &mut outcome);
     outcome

@@ -7,15 +7,20 @@
 //!   the totals of each tree, and the structural check.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cs_base::TreeId;
+use cs_io::memory::MemoryDisk;
 use cs_io::overlay::OverlayDisk;
 use cs_io::{Disk, SimRuntime, allocations};
-use cs_kv::{Batch, CommitOptions, Expect, KeyRange, Snapshot, Store};
+use cs_kv::{
+    BackupReader, Batch, CommitOptions, Expect, KeyRange, RestoreOptions, Snapshot, Store, restore,
+    restore_stream,
+};
 
 use super::mutation::{Case, Region};
-use super::sample::{Model, Sample, options};
+use super::sample::{BACKUP, Model, Sample, options};
 use crate::panics;
 
 /// Most that one case may allocate, whatever the size of the files.
@@ -105,6 +110,9 @@ fn damage_and_look(case: &Case) -> Judged {
             format!("the damage could not be done: {error}"),
         );
     }
+    if case.mutation.region == Region::Backup {
+        return look_at_backup(&disk, sample, case.number);
+    }
     let goes_on = case.number.is_multiple_of(GO_ON_EVERY);
     match look(&disk, &sample.states, goes_on.then_some(sample)) {
         Look::Whole => (Verdict::Harmless, String::new()),
@@ -122,6 +130,40 @@ fn damage_and_look(case: &Case) -> Judged {
                 what,
             )
         }
+    }
+}
+
+/// A damaged backup is refused, read in either manner, and leaves nothing where
+/// it was to be restored; an undamaged one is the newest state.
+fn look_at_backup(disk: &Arc<OverlayDisk>, sample: &Sample, number: u64) -> Judged {
+    let target = MemoryDisk::new();
+    let as_disk: Arc<dyn Disk> = target.clone();
+    let mut options = RestoreOptions::default();
+    options.store = super::sample::options();
+    let runtime = SimRuntime::new(1);
+    let mut go_on = |_: &_| ControlFlow::Continue(());
+    let restored = BackupReader::open(&**disk, BACKUP).and_then(|source| {
+        if number.is_multiple_of(2) {
+            restore(source, &as_disk, runtime.clone(), &options, &mut go_on)
+        } else {
+            restore_stream(source, &as_disk, runtime.clone(), &options, &mut go_on)
+        }
+    });
+    if let Err(error) = restored {
+        let left = as_disk.list().unwrap_or_default();
+        return if left.is_empty() {
+            (Verdict::Detected, format!("restore: {error}"))
+        } else {
+            (Verdict::Wrong, format!("a refused backup left {left:?}"))
+        };
+    }
+    let looked = Store::open(as_disk, runtime, options.store).and_then(|copy| copy.snapshot());
+    let model = sample.newest().1;
+    match looked.map(|snapshot| read_everything(&snapshot, model)) {
+        Ok(Ok(())) => (Verdict::Harmless, String::new()),
+        Ok(Err(Look::Wrong(what) | Look::Refused(what))) => (Verdict::Wrong, what),
+        Ok(Err(_)) => (Verdict::Wrong, "another state was restored".to_owned()),
+        Err(error) => (Verdict::Wrong, format!("what was restored: {error}")),
     }
 }
 

@@ -17,7 +17,7 @@ use cs_base::BLOCK_SIZE;
 use cs_io::{Disk, OpenMode};
 use oorandom::Rand64;
 
-use super::sample::Sample;
+use super::sample::{BACKUP, Sample};
 
 /// In `--all`, lengths to cut to are this far apart (and one off each block's edge).
 const CUT_STEP: usize = 256;
@@ -39,31 +39,37 @@ pub enum Region {
     LogRecords,
     /// A file that waits to become a segment.
     Spare,
+    /// A backup.
+    Backup,
 }
 
 impl Region {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Meta,
         Self::Pages,
         Self::LogHeader,
         Self::LogRecords,
         Self::Spare,
+        Self::Backup,
     ];
 
     /// Of 100 samples, how many go here.
     const fn weight(self) -> u64 {
         match self {
             Self::Meta => 12,
-            Self::Pages => 40,
+            Self::Pages => 34,
             Self::LogHeader => 16,
             Self::LogRecords => 28,
             Self::Spare => 4,
+            Self::Backup => 6,
         }
     }
 
     fn of(file: &str, block: usize) -> Self {
-        if file.starts_with("spare") {
+        if file == BACKUP {
+            Self::Backup
+        } else if file.starts_with("spare") {
             Self::Spare
         } else if file.starts_with("wal") {
             if block == 0 {
@@ -87,6 +93,7 @@ impl fmt::Display for Region {
             Self::LogHeader => "log headers",
             Self::LogRecords => "log records",
             Self::Spare => "spare files",
+            Self::Backup => "backups",
         })
     }
 }
@@ -301,7 +308,7 @@ impl Cases {
                 .flat_map(|(file, bytes)| (0..bytes.len() / BLOCK_SIZE).map(move |at| (file, at)))
                 .filter(|(file, block)| Region::of(file, *block) == region)
                 .collect();
-            // Not every sample has a spare file.
+            // Not every sample has a spare file or a backup.
             if blocks.is_empty() {
                 continue;
             }

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,10 @@ use std::time::{Duration, Instant};
 use cs_base::TreeId;
 use cs_io::memory::MemoryDisk;
 use cs_io::{Disk, OpenMode, RealRuntime, Runtime, SimRuntime};
-use cs_kv::{Batch, CommitOptions, Expect, Store, StoreOptions};
+use cs_kv::{
+    BackupOptions, Batch, CommitOptions, Compression, CompressionOptions, Expect, Store,
+    StoreOptions,
+};
 use cs_wal::{LogReader, RecordKind};
 use oorandom::Rand64;
 
@@ -33,6 +37,8 @@ type Made<T> = Result<T, Box<dyn Error>>;
 const COMMITS: u64 = 48;
 /// A checkpoint, and an older image of every file, after each so many.
 const CHECKPOINT_EVERY: u64 = 8;
+/// The file of a backup, beside the database that it is of.
+pub(super) const BACKUP: &str = "backup.csb";
 /// How long the background thread may take to seal an idle log.
 const SEAL_LIMIT: Duration = Duration::from_secs(20);
 
@@ -60,6 +66,8 @@ enum Ending {
     Sealed,
     /// Closed.
     Closed,
+    /// As unsealed, all of it compressed; with a backup beside it.
+    Packed,
 }
 
 /// The options of every sample: small files with all kinds of pages.
@@ -75,12 +83,13 @@ pub(super) fn options() -> StoreOptions {
     options
 }
 
-/// The three samples.
+/// The four samples.
 pub(super) fn all(seed: u64) -> Made<Vec<Arc<Sample>>> {
     let endings = [
         (Ending::Unsealed, "unsealed"),
         (Ending::Sealed, "sealed"),
         (Ending::Closed, "closed"),
+        (Ending::Packed, "packed"),
     ];
     endings
         .into_iter()
@@ -92,6 +101,7 @@ fn make(seed: u64, ending: Ending, name: &'static str) -> Made<Sample> {
     let disk = MemoryDisk::new();
     let mut maker = Maker {
         disk: Arc::clone(&disk),
+        packs: ending == Ending::Packed,
         rng: Rand64::new(u128::from(seed)),
         model: Model::new(),
         trees: [TreeId(0); 2],
@@ -132,11 +142,18 @@ fn make(seed: u64, ending: Ending, name: &'static str) -> Made<Sample> {
     }
     match ending {
         Ending::Unsealed => {}
+        Ending::Packed => {
+            let packed = store.stats().compression;
+            if packed.log.lz4 == 0 || packed.values.gzip == 0 {
+                return Err(format!("nothing is packed: {packed:?}").into());
+            }
+            backup(&store, &disk)?;
+        }
         Ending::Sealed => wait_for_seal(&disk)?,
         Ending::Closed => store.close()?,
     }
     drop(store);
-    if ending != Ending::Unsealed {
+    if !matches!(ending, Ending::Unsealed | Ending::Packed) {
         // Whatever was acknowledged is known to be durable: nothing may be lost.
         states = states.into_iter().next_back().into_iter().collect();
     }
@@ -153,6 +170,8 @@ fn make(seed: u64, ending: Ending, name: &'static str) -> Made<Sample> {
 
 struct Maker {
     disk: Arc<MemoryDisk>,
+    /// Compresses what can be, by both codecs.
+    packs: bool,
     rng: Rand64,
     model: Model,
     trees: [TreeId; 2],
@@ -161,10 +180,16 @@ struct Maker {
 
 impl Maker {
     fn open(&self, runtime: Arc<dyn Runtime>) -> Made<Store> {
+        let mut options = options();
+        if self.packs {
+            options.compression = CompressionOptions::of(Compression::Lz4);
+            options.compression.values = Compression::Gzip(6);
+            options.compression.threshold_bytes = 64;
+        }
         Ok(Store::open(
             Arc::clone(&self.disk) as Arc<dyn Disk>,
             runtime,
-            options(),
+            options,
         )?)
     }
 
@@ -207,7 +232,14 @@ impl Maker {
     }
 
     fn put(&mut self, batch: &mut Batch, tree: TreeId, key: Vec<u8>, len: usize) {
-        let value: Vec<u8> = (0..len).map(|_| self.rng.rand_u64() as u8).collect();
+        // Half of what is to be packed is noise, so that it still takes pages.
+        let word = self.rng.rand_u64() as u8;
+        let value: Vec<u8> = (0..len)
+            .map(|at| match self.packs && at % 64 < 32 {
+                true => word,
+                false => self.rng.rand_u64() as u8,
+            })
+            .collect();
         batch.put(tree, key.clone(), value.clone(), Expect::Any);
         self.model.entry(tree).or_default().insert(key, value);
     }
@@ -216,6 +248,17 @@ impl Maker {
         self.model.entry(tree).or_default().remove(&key);
         batch.delete(tree, key, Expect::Any);
     }
+}
+
+/// Puts a backup beside the database, in chunks of a few KiB.
+fn backup(store: &Store, disk: &Arc<MemoryDisk>) -> Made<()> {
+    let mut options = BackupOptions::default();
+    options.chunk_bytes = 4096;
+    let mut backup = store.backup(Vec::new(), &options)?;
+    backup.run(&mut |_| ControlFlow::Continue(()))?;
+    let file = disk.open(BACKUP, OpenMode::Create)?;
+    file.write_at(&backup.into_sink(), 0)?;
+    Ok(())
 }
 
 /// Waits until the last record of the log is a seal and is durable.

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::exit;
@@ -24,8 +25,8 @@ use super::disks::open_disk;
 use super::documents;
 use super::frames::Frame;
 use super::plan::{
-    Changes, Kind, SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, counter_key, depth, level,
-    options,
+    Changes, Kind, SHARED_EVERY, SHARED_KEY, TREES, WRITERS, changes, compacts, counter_key, depth,
+    level, options,
 };
 
 pub(super) type Made<T> = Result<T, Box<dyn Error>>;
@@ -69,7 +70,7 @@ pub(super) fn run(orders: &Orders<'_>) -> ! {
 fn write_for_ever(orders: &Orders<'_>, pipe: &File) -> Made<()> {
     let (kind, seed) = (orders.kind, orders.seed);
     let disk = open_disk(orders.directory, orders.cycle)?;
-    let store = Store::open(disk, RealRuntime::new(), options(kind))?;
+    let store = Store::open(disk, RealRuntime::new(), options(kind, orders.cycle))?;
     let trees = trees(&store)?;
     if kind == Kind::WithoutLog {
         store.checkpoint()?;
@@ -162,6 +163,10 @@ impl Writer<'_> {
 
     /// Now and then everything so far is made durable, whatever it asked for.
     fn save(&self, number: u64) -> Made<()> {
+        if let Some(options) = compacts(self.id, number) {
+            self.store
+                .compact(&options, &mut |_| ControlFlow::Continue(()))?;
+        }
         let checkpoint_every = match self.kind {
             Kind::WithoutLog => CHECKPOINT_EVERY_WITHOUT_LOG,
             _ => CHECKPOINT_EVERY,

@@ -6,6 +6,7 @@
 //! * There is no counter, so a process is told how far its predecessors came.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::process::exit;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::child::{Made, Orders};
 use super::disks::open_disk;
 use super::frames::Frame;
 use super::oracle::Contents;
-use super::plan::{Changes, Kind, TREES, WRITERS, changes, level, options};
+use super::plan::{Changes, Kind, TREES, WRITERS, changes, compacts, level, options};
 
 /// Names of the collections, by position.
 const COLLECTIONS: [&str; TREES] = ["first", "second"];
@@ -26,18 +27,20 @@ const CHECKPOINT_EVERY: u64 = 24;
 const FLUSH_EVERY: u64 = 17;
 
 /// Opens the database with the sizes of the plan.
-pub(super) fn open(disk: Arc<dyn Disk>) -> collection_store::Result<Database> {
-    let store = options(Kind::Documents);
+pub(super) fn open(disk: Arc<dyn Disk>, cycle: u64) -> collection_store::Result<Database> {
+    let store = options(Kind::Documents, cycle);
     DatabaseOptions::default()
         .page_size(store.page_size)
         .cache_bytes(store.cache_bytes)
         .checkpoint_log_bytes(store.checkpoint_log_bytes)
+        .read_path(store.read_path)
+        .compression(store.compression)
         .open_on(disk, RealRuntime::new())
 }
 
 /// See the module's text.
 pub(super) fn write_for_ever(orders: &Orders<'_>, pipe: &File) -> Made<()> {
-    let database = open(open_disk(orders.directory, orders.cycle)?)?;
+    let database = open(open_disk(orders.directory, orders.cycle)?, orders.cycle)?;
     for name in COLLECTIONS {
         if !database.collection(name).exists_now()? {
             database.collection(name).create()?;
@@ -86,6 +89,10 @@ impl Writer<'_> {
                 self.database.checkpoint()?;
             } else if flushes {
                 self.database.flush()?;
+            }
+            if let Some(options) = compacts(writer, number) {
+                self.database
+                    .compact(&options, |_| ControlFlow::Continue(()))?;
             }
             let is_durable = checkpoints || flushes || (is_commit && level == Durability::Sync);
             let frame = if is_durable {

@@ -8,13 +8,14 @@
 //!   reading it first.
 //! * Of five commits one is `Async` and the next one `Memory`: they promise
 //!   nothing but order, until a sync, a flush or a checkpoint covers them.
+//! * Compaction changes nothing of what is there, and promises nothing.
 //! * Documents are changed by one operation each, so without counters; some
 //!   operations change several at once.
 
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use cs_kv::{Durability, StoreOptions};
+use cs_kv::{CompactOptions, Compression, CompressionOptions, Durability, ReadPath, StoreOptions};
 use oorandom::Rand64;
 
 /// What a process writes.
@@ -48,6 +49,11 @@ pub(super) const SHARED_KEY: &[u8] = b"shared";
 /// Each so many transactions of a writer add to it.
 pub(super) const SHARED_EVERY: u64 = 4;
 
+/// Writer 2 compacts each so many transactions, in steps of so many pages,
+/// beside the others.
+const COMPACT_EVERY: u64 = 19;
+const COMPACT_PAGES: usize = 16;
+
 /// Numbers of documents that come and go together.
 const BATCH: u64 = 3;
 /// Each so many numbers such a batch comes; half as many later it goes.
@@ -55,6 +61,13 @@ const BATCH_EVERY: u64 = 6;
 
 /// Tree or collection (by position) and key, to the new value or none.
 pub(super) type Changes = BTreeMap<(usize, Vec<u8>), Option<Vec<u8>>>;
+
+/// How to compact after commit `number` of a writer, if it is its turn.
+pub(super) fn compacts(writer: u8, number: u64) -> Option<CompactOptions> {
+    let mut options = CompactOptions::default();
+    options.pages_per_step = COMPACT_PAGES;
+    (writer == 2 && number.is_multiple_of(COMPACT_EVERY)).then_some(options)
+}
 
 /// The counter of a writer: the number of its last transaction, big-endian.
 pub(super) fn counter_key(writer: u8) -> Vec<u8> {
@@ -146,17 +159,21 @@ fn pairs(seed: u64, writer: u8, number: u64) -> Changes {
 }
 
 fn value(rng: &mut Rand64, len: usize) -> Vec<u8> {
-    let mut value = Vec::with_capacity(len + 8);
+    let mut value = Vec::with_capacity(len + 16);
+    // Every other word is new: half of it can be compressed away.
+    let word = rng.rand_u64().to_le_bytes();
     while value.len() < len {
         value.extend_from_slice(&rng.rand_u64().to_le_bytes());
+        value.extend_from_slice(&word);
     }
     value.truncate(len);
     value
 }
 
 /// Small sizes, so that a few dozen commits see checkpoints, recycling,
-/// eviction and early writes.
-pub(super) fn options(kind: Kind) -> StoreOptions {
+/// eviction and early writes. The read path and what is compressed take turns:
+/// each cycle reads what others wrote in another manner.
+pub(super) fn options(kind: Kind, cycle: u64) -> StoreOptions {
     let mut options = StoreOptions::default();
     if kind == Kind::WithoutLog {
         options.durability = Some(Durability::Memory);
@@ -168,5 +185,16 @@ pub(super) fn options(kind: Kind) -> StoreOptions {
     options.log.segment_bytes_min = 32 * 1024;
     options.log.segment_bytes_max = 256 * 1024;
     options.log.groups_in_flight = 3;
+    // Kinds come again after six cycles: the turns shift with each such round.
+    let turn = cycle + cycle / 6;
+    if turn.is_multiple_of(2) {
+        options.read_path = ReadPath::Map;
+    }
+    options.compression = CompressionOptions::of(match turn % 3 {
+        0 => Compression::None,
+        1 => Compression::Lz4,
+        _ => Compression::Gzip(1),
+    });
+    options.compression.threshold_bytes = 128;
     options
 }

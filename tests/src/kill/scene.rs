@@ -148,7 +148,7 @@ impl Scene<'_> {
         let closes = matches!(self.cycle % 5, 1 | 3);
         if oracle.kind() == Kind::Documents {
             let other = |error: &dyn std::fmt::Display| Failure(format!("reopening: {error}"));
-            let database = documents::open(disk).map_err(|error| other(&error))?;
+            let database = documents::open(disk, self.cycle + 1).map_err(|error| other(&error))?;
             let found = documents::contents(&database).map_err(|error| other(&error))?;
             oracle.judge_documents(found, &said.done)?;
             check(database.store())?;
@@ -159,7 +159,12 @@ impl Scene<'_> {
             };
         }
         let doing = |error: cs_kv::Error| Failure(format!("reopening: {error}"));
-        let store = Store::open(disk, RealRuntime::new(), options(oracle.kind())).map_err(doing)?;
+        let store = Store::open(
+            disk,
+            RealRuntime::new(),
+            options(oracle.kind(), self.cycle + 1),
+        )
+        .map_err(doing)?;
         oracle.judge(&store, &said.done)?;
         if closes {
             store.close().map_err(doing)

@@ -6,7 +6,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+pub(crate) mod cgroup;
 pub(crate) mod quiet;
+pub(crate) mod watch;
 pub(crate) mod written;
 
 /// The most memory this process ever had resident, in bytes.

@@ -130,6 +130,31 @@ fn a_gap_in_the_index_is_a_defect() {
 }
 
 #[test]
+#[should_panic(expected = "record of index 0 after 1")]
+fn an_index_of_zero_is_a_defect() {
+    let log = create(&memory());
+    append(&log, b"a");
+    log.append(log.reserve(0).unwrap(), head(0), &[]);
+}
+
+#[test]
+fn a_snapshot_mark_may_leave_indexes_out() {
+    let disk = memory();
+    let log = create(&disk);
+    append(&log, b"a");
+    let mark = RecordHead {
+        kind: RecordKind::SnapshotMark,
+        ..head(70)
+    };
+    let end = log.append(log.reserve(0).unwrap(), mark, &[]).end;
+    log.wait_durable(&TestOwner::default(), end).unwrap();
+    append(&log, b"b");
+    assert_eq!(log.last_index(), Index(71));
+    drop(log);
+    assert_eq!(recover(&disk).last_index(), Index(70));
+}
+
+#[test]
 fn an_idle_log_is_sealed_once() {
     let log = create(&memory());
     let owner = TestOwner::default();

@@ -1,6 +1,6 @@
 use cs_io::SimRuntime;
 use cs_io::memory::MemoryDisk;
-use cs_io::sim::{CrashKind, Rng, SimDisk, SimOptions};
+use cs_io::sim::{CrashKind, Fault, FaultPlan, Rng, SimDisk, SimOptions};
 
 use super::*;
 use crate::log::tests::*;
@@ -112,4 +112,57 @@ fn records_survive_in_real_files() {
     commit(&log, &TestOwner::default(), b"more");
     drop(log);
     assert_eq!(contents(&recover(&open())).len(), 11);
+}
+
+#[test]
+fn an_empty_segment_that_begins_anywhere_is_no_log_to_be_kept() {
+    let disk = memory();
+    drop(create(&disk));
+    forge_header(&disk, "wal-0000000001.log", |header| {
+        header.base = Lsn(8192);
+        header.last_end = Lsn(8192);
+    });
+    drop(create(&disk));
+    assert_eq!(disk.list().unwrap(), ["wal-0000000002.log"]);
+}
+
+#[test]
+fn a_log_of_another_version_is_refused_and_not_made_anew() {
+    let disk = memory();
+    drop(create(&disk));
+    overwrite(&disk, "wal-0000000001.log", 8, &[9]);
+    let error = Log::create(disk.clone(), SimRuntime::new(1), FILE_ID, small()).unwrap_err();
+    assert!(matches!(error, LogError::Unsupported { .. }), "{error}");
+    assert_eq!(disk.list().unwrap(), ["wal-0000000001.log"]);
+}
+
+#[test]
+fn a_log_with_features_for_readers_only_is_read_and_not_written() {
+    let disk = memory();
+    commit(&create(&disk), &TestOwner::default(), b"a");
+    forge_header(&disk, "wal-0000000001.log", |header| {
+        header.read_only_compatible = 2;
+    });
+    let recovered = recover(&disk);
+    assert_eq!(contents(&recovered), [(1, b"a".to_vec())]);
+    let error = recovered.finish().unwrap_err();
+    assert!(error.to_string().contains("features 0x2"), "{error}");
+    assert_eq!(disk.list().unwrap(), ["wal-0000000001.log"]);
+}
+
+#[test]
+fn a_read_that_fails_is_an_error_and_the_next_one_reads_again() {
+    let disk = SimDisk::new(1, SimOptions::default());
+    let shared: Arc<dyn Disk> = disk.clone();
+    commit(&create(&shared), &TestOwner::default(), b"a");
+    let recovered = recover(&shared);
+    let mut records = recovered.records();
+    disk.plan_fault(Some(FaultPlan {
+        at_operation: disk.operations(),
+        fault: Fault::ReadEio,
+    }));
+    let error = records.next().unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("read wal-0000000001.log: "), "{text}");
+    assert_eq!(records.next().unwrap().unwrap().payload, b"a");
 }

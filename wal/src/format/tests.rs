@@ -6,6 +6,8 @@ use super::hard_state::RawHardState;
 use super::segment::RawSegmentHeader;
 use super::*;
 
+mod lies;
+
 /// Rows `| offset | size | name |` of the table under a heading of FORMAT.md.
 fn documented(heading: &str) -> Vec<(usize, usize, String)> {
     let text = include_str!("../../FORMAT.md");

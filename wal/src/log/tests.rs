@@ -4,9 +4,15 @@ use cs_base::Term;
 use cs_io::memory::MemoryDisk;
 use cs_io::{RealRuntime, SimRuntime};
 
+use zerocopy::{FromBytes, IntoBytes};
+
 use super::*;
-use crate::format::{RecordHead, RecordKind};
+use crate::format::{
+    RECORD_HEADER_BYTES, RawRecordHeader, RecordHead, RecordKind, SEGMENT_HEADER_BYTES,
+    SegmentHeader,
+};
 use crate::group::LogOwner;
+use crate::names::segment_name;
 use crate::recover::Recovered;
 
 pub(crate) const FILE_ID: FileId = FileId(0xC0FFEE);
@@ -106,6 +112,79 @@ pub(crate) fn contents(recovered: &Recovered) -> Vec<(u64, Vec<u8>)> {
 pub(crate) fn overwrite(disk: &Arc<dyn Disk>, name: &str, offset: u64, bytes: &[u8]) {
     let file = disk.open(name, cs_io::OpenMode::ReadWrite).unwrap();
     file.write_at(bytes, offset).unwrap();
+}
+
+/// Rewrites the record at `lsn` of the first segment, with a sound checksum.
+pub(crate) fn forge(
+    disk: &Arc<dyn Disk>,
+    lsn: u64,
+    change: impl FnOnce(&mut RawRecordHeader, &mut Vec<u8>),
+) {
+    let name = segment_name(1);
+    let file = disk.open(&name, cs_io::OpenMode::ReadOnly).unwrap();
+    let offset = SEGMENT_HEADER_BYTES + lsn;
+    let mut bytes = [0; RECORD_HEADER_BYTES];
+    file.read_at(&mut bytes, offset).unwrap();
+    let mut raw = RawRecordHeader::read_from_bytes(&bytes).unwrap();
+    let mut payload = vec![0; raw.payload_len.get() as usize];
+    file.read_at(&mut payload, offset + RECORD_HEADER_BYTES as u64)
+        .unwrap();
+    change(&mut raw, &mut payload);
+    raw.checksum = raw.sum(checksum_seed(FILE_ID), [&payload[..]]).into();
+    let record = [raw.as_bytes(), &payload].concat();
+    overwrite(disk, &name, offset, &record);
+}
+
+/// Writes the header of a segment anew, with a sound checksum.
+pub(crate) fn forge_header(
+    disk: &Arc<dyn Disk>,
+    name: &str,
+    change: impl FnOnce(&mut SegmentHeader),
+) {
+    let file = disk.open(name, cs_io::OpenMode::ReadOnly).unwrap();
+    let mut block = [0; cs_base::BLOCK_SIZE];
+    file.read_at(&mut block, 0).unwrap();
+    let mut header = SegmentHeader::decode(name, &block).unwrap();
+    change(&mut header);
+    overwrite(disk, name, 0, &header.encode());
+}
+
+#[test]
+fn what_is_shown_for_debugging_names_positions_and_no_payload() {
+    let disk = memory();
+    let log = create(&disk);
+    commit(&log, &TestOwner::default(), b"SECRET");
+    append(&log, b"SECRET");
+    log.on_durable(Lsn::MAX, Box::new(|_| {}));
+    let shown = format!("{log:?} {:?} {:?}", log.appender(), log.durable_waiters);
+    for part in ["appended", "Chunk(4096 + 72 bytes)", "Segment", "Callback"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    drop(log);
+    let recovered = recover(&disk);
+    let mut records = recovered.records();
+    let record = records.next().unwrap().unwrap();
+    let again = format!("{recovered:?} {record:?}");
+    for part in ["durable", "RecordRef(0 ", "6 bytes"] {
+        assert!(again.contains(part), "{part}: {again}");
+    }
+    // A payload as text, and as a list of numbers.
+    for secret in ["SECRET", "83, 69, 67"] {
+        assert!(!shown.contains(secret) && !again.contains(secret));
+    }
+}
+
+#[test]
+fn the_last_time_is_the_highest_of_all_records() {
+    let log = create(&memory());
+    for (index, time) in [(1, 70), (2, 50)] {
+        let head = RecordHead {
+            time: HybridTime(time),
+            ..head(index)
+        };
+        log.append(log.reserve(0).unwrap(), head, &[]);
+    }
+    assert_eq!(log.last_time(), HybridTime(70));
 }
 
 #[test]

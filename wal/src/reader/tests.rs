@@ -73,3 +73,52 @@ fn an_empty_directory_has_no_log() {
             .is_empty()
     );
 }
+
+#[test]
+fn who_has_seen_enough_is_shown_no_more() {
+    let disk = memory();
+    let log = create(&disk);
+    for number in 0..4_u8 {
+        commit(&log, &TestOwner::default(), &[number; 10]);
+    }
+    drop(log);
+    overwrite(&disk, &segment_name(1), 4096 + 4096 + 66, b"!");
+    let reader = LogReader::new(disk, FILE_ID);
+    // A good one, the end, a detached one.
+    for enough in 1..=3 {
+        let mut seen = 0;
+        reader
+            .for_each_record(|_| {
+                seen += 1;
+                seen < enough
+            })
+            .unwrap();
+        assert_eq!(seen, enough);
+    }
+}
+
+#[test]
+fn a_segment_that_nothing_reaches_is_shown_as_dead_with_its_error() {
+    let disk = memory();
+    drop(create(&disk));
+    let dead = segment_name(9);
+    let file = disk.open(&dead, OpenMode::Create).unwrap();
+    file.write_at(b"junk", 0).unwrap();
+    let reports = LogReader::new(disk, FILE_ID).segments().unwrap();
+    let shown: Vec<_> = reports.iter().map(|r| (r.role, r.file_bytes)).collect();
+    assert_eq!(shown, [(SegmentRole::Live, 20_480), (SegmentRole::Dead, 4)]);
+    assert!(reports[0].header.is_ok());
+    let error = reports[1].header.as_ref().unwrap_err().to_string();
+    assert!(
+        error.contains(&dead) && error.contains("found 4"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_directory_without_segments_has_no_records() {
+    let reader = LogReader::new(memory(), FILE_ID);
+    reader
+        .for_each_record(|report| panic!("{report:?}"))
+        .unwrap();
+}

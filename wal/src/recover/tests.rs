@@ -224,6 +224,75 @@ fn a_torn_newest_segment_is_ignored_and_removed() {
     drop(log);
 }
 
+/// What lies in a torn making counts only if it is a sound record of later on.
+#[test]
+fn what_is_no_later_record_does_not_make_a_torn_newest_segment_count() {
+    let raw = |lsn: u64, incarnation: u64, len: u32| RawRecordHeader {
+        checksum: 1.into(),
+        kind: 1,
+        flags: 0,
+        reserved: 0.into(),
+        payload_len: len.into(),
+        previous: 0.into(),
+        lsn: lsn.into(),
+        incarnation: incarnation.into(),
+        term: 1.into(),
+        index: 4.into(),
+        durable_lsn: 0.into(),
+        time: 0.into(),
+    };
+    let later = 1 << 20;
+    for (case, header) in [
+        ("an older position", raw(0, 1, 8)),
+        ("an older incarnation", raw(later, 0, 8)),
+        ("longer than any record", raw(later, 1, u32::MAX)),
+        ("longer than the file", raw(later, 1, 9000)),
+        ("a bad checksum", raw(later, 1, 8)),
+    ] {
+        let disk = memory();
+        drop(filled(&disk, 3));
+        let name = segment_name(2);
+        let file = disk.open(&name, cs_io::OpenMode::Create).unwrap();
+        file.set_len(12_300).unwrap();
+        for block in [4096, 8192] {
+            overwrite(&disk, &name, block, zerocopy::IntoBytes::as_bytes(&header));
+        }
+        assert_eq!(indexes(&recover(&disk)), [1, 2, 3], "{case}");
+    }
+}
+
+#[test]
+fn seals_and_votes_are_the_logs_own_and_not_among_the_records() {
+    let disk = memory();
+    let log = filled(&disk, 2);
+    let owner = TestOwner::default();
+    assert!(log.seal_if_idle().unwrap());
+    let state = HardState {
+        voted_for: 9,
+        ..HardState::default()
+    };
+    let voted = log.save_hard_state(&state).unwrap();
+    log.wait_durable(&owner, voted.end).unwrap();
+    drop(log);
+    let recovered = recover(&disk);
+    assert_eq!(indexes(&recovered), [1, 2]);
+    assert_eq!(recovered.hard_state().voted_for, 9);
+    assert!(recovered.end() > voted.lsn);
+}
+
+#[test]
+fn a_file_that_is_cut_before_recovery_has_finished_is_an_error_of_that_file() {
+    let disk = memory();
+    drop(filled(&disk, 3));
+    let recovered = recover(&disk);
+    let name = segment_name(1);
+    let file = disk.open(&name, cs_io::OpenMode::ReadWrite).unwrap();
+    file.set_len(4096 + 100).unwrap();
+    let error = recovered.finish().unwrap_err();
+    let start = format!("make {name} durable: ");
+    assert!(error.to_string().starts_with(&start), "{error}");
+}
+
 #[test]
 fn a_newest_segment_with_records_and_a_bad_header_is_corruption() {
     let disk = memory();

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use cs_io::memory::MemoryDisk;
+use cs_io::sim::{Fault, FaultPlan, SimDisk, SimOptions};
 use cs_io::{Disk, SimRuntime};
 
 use super::*;
@@ -147,4 +148,52 @@ fn a_full_disk_is_not_tried_again_at_every_append() {
     assert!(!log.step().unwrap());
     append(&log, &[1; 10]);
     assert!(!log.wants_step());
+}
+
+#[test]
+fn a_spare_that_cannot_be_made_is_an_error_that_says_which_file() {
+    let disk = SimDisk::new(1, SimOptions::default());
+    let shared: Arc<dyn Disk> = disk.clone();
+    let log = create(&shared);
+    append(&log, &[1; 9000]);
+    disk.plan_fault(Some(FaultPlan {
+        at_operation: disk.operations() + 1,
+        fault: Fault::Eio,
+    }));
+    let error = log.step().unwrap_err();
+    assert!(error.to_string().starts_with("make wal-"), "{error}");
+    assert!(!log.is_poisoned(), "nobody has lost anything");
+    assert!(log.step().unwrap(), "another try makes it");
+}
+
+#[test]
+fn a_segment_larger_than_any_that_is_made_now_is_removed_and_not_kept() {
+    let disk = memory();
+    let log = create(&disk);
+    let owner = TestOwner::default();
+    for _ in 0..20 {
+        commit(&log, &owner, &[1; 9000]);
+    }
+    assert!(log.segments().iter().any(|info| info.capacity == 64 << 10));
+    drop(log);
+    let options = LogOptions {
+        segment_bytes_max: 16 << 10,
+        ..small()
+    };
+    let recovered = Log::recover(
+        disk.clone(),
+        cs_io::SimRuntime::new(1),
+        FILE_ID,
+        options,
+        crate::StartPoint::default(),
+    );
+    let log = recovered.unwrap().finish().unwrap();
+    for _ in 0..3 {
+        commit(&log, &TestOwner::default(), &[1; 9000]);
+    }
+    log.recycle_below(log.durable_lsn()).unwrap();
+    for name in disk.list().unwrap() {
+        let len = disk.open(&name, cs_io::OpenMode::ReadOnly).unwrap().len();
+        assert!(len.unwrap() <= (16 << 10) + 4096, "{name}");
+    }
 }

@@ -3,6 +3,8 @@ use crate::log::Log;
 use crate::log::tests::*;
 use crate::options::StartPoint;
 
+mod forged;
+
 #[test]
 fn a_record_right_behind_and_one_at_the_next_block_are_found() {
     let disk = memory();
@@ -56,14 +58,7 @@ fn an_unknown_kind_is_refused_by_number() {
     let log = create(&disk);
     commit(&log, &TestOwner::default(), b"");
     drop(log);
-    let name = crate::names::segment_name(1);
-    let file = disk.open(&name, cs_io::OpenMode::ReadOnly).unwrap();
-    let mut bytes = [0; RECORD_HEADER_BYTES];
-    file.read_at(&mut bytes, 4096).unwrap();
-    let mut raw = RawRecordHeader::read_from_bytes(&bytes).unwrap();
-    raw.kind = 77;
-    raw.checksum = raw.sum(checksum_seed(FILE_ID), []).into();
-    overwrite(&disk, &name, 4096, zerocopy::IntoBytes::as_bytes(&raw));
+    forge(&disk, 0, |raw, _| raw.kind = 77);
     let error = recover_from(&disk, StartPoint::default()).unwrap_err();
     assert!(error.to_string().contains("kind 77"), "{error}");
 }

@@ -32,3 +32,25 @@ fn a_spare_of_odd_size_is_not_used() {
         .unwrap();
     assert!(open_spare(disk.as_ref(), "spare-1.log").unwrap().is_none());
 }
+
+#[test]
+fn a_file_left_under_the_temporary_name_is_made_anew() {
+    let disk = MemoryDisk::new();
+    let left = disk.open(&temporary_name(3), OpenMode::Create).unwrap();
+    left.write_at(&[7; 100_000], 0).unwrap();
+    let spare = make_spare(disk.as_ref(), 3, 8192).unwrap();
+    let mut bytes = vec![1; 20_000];
+    assert_eq!(spare.file.read_at(&mut bytes, 0).unwrap(), 4096 + 8192);
+    assert!(bytes[..12_288].iter().all(|&byte| byte == 0));
+    assert_eq!(disk.list().unwrap(), [spare.name]);
+}
+
+#[test]
+fn a_spare_without_room_for_a_record_is_not_used() {
+    let disk = MemoryDisk::new();
+    let file = disk.open("spare-1.log", OpenMode::Create).unwrap();
+    for len in [0, 100, 4096] {
+        file.set_len(len).unwrap();
+        assert!(open_spare(disk.as_ref(), "spare-1.log").unwrap().is_none());
+    }
+}

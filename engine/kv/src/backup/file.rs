@@ -197,10 +197,14 @@ impl BackupFile {
             return Err(BackupError::Destination(what).into());
         }
         let partial = format!("{}{PARTIAL}", self.name);
-        self.disk
-            .rename(&partial, &self.name)
-            .and_then(|()| self.disk.sync_directory())
-            .map_err(BackupError::Destination)?;
+        let named = || {
+            // An earlier try may have come as far as the sync of the directory.
+            if self.disk.list()?.contains(&partial) {
+                self.disk.rename(&partial, &self.name)?;
+            }
+            self.disk.sync_directory()
+        };
+        named().map_err(BackupError::Destination)?;
         Ok(())
     }
 }

@@ -16,6 +16,9 @@ use crate::writer::Writer;
 /// Fewer puts than this are not worth a look at the end of their tree.
 const MIN_RUN: usize = 32;
 
+/// Puts that go to the builder in one go: between two there is a look at memory.
+const MOST_AT_ONCE: usize = 4096;
+
 /// How many puts from here on go to one tree in strictly ascending order.
 fn ascending(effects: &Effects<'_>) -> usize {
     if effects.left() < MIN_RUN {
@@ -112,9 +115,15 @@ impl Writer {
         if left == 0 {
             return Ok(());
         }
-        let entries = effects.by_ref().take(left).map(|effect| entry(effect?));
         let fill_percent = self.fill_percent;
-        self.edit(pager, tree, undo, |edit| edit.append(fill_percent, entries))
+        while left > 0 {
+            let some = left.min(MOST_AT_ONCE);
+            left -= some;
+            let entries = effects.by_ref().take(some).map(|effect| entry(effect?));
+            let undo = undo.as_deref_mut();
+            self.edit(pager, tree, undo, |edit| edit.append(fill_percent, entries))?;
+        }
+        Ok(())
     }
 
     /// Where the keys of a tree end in the open version.

@@ -1,5 +1,6 @@
 //! Sorting more entries than fit into memory: sorted runs in a temporary file
-//! on the same disk, merged when the last entry has come.
+//! on the same disk, merged when the last entry has come. Where there are more
+//! runs than memory has blocks for, as many as it has are merged into one first.
 //!
 //! ```text
 //! file   = run*            run = block*
@@ -9,6 +10,8 @@
 //!
 //! ## Invariants
 //! * Entries with equal keys keep the order in which they came.
+//! * Sorting and merging hold about as much memory as was allowed, however many
+//!   entries there are.
 //! * The file is removed when the sorter is dropped; one that a crash left
 //!   behind is removed when the store is opened.
 //! * What comes back from the file is checked before it is believed.
@@ -25,8 +28,15 @@ use crate::limits::{MAX_KEY, MAX_VALUE};
 
 /// How temporary files are called, before their number.
 const TEMPORARY: &str = "bulk-sort-";
-/// Bytes of a block, unless a single entry has more.
+/// Most bytes of a block, unless a single entry has more.
 const BLOCK: usize = 256 * 1024;
+/// Fewest: each is one read.
+const BLOCK_MIN: usize = 4 * 1024;
+/// Share of the memory that a block has: a merge holds one of each run, and the
+/// entry that comes next.
+const BLOCK_SHARE: usize = 128;
+/// Runs that are merged at once.
+const FAN_IN: usize = 64;
 /// Bytes before the body of a block.
 const BLOCK_HEAD: usize = 12;
 /// Bytes of an entry beside key and value.
@@ -71,6 +81,14 @@ pub(crate) struct Sorter {
     spill: Option<Spill>,
 }
 
+/// Where a run begins and ends, and how often its entries were merged.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    start: u64,
+    end: u64,
+    level: u32,
+}
+
 /// The temporary file.
 #[derive(Debug)]
 struct Spill {
@@ -78,8 +96,11 @@ struct Spill {
     name: String,
     file: Arc<dyn File>,
     len: u64,
-    /// Where each run begins and ends.
-    runs: Vec<(u64, u64)>,
+    runs: Vec<Run>,
+    /// Runs that came from memory.
+    spilled: usize,
+    /// Bytes of a block.
+    block: usize,
 }
 
 impl Drop for Spill {
@@ -94,7 +115,7 @@ impl Sorter {
     pub(crate) fn new(disk: Arc<dyn Disk>, memory: usize) -> Self {
         Self {
             disk,
-            memory: memory.max(4 * BLOCK),
+            memory: memory.max(FAN_IN * BLOCK_MIN),
             bytes: Vec::new(),
             slots: Vec::new(),
             spill: None,
@@ -103,7 +124,7 @@ impl Sorter {
 
     /// Runs that went to the temporary file so far.
     pub(crate) fn spilled(&self) -> usize {
-        self.spill.as_ref().map_or(0, |spill| spill.runs.len())
+        self.spill.as_ref().map_or(0, |spill| spill.spilled)
     }
 
     /// Takes an entry.
@@ -112,6 +133,11 @@ impl Sorter {
         let more = key.len() + value.len() + INDEX;
         if held + more > self.memory && !self.slots.is_empty() {
             self.spill_run()?;
+        }
+        if self.bytes.capacity() == 0 {
+            // All at once: growing would hold two for a moment. What is not
+            // touched costs nothing.
+            self.bytes.reserve_exact(self.memory);
         }
         self.slots.push(Slot {
             start: self.bytes.len(),
@@ -136,26 +162,22 @@ impl Sorter {
         self.sort();
         let spill = match &mut self.spill {
             Some(spill) => spill,
-            none => none.insert(Spill::create(&self.disk)?),
+            none => none.insert(Spill::create(&self.disk, self.memory)?),
         };
-        let start = spill.len;
-        let mut body = Vec::with_capacity(BLOCK);
+        let mut run = RunWriter::new(spill);
         for slot in &self.slots {
-            let content =
-                &self.bytes[slot.start..][..slot.key_len as usize + slot.value_len as usize];
-            if !body.is_empty() && body.len() + ENTRY_HEAD + content.len() > BLOCK {
-                spill.write(&body)?;
-                body.clear();
-            }
-            body.extend_from_slice(&slot.key_len.to_le_bytes());
-            body.extend_from_slice(&slot.value_len.to_le_bytes());
-            body.extend_from_slice(&slot.position.to_le_bytes());
-            body.extend_from_slice(content);
+            let value = slot.start + slot.key_len as usize;
+            let value = &self.bytes[value..value + slot.value_len as usize];
+            run.push(key_of(&self.bytes, slot), value, slot.position)?;
         }
-        spill.write(&body)?;
-        spill.runs.push((start, spill.len));
+        run.finish(0)?;
+        spill.spilled += 1;
         self.bytes.clear();
         self.slots.clear();
+        // Each level holds less than a merge takes.
+        while let Some(level) = spill.full_level() {
+            spill.merge_tail(FAN_IN, level + 1)?;
+        }
         Ok(())
     }
 
@@ -168,26 +190,24 @@ impl Sorter {
         let mut sorted = Sorted {
             bytes: self.bytes,
             slots: self.slots.into_iter(),
-            readers: Vec::new(),
-            heads: BinaryHeap::new(),
+            merge: Merge::default(),
+            runs: 0,
             _spill: None,
         };
-        if let Some(spill) = self.spill {
-            for &(at, end) in &spill.runs {
-                let file = Arc::clone(&spill.file);
-                let (body, read) = (Vec::new(), 0);
-                sorted.readers.push(RunReader {
-                    file,
-                    at,
-                    end,
-                    body,
-                    read,
-                });
+        if let Some(mut spill) = self.spill {
+            // The buffer is not needed any more; blocks of the runs take its place.
+            sorted.bytes = Vec::new();
+            sorted.slots = Vec::new().into_iter();
+            while spill.runs.len() > FAN_IN {
+                // The shortest are the last.
+                let level = spill.runs.last().map_or(0, |run| run.level);
+                let tail = spill.runs.iter().rev().take_while(|run| run.level <= level);
+                let count = tail.count().clamp(2, FAN_IN);
+                spill.merge_tail(count, level + 1)?;
             }
+            sorted.merge = Merge::of(&spill.file, &spill.runs)?;
+            sorted.runs = spill.spilled;
             sorted._spill = Some(spill);
-            for run in 0..sorted.readers.len() {
-                sorted.advance(run)?;
-            }
         }
         Ok(sorted)
     }
@@ -198,7 +218,7 @@ fn key_of<'a>(bytes: &'a [u8], slot: &Slot) -> &'a [u8] {
 }
 
 impl Spill {
-    fn create(disk: &Arc<dyn Disk>) -> Result<Self> {
+    fn create(disk: &Arc<dyn Disk>, memory: usize) -> Result<Self> {
         let taken = disk.list().map_err(Error::Temporary)?;
         let mut number = 0;
         let name = loop {
@@ -217,18 +237,88 @@ impl Spill {
             file,
             len: 0,
             runs: Vec::new(),
+            spilled: 0,
+            block: (memory / BLOCK_SHARE).clamp(BLOCK_MIN, BLOCK),
         })
     }
 
-    fn write(&mut self, body: &[u8]) -> Result<()> {
-        let mut block = Vec::with_capacity(BLOCK_HEAD + body.len());
-        block.extend_from_slice(&(body.len() as u32).to_le_bytes());
-        block.extend_from_slice(&xxh3_64(body).to_le_bytes());
-        block.extend_from_slice(body);
+    /// Writes a block whose head still has to be filled in.
+    fn write(&mut self, block: &mut [u8]) -> Result<()> {
+        let (head, body) = block.split_at_mut(BLOCK_HEAD);
+        head[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
+        head[4..].copy_from_slice(&xxh3_64(body).to_le_bytes());
         self.file
-            .write_at(&block, self.len)
+            .write_at(block, self.len)
             .map_err(Error::Temporary)?;
         self.len += block.len() as u64;
+        Ok(())
+    }
+
+    /// The level of the last run, if a merge's worth of it is there.
+    fn full_level(&self) -> Option<u32> {
+        let level = self.runs.last()?.level;
+        let same = self.runs.iter().rev().take_while(|run| run.level == level);
+        (same.count() >= FAN_IN).then_some(level)
+    }
+
+    /// Makes one run of the last `count`. They stay in the file, unused.
+    fn merge_tail(&mut self, count: usize, level: u32) -> Result<()> {
+        let from = self.runs.len().saturating_sub(count);
+        let runs = self.runs.split_off(from);
+        let mut merge = Merge::of(&self.file, &runs)?;
+        let mut run = RunWriter::new(self);
+        while let Some(entry) = merge.next()? {
+            run.push(&entry.key, &entry.value, entry.position)?;
+        }
+        run.finish(level)
+    }
+}
+
+/// Entries on their way into one run.
+struct RunWriter<'a> {
+    spill: &'a mut Spill,
+    start: u64,
+    /// Room for the head, then entries.
+    block: Vec<u8>,
+}
+
+impl<'a> RunWriter<'a> {
+    fn new(spill: &'a mut Spill) -> Self {
+        let mut block = Vec::with_capacity(BLOCK_HEAD + spill.block);
+        block.resize(BLOCK_HEAD, 0);
+        let start = spill.len;
+        Self {
+            spill,
+            start,
+            block,
+        }
+    }
+
+    fn push(&mut self, key: &[u8], value: &[u8], position: u64) -> Result<()> {
+        let more = ENTRY_HEAD + key.len() + value.len();
+        let is_begun = self.block.len() > BLOCK_HEAD;
+        if is_begun && self.block.len() + more > BLOCK_HEAD + self.spill.block {
+            self.write()?;
+        }
+        let block = &mut self.block;
+        block.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        block.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        block.extend_from_slice(&position.to_le_bytes());
+        block.extend_from_slice(key);
+        block.extend_from_slice(value);
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.spill.write(&mut self.block)?;
+        self.block.truncate(BLOCK_HEAD);
+        Ok(())
+    }
+
+    fn finish(mut self, level: u32) -> Result<()> {
+        self.write()?;
+        let (start, end) = (self.start, self.spill.len);
+        self.spill.runs.push(Run { start, end, level });
         Ok(())
     }
 }
@@ -309,18 +399,33 @@ impl RunReader {
     }
 }
 
-/// Entries in order.
-#[derive(Debug)]
-pub(crate) struct Sorted {
-    bytes: Vec<u8>,
-    slots: std::vec::IntoIter<Slot>,
+/// Several runs as one.
+#[derive(Debug, Default)]
+struct Merge {
     readers: Vec<RunReader>,
     /// The next entry of each run.
     heads: BinaryHeap<Reverse<(Entry, usize)>>,
-    _spill: Option<Spill>,
 }
 
-impl Sorted {
+impl Merge {
+    fn of(file: &Arc<dyn File>, runs: &[Run]) -> Result<Self> {
+        let reader = |run: &Run| RunReader {
+            file: Arc::clone(file),
+            at: run.start,
+            end: run.end,
+            body: Vec::new(),
+            read: 0,
+        };
+        let mut merge = Self {
+            readers: runs.iter().map(reader).collect(),
+            heads: BinaryHeap::new(),
+        };
+        for run in 0..merge.readers.len() {
+            merge.advance(run)?;
+        }
+        Ok(merge)
+    }
+
     fn advance(&mut self, run: usize) -> Result<()> {
         if let Some(entry) = self.readers[run].next()? {
             self.heads.push(Reverse((entry, run)));
@@ -328,9 +433,29 @@ impl Sorted {
         Ok(())
     }
 
-    /// Runs in the temporary file.
+    fn next(&mut self) -> Result<Option<Entry>> {
+        let Some(Reverse((entry, run))) = self.heads.pop() else {
+            return Ok(None);
+        };
+        self.advance(run)?;
+        Ok(Some(entry))
+    }
+}
+
+/// Entries in order.
+#[derive(Debug)]
+pub(crate) struct Sorted {
+    bytes: Vec<u8>,
+    slots: std::vec::IntoIter<Slot>,
+    merge: Merge,
+    runs: usize,
+    _spill: Option<Spill>,
+}
+
+impl Sorted {
+    /// Runs that went to the temporary file.
     pub(crate) fn runs(&self) -> usize {
-        self.readers.len()
+        self.runs
     }
 
     /// The next entry.
@@ -343,11 +468,7 @@ impl Sorted {
                 value: self.bytes[value..value + slot.value_len as usize].to_vec(),
             }));
         }
-        let Some(Reverse((entry, run))) = self.heads.pop() else {
-            return Ok(None);
-        };
-        self.advance(run)?;
-        Ok(Some(entry))
+        self.merge.next()
     }
 }
 

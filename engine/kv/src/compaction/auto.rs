@@ -2,8 +2,9 @@
 //!
 //! It begins when the database is idle and much of what its files take is not
 //! needed, and stops while anybody commits. What it could not give back, because
-//! a snapshot keeps it, it does not try again before as much more has come: so it
-//! never undoes, nor repeats, its own work.
+//! a snapshot keeps it, it does not try again before as much more has come. What
+//! comes without a commit the store took itself, as room for the next ones: it
+//! counts as left. So compaction never undoes, nor repeats, its own work.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +41,8 @@ pub(crate) struct Compaction {
     running: Option<Compactor>,
     /// Bytes that the last one left as waste.
     left: u64,
+    /// Commits there were when it ended, if there was one.
+    commits: Option<u64>,
     idle_rounds: u32,
 }
 
@@ -49,6 +52,7 @@ impl Compaction {
         self.running = None;
         self.idle_rounds = 0;
         self.left = core.waste().0;
+        self.commits = Some(core.counters.commits.load(Ordering::Relaxed));
     }
 }
 
@@ -87,7 +91,7 @@ impl Core {
     }
 
     /// Whether compaction is due.
-    fn wants_compaction(&self, compaction: &Compaction) -> bool {
+    fn wants_compaction(&self, compaction: &mut Compaction) -> bool {
         let Some(limits) = &self.options.auto_compact else {
             return false;
         };
@@ -95,6 +99,10 @@ impl Core {
             return true;
         }
         let (waste, all) = self.waste();
+        let commits = self.counters.commits.load(Ordering::Relaxed);
+        if compaction.commits == Some(commits) {
+            compaction.left = compaction.left.max(waste);
+        }
         let share = u128::from(waste) * 100 > u128::from(all) * u128::from(limits.waste_percent);
         share && waste > limits.waste_bytes && waste > compaction.left + limits.waste_bytes
     }
@@ -104,7 +112,7 @@ impl Core {
         let Some(mut compaction) = self.compaction.try_lock() else {
             return Ok(false);
         };
-        if !self.wants_compaction(&compaction) {
+        if !self.wants_compaction(&mut compaction) {
             return Ok(false);
         }
         let mut compactor = match compaction.running.take() {
@@ -135,7 +143,7 @@ impl Core {
                 compaction.idle_rounds = 0;
                 return false;
             }
-            if !self.wants_compaction(&compaction) {
+            if !self.wants_compaction(&mut compaction) {
                 return false;
             }
             compaction.idle_rounds += 1;

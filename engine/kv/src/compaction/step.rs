@@ -27,6 +27,8 @@ struct Found {
 
 impl Compactor {
     pub(super) fn walk(&mut self, core: &Arc<Core>) -> Result<()> {
+        // It makes dirty pages like any writer.
+        core.relieve()?;
         let snapshot = {
             let mut writer = core.lock_writer();
             core.check_sound()?;

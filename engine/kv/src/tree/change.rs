@@ -42,6 +42,9 @@ pub(crate) struct TreeEdit<'a> {
     pub(crate) root: &'a mut TreeRoot,
     /// Where the way back is noted down, if it may be needed.
     pub(crate) undo: Option<&'a mut Undo>,
+    /// A leaf where the key may belong if nobody knows better: that of the
+    /// change before, so that ascending keys go down once for each leaf.
+    pub(crate) near: Option<PageRef>,
 }
 
 impl TreeEdit<'_> {
@@ -65,7 +68,8 @@ impl TreeEdit<'_> {
         value: &NewValue<'_>,
         leaf: Option<PageRef>,
     ) -> Result<()> {
-        if leaf.is_some_and(|leaf| self.put_in_place(leaf, key, value)) {
+        let near = leaf.or(self.near);
+        if near.is_some_and(|leaf| self.put_in_place(leaf, key, value)) {
             return Ok(());
         }
         if self.root.height == 0 {
@@ -74,6 +78,7 @@ impl TreeEdit<'_> {
             (self.root.page, self.root.height) = (leaf, 1);
         }
         let (path, leaf) = self.descend(key)?;
+        self.near = Some(leaf);
         match self.search(leaf, key)? {
             Ok(slot) => {
                 self.note_old(key, leaf, slot)?;
@@ -100,7 +105,7 @@ impl TreeEdit<'_> {
     /// Removes `key`; says whether it was there. `leaf` as for
     /// [`put_value`](Self::put_value).
     pub(crate) fn delete(&mut self, key: &[u8], leaf: Option<PageRef>) -> Result<bool> {
-        if let Some(leaf) = leaf
+        if let Some(leaf) = leaf.or(self.near)
             && let Some(was_there) = self.delete_in_place(leaf, key)?
         {
             return Ok(was_there);
@@ -114,6 +119,7 @@ impl TreeEdit<'_> {
             }
         }
         let (path, leaf) = self.descend(key)?;
+        self.near = Some(leaf);
         if let Ok(slot) = self.search(leaf, key)? {
             self.note_old(key, leaf, slot)?;
             let old = self.old_value(key, leaf, slot)?;

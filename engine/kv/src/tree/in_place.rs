@@ -1,9 +1,10 @@
 //! The short way: a change inside a leaf that is of the open version already.
 //!
-//! The plan of a commit has gone down to the leaf of each key. Where that leaf
-//! is of the open version, all pages above it are too, and as long as the key
-//! lies between two that are in it, nothing that came since can have moved the
-//! key elsewhere. Then the leaf is changed without going down again.
+//! The plan of a commit has gone down to the leaf of each key; where there was no
+//! plan, the leaf of the change before is as good a guess as any, and right for
+//! ascending keys. Where that leaf is of the open version, all pages above it are
+//! too, and as long as the key lies between two that are in it, it belongs there
+//! and nowhere else. Then the leaf is changed without going down again.
 //!
 //! Invariant: whatever this does not do, the long way does; nothing is half done.
 

@@ -102,6 +102,31 @@ pub(crate) fn find<'a, S: PageSource>(
     key: &[u8],
     mut visit: impl FnMut(PageRef),
 ) -> Result<Option<Position<'a>>> {
+    let Some(at) = find_leaf(source, guard, tree, root, key, &mut visit)? else {
+        return Ok(None);
+    };
+    let bytes = source.page(guard, at)?;
+    expect_node(bytes, at, tree, 0)?;
+    visit(at);
+    let leaf = Leaf::new(bytes);
+    let slot = if key.len() > max_inline_key(source.page_size()) {
+        leaf.search_with(key, &mut |run| read_key(source, tree, run))?
+    } else {
+        leaf.search(key)
+    };
+    Ok(Some(Position { at, leaf, slot }))
+}
+
+/// The same as far as the branches go: which leaf it is, not yet looked at.
+#[inline]
+pub(crate) fn find_leaf<S: PageSource>(
+    source: &S,
+    guard: &ReadGuard,
+    tree: TreeId,
+    root: &TreeRoot,
+    key: &[u8],
+    mut visit: impl FnMut(PageRef),
+) -> Result<Option<PageRef>> {
     if root.height == 0 {
         return Ok(None);
     }
@@ -119,16 +144,7 @@ pub(crate) fn find<'a, S: PageSource>(
         };
         at = branch.child(child).into();
     }
-    let bytes = source.page(guard, at)?;
-    expect_node(bytes, at, tree, 0)?;
-    visit(at);
-    let leaf = Leaf::new(bytes);
-    let slot = if long {
-        leaf.search_with(key, &mut |run| read_key(source, tree, run))?
-    } else {
-        leaf.search(key)
-    };
-    Ok(Some(Position { at, leaf, slot }))
+    Ok(Some(at))
 }
 
 /// The whole value of a cell; a large one is put together from its run.

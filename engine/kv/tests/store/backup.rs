@@ -1,5 +1,6 @@
 //! Backup, verification, restoring.
 
+mod changing;
 mod damage;
 mod faults;
 mod resume;

@@ -446,3 +446,28 @@ fn a_crash_at_any_time_of_a_compaction_leaves_everything() {
         assert_sound(&store);
     }
 }
+
+/// Symptom: a store at rest compacted without end, six checkpoints each time.
+/// Cause: the room that file and log took for the next commits, right after,
+/// was more than the least waste that it was told to begin for. Cure: what comes
+/// without a commit is not waste.
+#[test]
+fn what_a_store_takes_for_the_next_commits_is_not_compacted_away_again() {
+    let mut options = options();
+    options.log.segment_bytes_min = 16 << 10;
+    options.auto_compact = Some(AutoCompact {
+        waste_percent: 10,
+        waste_bytes: 16 << 10,
+    });
+    let disk = MemoryDisk::new();
+    let store = open(&disk, options);
+    let tree = new_tree(&store);
+    let unsynced = CommitOptions::with_durability(Durability::Memory);
+    for round in 0..4 {
+        let mut batch = Batch::new();
+        batch.put(tree, vec![round], vec![round; 3_000], Expect::Any);
+        store.write(&batch, &unsynced).unwrap().wait().unwrap();
+        let rests = (0..2_000).any(|_| !store.step().unwrap());
+        assert!(rests, "round {round}: {:?}", store.stats());
+    }
+}

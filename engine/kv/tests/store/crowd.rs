@@ -106,3 +106,72 @@ fn a_failed_sync_in_a_crowd_leaves_nobody_waiting_and_loses_nothing_acknowledged
     check(&store);
     assert_sound(&store);
 }
+
+/// Large batches are nobody else's work; they go their own way between the rest.
+#[test]
+fn large_and_small_batches_of_a_crowd_are_all_there() {
+    const EACH: u64 = 30;
+    let disk = MemoryDisk::new();
+    let mut options = small_options();
+    options.cache_bytes = 8 << 20;
+    let store = open(&disk, options);
+    let tree = new_tree(&store);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let store = &store;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let len = if number % 3 == 0 { 40_000 } else { 40 };
+                    let mut batch = Batch::new();
+                    batch.put(tree, key(thread, number), vec![7; len], Expect::Absent);
+                    let options = CommitOptions::default();
+                    let index = store.write_and_wait(batch, &options).unwrap();
+                    let snapshot = store.snapshot().unwrap();
+                    assert!(snapshot.index() >= index);
+                    let value = snapshot.get(tree, &key(thread, number)).unwrap();
+                    assert_eq!(value.map(|value| value.len()), Some(len));
+                }
+            });
+        }
+    });
+    let stats = store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap();
+    assert_eq!(stats.count, THREADS * EACH);
+    assert_sound(&store);
+}
+
+/// Each hears for himself that there is no space, also where another carried
+/// his commit out; what was acknowledged is there, and deleting makes room.
+#[test]
+fn a_crowd_on_a_full_disk_loses_nothing_and_poisons_nothing() {
+    let disk = MemoryDisk::with_capacity(6 << 20);
+    let store = open(&disk, small_options());
+    let tree = new_tree(&store);
+    let acknowledged = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (store, acknowledged) = (&store, &acknowledged);
+            scope.spawn(move || {
+                for number in 0.. {
+                    let mut batch = Batch::new();
+                    batch.put(tree, key(thread, number), vec![7; 3_000], Expect::Absent);
+                    match store.write_and_wait(batch, &CommitOptions::default()) {
+                        Ok(_) => acknowledged.fetch_add(1, Ordering::Relaxed),
+                        Err(error) if error.is_no_space() => break,
+                        Err(error) => panic!("{error}"),
+                    };
+                }
+            });
+        }
+    });
+    assert_eq!(store.stats().poisoned, None);
+    let stats = store.snapshot().unwrap().tree_stats(tree).unwrap().unwrap();
+    assert_eq!(stats.count, acknowledged.into_inner());
+    let mut batch = Batch::new();
+    for thread in 0..THREADS {
+        batch.delete(tree, key(thread, 0), Expect::Any);
+    }
+    store
+        .write_and_wait(batch, &CommitOptions::default())
+        .unwrap();
+    assert_sound(&store);
+}

@@ -4,6 +4,7 @@ use std::ptr::NonNull;
 
 /// Huge pages of the processor: a region of at least one begins on such a
 /// boundary, or none would ever back it.
+#[cfg(not(miri))]
 const HUGE_PAGE: usize = 2 * 1024 * 1024;
 
 /// Memory that stays where it is until dropped. The interpreter that looks for

@@ -97,3 +97,32 @@ fn slots_outlive_the_arena_and_cross_threads() {
             .unwrap()
     );
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "tens of megabytes")]
+fn a_large_arena_is_cut_from_few_regions_and_its_slots_stay_aligned() {
+    const LARGE: usize = 65_536;
+    let arena = PageArena::new(LARGE, 64 << 20);
+    let pages: Vec<PageBuf> = (0..400).map(|_| arena.take()).collect();
+    let regions = arena.0.state.lock().regions.len();
+    assert!(regions < 40, "{regions} regions for 400 slots");
+    let stats = arena.stats();
+    assert_eq!(stats.exceeded, 0);
+    assert!(stats.arena_bytes <= (32 << 20) + (32 << 18), "{stats:?}");
+    for page in &pages {
+        assert!(page.as_ptr().addr().is_multiple_of(BLOCK_SIZE));
+    }
+    let shown = format!("{arena:?} {:?}", pages[0]);
+    assert!(shown.contains("used_bytes: 26214400"), "{shown}");
+    assert!(shown.ends_with("PageBuf(65536 bytes)"), "{shown}");
+}
+
+#[test]
+fn a_slot_larger_than_the_first_region_is_memory_of_its_own() {
+    let arena = PageArena::new(128 * 1024, 1 << 20);
+    let page = arena.zeroed();
+    assert_eq!(arena.stats().exceeded, 1);
+    assert_eq!(arena.stats().arena_bytes, 128 * 1024);
+    drop(page);
+    assert_eq!(arena.stats().arena_bytes, 0);
+}

@@ -96,3 +96,25 @@ fn an_overlay_behaves_as_a_copy_of_the_base_would() {
         assert!(bytes[..count] == start[..], "seed {seed}");
     }
 }
+
+#[test]
+fn a_base_that_fails_is_no_reason_to_make_a_new_file() {
+    use crate::sim::{Fault, FaultPlan, SimDisk, SimOptions};
+
+    let base = SimDisk::new(1, SimOptions::default());
+    let old = base.open("data", OpenMode::Create).unwrap();
+    old.write_at(b"old", 0).unwrap();
+    let overlay = OverlayDisk::new(base.clone());
+    base.plan_fault(Some(FaultPlan {
+        at_operation: base.operations(),
+        fault: Fault::Eio,
+    }));
+    let error = overlay.open("data", OpenMode::Create).unwrap_err();
+    assert_ne!(error.kind(), io::ErrorKind::NotFound, "{error}");
+    let again = overlay.open("data", OpenMode::Create).unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    let file = overlay.open("data", OpenMode::ReadOnly).unwrap();
+    let mut bytes = [0; 3];
+    file.read_at(&mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"old");
+}

@@ -91,3 +91,11 @@ fn a_listener_that_is_too_late_does_not_sleep() {
     event.notify_all();
     listener.wait();
 }
+
+#[test]
+fn a_signal_shows_whether_it_is_up() {
+    let signal = Signal::new();
+    assert_eq!(format!("{signal:?}"), "Signal(false)");
+    signal.raise();
+    assert_eq!(format!("{signal:?}"), "Signal(true)");
+}

@@ -401,3 +401,6 @@ impl File for SysFile {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

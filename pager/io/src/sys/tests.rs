@@ -2,6 +2,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::refuse::Refusal;
+use crate::refuse::tests::within;
 use crate::{AlignedBuf, WriteMode};
 
 fn options() -> SysOptions {
@@ -176,4 +178,209 @@ fn a_renamed_directory_stays_ours() {
     disk.open("data", OpenMode::Create).unwrap();
     assert!(new.join("data").exists());
     assert!(!old.join("data").exists());
+}
+
+/// How the directory of a disk is called in messages.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[test]
+fn a_file_is_no_directory_and_is_refused_as_one() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("file");
+    fs::write(&path, b"").unwrap();
+    for error in [
+        SysDisk::open(&path, SysOptions::default()).unwrap_err(),
+        SysDisk::open_read_only(&path).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+        assert_eq!(
+            error.to_string(),
+            format!("{} is not a directory", shown(&path))
+        );
+    }
+}
+
+#[test]
+fn a_directory_of_somebody_else_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("theirs");
+    fs::create_dir(&path).unwrap();
+    // Only the superuser may give a directory away.
+    if std::os::unix::fs::chown(&path, Some(4_242), None).is_err() {
+        return;
+    }
+    let error = SysDisk::open(&path, SysOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    let text = error.to_string();
+    assert!(text.contains("found user 4242"), "{text}");
+    SysDisk::open_read_only(&path).unwrap();
+}
+
+#[test]
+fn what_the_system_says_about_a_directory_is_told_with_its_path() {
+    let scratch = tempfile::tempdir().unwrap();
+    let new = scratch.path().join("new");
+    let open = |path: &Path| SysDisk::open(path, options()).map(drop);
+    for (call, start) in [
+        (
+            libc::SYS_mkdir,
+            format!("creating directory {}: ", shown(&new)),
+        ),
+        // Its name is not durable.
+        (
+            libc::SYS_fsync,
+            format!("creating directory {}: ", shown(&new)),
+        ),
+    ] {
+        let error = within(&[Refusal::of(call, libc::EIO)], || open(&new)).unwrap_err();
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
+    // As if somebody else had made it between the look and the making: that is
+    // passed over, and here it is missing after all.
+    let other = scratch.path().join("other");
+    let made = [Refusal::of(libc::SYS_mkdir, libc::EEXIST)];
+    let error = within(&made, || open(&other)).unwrap_err();
+    let start = format!("opening directory {}: ", shown(&other));
+    assert!(error.to_string().starts_with(&start), "{error}");
+    let look = [Refusal::of(libc::SYS_statx, libc::EIO)];
+    let error = within(&look, || SysDisk::open_read_only(&new).map(drop)).unwrap_err();
+    let start = format!("opening directory {}: ", shown(&new));
+    assert!(error.to_string().starts_with(&start), "{error}");
+}
+
+#[test]
+fn what_the_system_says_about_names_is_told_with_them() {
+    let scratch = tempfile::tempdir().unwrap();
+    let disk = SysDisk::open(scratch.path(), options()).unwrap();
+    disk.open("a", OpenMode::Create).unwrap();
+    let path = shown(scratch.path());
+    let calls = [
+        libc::SYS_unlinkat,
+        libc::SYS_renameat,
+        libc::SYS_getdents64,
+        libc::SYS_fsync,
+    ];
+    within(&calls.map(|call| Refusal::of(call, libc::EIO)), || {
+        for (result, start) in [
+            (disk.remove("a"), "removing a: ".to_owned()),
+            (disk.rename("a", "b"), "renaming a to b: ".to_owned()),
+            (disk.list().map(drop), format!("listing {path}: ")),
+            (disk.sync_directory(), format!("syncing directory {path}: ")),
+        ] {
+            let error = result.unwrap_err();
+            assert!(error.to_string().starts_with(&start), "{error}");
+        }
+    });
+    assert_eq!(disk.list().unwrap(), ["a"]);
+    for (call, error) in [
+        (libc::SYS_openat, libc::EMFILE),
+        (libc::SYS_fcntl, libc::EIO),
+    ] {
+        let list = || disk.list().unwrap_err();
+        let refused = within(&[Refusal::of(call, error)], list);
+        assert!(refused.to_string().starts_with("listing "), "{refused}");
+    }
+}
+
+#[test]
+fn names_that_no_disk_could_have_made_are_not_listed() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let scratch = tempfile::tempdir().unwrap();
+    let disk = SysDisk::open(scratch.path(), options()).unwrap();
+    disk.open("a", OpenMode::Create).unwrap();
+    for name in [&b"\xff\xfe"[..], b".hidden", b"a b"] {
+        let name = std::ffi::OsStr::from_bytes(name);
+        fs::write(scratch.path().join(name), b"").unwrap();
+    }
+    fs::create_dir(scratch.path().join("folder")).unwrap();
+    assert_eq!(disk.list().unwrap(), ["a"]);
+}
+
+#[test]
+fn what_is_refused_again_and_again_is_reported_once() {
+    let scratch = tempfile::tempdir().unwrap();
+    let disk = SysDisk::open(scratch.path(), options()).unwrap();
+    let file = disk.open_file("a", OpenMode::Create).unwrap();
+    let refusals = [Refusal::of(libc::SYS_fallocate, libc::EOPNOTSUPP)];
+    within(&refusals, || {
+        file.allocate(0, 4096).unwrap();
+        file.allocate(4096, 4096).unwrap();
+    });
+    let unknown = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
+    for _ in 0..2 {
+        file.refused(true, false, &unknown);
+        file.refused(false, true, &unknown);
+    }
+    let fallbacks = disk.report().fallbacks;
+    let starts = ["no fallocate", "RWF_DSYNC refused", "direct I/O refused"];
+    assert_eq!(fallbacks.len(), starts.len(), "{fallbacks:?}");
+    for (fallback, start) in fallbacks.iter().zip(starts) {
+        assert!(fallback.starts_with(start), "{fallbacks:?}");
+    }
+}
+
+#[test]
+fn a_lock_that_the_system_refuses_is_an_error_and_nobody_holds_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    let disk = SysDisk::open(scratch.path(), options()).unwrap();
+    for (call, error) in [
+        (libc::SYS_openat, libc::EMFILE),
+        (libc::SYS_fcntl, libc::ENOLCK),
+        (libc::SYS_ftruncate, libc::EIO),
+        (libc::SYS_lseek, libc::EIO),
+        (libc::SYS_write, libc::ENOSPC),
+    ] {
+        let refused = within(&[Refusal::of(call, error)], || disk.lock());
+        let Err(LockError::Io(found)) = refused else {
+            panic!("expected error {error}, found {refused:?}");
+        };
+        assert_eq!(found.raw_os_error(), Some(error));
+    }
+    drop(disk.lock().unwrap());
+}
+
+#[test]
+fn a_taken_lock_is_known_by_either_answer_of_the_system() {
+    let scratch = tempfile::tempdir().unwrap();
+    let disk = SysDisk::open(scratch.path(), options()).unwrap();
+    for error in [libc::EAGAIN, libc::EACCES] {
+        let refused = within(&[Refusal::of(libc::SYS_fcntl, error)], || disk.lock());
+        assert!(matches!(refused, Err(LockError::Held(_))), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_machine_without_a_name_is_unknown_in_the_lock() {
+    let scratch = tempfile::tempdir().unwrap();
+    let disk = SysDisk::open(scratch.path(), options()).unwrap();
+    let uname = [Refusal::of(libc::SYS_uname, libc::EFAULT)];
+    let _lock = within(&uname, || disk.lock()).unwrap();
+    let Err(LockError::Held(text)) = disk.lock() else {
+        panic!("locked twice")
+    };
+    assert!(text.contains(" on host unknown since "), "{text}");
+}
+
+#[test]
+fn an_offset_beyond_what_the_kernel_can_say_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = fs::File::create(scratch.path().join("a")).unwrap();
+    let invalid = Some(io::ErrorKind::InvalidInput);
+    let kind = |error: io::Error| error.kind();
+    assert_eq!(
+        calls::write_dsync(&file, b"x", u64::MAX).err().map(kind),
+        invalid
+    );
+    assert_eq!(calls::allocate(&file, u64::MAX, 1).err().map(kind), invalid);
+    assert_eq!(calls::allocate(&file, 0, u64::MAX).err().map(kind), invalid);
+    let directory: OwnedFd = fs::File::open(scratch.path()).unwrap().into();
+    assert_eq!(
+        calls::unlink_at(&directory, "a\0b").err().map(kind),
+        invalid,
+        "a name that would be cut short"
+    );
+    assert_eq!(file.metadata().unwrap().len(), 0);
 }

@@ -100,3 +100,6 @@ impl Pool {
         failures
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,13 @@ use crate::{File, PageBuf, PendingRead, PendingReadIo};
 pub(super) struct ReadOperation {
     file: Arc<SysFile>,
     offset: u64,
-    /// Given away by `wait`.
-    page: Option<Arc<PageBuf>>,
+    page: Arc<PageBuf>,
+    flight: Flight,
+}
+
+/// Its ring must not go while the kernel still has work of ours: dropping waits.
+#[derive(Debug)]
+struct Flight {
     ring: Arc<Ring>,
     completion: Arc<Completion>,
 }
@@ -50,9 +55,8 @@ impl ReadOperation {
             Ok((ring, completion)) => PendingRead::InFlight(Box::new(Self {
                 file: Arc::clone(file),
                 offset,
-                page: Some(page),
-                ring,
-                completion,
+                page,
+                flight: Flight { ring, completion },
             })),
             Err(back) => {
                 drop(back);
@@ -74,15 +78,12 @@ fn read_now(file: &SysFile, mut page: PageBuf, offset: u64) -> io::Result<(PageB
 
 impl PendingReadIo for ReadOperation {
     fn is_finished(&mut self) -> bool {
-        self.ring.poll(&self.completion)
+        self.flight.ring.poll(&self.flight.completion)
     }
 
-    fn wait(mut self: Box<Self>) -> io::Result<(PageBuf, usize)> {
-        let answer = self.ring.wait(&self.completion);
-        let Some(page) = self.page.take() else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        let page = own(page);
+    fn wait(self: Box<Self>) -> io::Result<(PageBuf, usize)> {
+        let answer = self.flight.ring.wait(&self.flight.completion);
+        let page = own(self.page);
         let count = answer.ok().and_then(|outcome| outcome.write);
         if count == i32::try_from(page.size()).ok() {
             let size = page.size();
@@ -92,9 +93,11 @@ impl PendingReadIo for ReadOperation {
     }
 }
 
-impl Drop for ReadOperation {
-    /// Its ring must not go while the kernel still has work of ours.
+impl Drop for Flight {
     fn drop(&mut self) {
         let _ = self.ring.wait(&self.completion);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,3 +137,20 @@ fn an_operation_outlives_the_thread_that_started_it() {
         }
     }
 }
+
+#[test]
+fn a_read_only_handle_syncs_nothing_and_by_choice_there_is_no_ring() {
+    for choice in [IoChoice::Uring, IoChoice::Auto, IoChoice::Syscalls] {
+        let (disk, _scratch) = open(choice, ring::set_up);
+        // A kernel without io_uring refuses whoever insists on it.
+        let Ok(disk) = disk else { continue };
+        if choice == IoChoice::Syscalls {
+            assert_eq!(disk.report().name, "syscalls");
+        }
+        disk.open("a", OpenMode::Create).unwrap();
+        let file = disk.open("a", OpenMode::ReadOnly).unwrap();
+        for result in [file.sync(), file.start_sync().wait()] {
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        }
+    }
+}

@@ -212,3 +212,57 @@ fn a_disk_without_maps_falls_back_to_the_pool_and_says_so() {
     assert_eq!(opened.pager.stats().read_path, ReadPath::Pool);
     assert_eq!(opened.pager.map_refused(), Some("this disk has none"));
 }
+
+#[test]
+fn who_reads_ahead_on_the_map_asks_the_system_for_what_is_in_the_file() {
+    let mut fixture = make();
+    let opened = &mut fixture.opened;
+    let pages: Vec<PageRef> = (0..20).map(|byte| page(opened, byte)).collect();
+    checkpoint(opened);
+    let pager = &opened.pager;
+    assert!(pager.reads_ahead());
+    pager.prefetch(&pages);
+    assert_eq!(pager.stats().pages_read_ahead, 20);
+    let beyond = PageRef {
+        page: PageId(1 << 30),
+        ..pages[0]
+    };
+    pager.prefetch(&[beyond]);
+    assert_eq!(pager.stats().pages_read_ahead, 20, "there is nothing there");
+    assert_eq!(body(&pager.pin(pages[7]).unwrap()), 7);
+}
+
+#[test]
+fn a_long_file_is_mapped_in_chunks_and_none_reaches_beyond_its_end() {
+    let fixture = make();
+    let file = fixture.disk.open(DATA_FILE, OpenMode::ReadWrite).unwrap();
+    let mapping = Mapping::open(&*file).unwrap().unwrap();
+    let until = mapping.until();
+    assert_eq!(until, file.len().unwrap());
+    let chunk = |offset, len| mapping.chunk(&*file, offset, len).unwrap();
+    assert!(chunk(until, 4096).is_none(), "beyond the end");
+    assert!(chunk(u64::MAX - 10, 4096).is_none());
+    // Sparse: nothing of it takes space.
+    let long = mapping::CHUNK + 8192;
+    file.set_len(long).unwrap();
+    let second = chunk(mapping::CHUNK + 4096, 4096).unwrap();
+    assert_eq!((second.offset(), second.end()), (mapping::CHUNK, long));
+    let first = chunk(until, 4096).unwrap();
+    assert_eq!((first.offset(), first.end()), (0, mapping::CHUNK));
+    assert!(Arc::ptr_eq(&second, &chunk(mapping::CHUNK, 8192).unwrap()));
+    assert!(chunk(mapping::CHUNK + 8192, 1).is_none());
+    assert!(
+        chunk(mapping::CHUNK - 4096, 8192).is_none(),
+        "no page lies across two chunks"
+    );
+
+    drop(second);
+    let refused = mapping.cut(mapping::CHUNK, || Err(std::io::Error::other("not today")));
+    assert_eq!(refused.unwrap_err().to_string(), "not today");
+    assert_eq!(mapping.until(), mapping::CHUNK, "forgotten all the same");
+    mapping
+        .cut(mapping::CHUNK, || file.set_len(mapping::CHUNK))
+        .unwrap();
+    assert!(chunk(mapping::CHUNK, 4096).is_none());
+    assert_eq!(mapping.bytes(), mapping::CHUNK);
+}

@@ -85,11 +85,12 @@ pub(crate) struct DocumentOptions {
 #[derive(Args, Debug)]
 pub(crate) struct KvOptions {
     /// Keys that the database is loaded with; several are measured one by one [default: 1000000;
-    /// soak 10000000; growth 100000,1000000,10000000]
+    /// soak 10000000; growth 100000,1000000,10000000; larger-than-memory 500000]
     #[arg(long, value_name = "N,…", value_delimiter = ',',
           value_parser = clap::value_parser!(u64).range(100..=MOST_RECORDS))]
     pub(crate) keys: Vec<u64>,
-    /// Bytes of a value: random up to 255, JSON text from 256 on [default: 150]
+    /// Bytes of a value: random up to 255, JSON text from 256 on [default: 150; larger-than-memory
+    /// 1024]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(16..=1 << 20))]
     pub(crate) value_bytes: Option<u64>,
     /// Seconds for each measurement that has no end of its own [default: 1.5; open-loop 60]
@@ -101,6 +102,11 @@ pub(crate) struct KvOptions {
     /// Read paths of cs; each but the first for the reading workloads only [default: pool]
     #[arg(long, value_name = "PATH,…", value_enum, value_delimiter = ',')]
     pub(crate) read_path: Vec<ReadPath>,
+    /// Most memory for the process of each engine, the system's cache of its files included, by a
+    /// control group: needs root (suffixes KiB, MiB, GiB) [default: none; larger-than-memory
+    /// --cache-bytes and 15 %, and 32 MiB for the program itself]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) memory_limit: Option<u64>,
     /// Before each measurement wait, at most 30 s, until other programs leave the processors alone
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -151,7 +157,7 @@ pub(crate) fn listed(level: Level) -> Vec<(String, String)> {
         Level::Kv => {
             let mut list = of::<kv::Workload>();
             let all = "All of these that take turns on one loaded database, in this order: \
-                       not open-loop, soak and growth";
+                       not open-loop, soak, growth and larger-than-memory";
             list.push((ALL.to_owned(), all.to_owned()));
             list
         }
@@ -201,6 +207,7 @@ impl RunArgs {
                 ("--seconds", options.seconds.is_some()),
                 ("--pairs", options.pairs.is_some()),
                 ("--read-path", !options.read_path.is_empty()),
+                ("--memory-limit", options.memory_limit.is_some()),
                 ("--quiet", options.quiet),
                 ("--plot", options.plot.is_some()),
                 ("--threads with a list", self.threads.len() > 1),

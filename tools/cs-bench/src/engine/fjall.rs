@@ -15,16 +15,21 @@ use super::{Engine, KEY_BYTES, Pair, Reader, Settings, Sync, View, refused};
 /// How long it must have been idle to count as settled: workers pick up what a
 /// finished flush calls for a little later.
 const IDLE: Duration = Duration::from_millis(100);
+/// Its own default.
+const MEMTABLE_BYTES: u64 = 64 << 20;
 /// How long to wait for that.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(super) fn open(directory: &Path, settings: &Settings) -> Result<Box<dyn Engine>, BenchError> {
+    let (memtable, cache) = settings.with_write_buffer(MEMTABLE_BYTES);
     let database = Database::builder(directory.join("fjall"))
-        .cache_size(settings.cache_bytes)
+        .cache_size(cache)
         .open()
         .map_err(refused("open fjall"))?;
     let keyspace = database
-        .keyspace("bench", KeyspaceCreateOptions::default)
+        .keyspace("bench", || {
+            KeyspaceCreateOptions::default().max_memtable_size(memtable)
+        })
         .map_err(refused("open a keyspace of fjall"))?;
     Ok(Box::new(Fjall { database, keyspace }))
 }

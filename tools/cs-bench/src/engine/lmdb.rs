@@ -17,6 +17,9 @@ use super::{Engine, KEY_BYTES, Pair, Reader, Settings, Sync, View, refused};
 
 /// Address space for the file: ample for a million pairs.
 const MAP_BYTES: u64 = 16 << 30;
+/// Batches of a load in one transaction where memory is limited: each pair changes
+/// a page of its own, so together they take about a quarter of the cache.
+const BATCHES_AT_ONCE: usize = 8;
 /// How many times its payload a file may need, churn included.
 const MOST_TIMES_PAYLOAD: u64 = 8;
 
@@ -42,6 +45,7 @@ pub(super) fn open(directory: &Path, settings: &Settings) -> Result<Box<dyn Engi
         env,
         entries,
         syncs: Mutex::new(true),
+        in_little_memory: settings.memory_limit.is_some(),
     }))
 }
 
@@ -51,6 +55,7 @@ struct Lmdb {
     /// Whether commits sync at present. Held by the one writer, so that the
     /// flag never changes under another's commit.
     syncs: Mutex<bool>,
+    in_little_memory: bool,
 }
 
 impl Lmdb {
@@ -107,6 +112,24 @@ impl Engine for Lmdb {
     }
 
     fn load(&self, next: &mut dyn FnMut() -> Option<Vec<Pair>>) -> Result<(), BenchError> {
+        if self.in_little_memory {
+            // A transaction keeps half a GiB of changed pages to itself before it
+            // writes any.
+            let mut is_more = true;
+            while is_more {
+                self.write(Sync::Later, |txn| {
+                    for _ in 0..BATCHES_AT_ONCE {
+                        let Some(pairs) = next() else {
+                            is_more = false;
+                            break;
+                        };
+                        self.insert(txn, &pairs)?;
+                    }
+                    Ok(())
+                })?;
+            }
+            return self.settle();
+        }
         self.write(Sync::Durable, |txn| {
             while let Some(pairs) = next() {
                 self.insert(txn, &pairs)?;

@@ -172,6 +172,22 @@ pub(crate) struct Settings {
     /// Nothing is moved out of the log before the end, so that opening has to
     /// bring all of it back.
     pub(crate) long_log: bool,
+    /// What its process may take, the system's cache of its files included.
+    pub(crate) memory_limit: Option<u64>,
+}
+
+impl Settings {
+    /// For engines that gather writes in memory: so much of it, and the rest of
+    /// the cache's for reading, where memory is limited.
+    #[cfg(feature = "peers")]
+    pub(crate) fn with_write_buffer(&self, usual: u64) -> (u64, u64) {
+        if self.memory_limit.is_none() {
+            return (usual, self.cache_bytes);
+        }
+        // Two of them may be there at once.
+        let buffer = usual.min(self.cache_bytes / 4);
+        (buffer, self.cache_bytes - 2 * buffer)
+    }
 }
 
 /// Opens `engine` in `directory`, which is there, and makes it if it is empty.

@@ -28,7 +28,8 @@ const WORK: [&str; 4] = [
 ];
 
 pub(super) fn open(directory: &Path, settings: &Settings) -> Result<Box<dyn Engine>, BenchError> {
-    let cache_bytes = usize::try_from(settings.cache_bytes).unwrap_or(usize::MAX);
+    let (buffer, cache_bytes) = settings.with_write_buffer(WRITE_BUFFER_BYTES as u64);
+    let cache_bytes = usize::try_from(cache_bytes).unwrap_or(usize::MAX);
     let cache = Cache::new_lru_cache(cache_bytes).map_err(refused("make a cache of RocksDB"))?;
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(&cache);
@@ -41,7 +42,7 @@ pub(super) fn open(directory: &Path, settings: &Settings) -> Result<Box<dyn Engi
     options.set_write_buffer_size(if settings.long_log {
         LONG_LOG_BUFFER_BYTES
     } else {
-        WRITE_BUFFER_BYTES
+        buffer as usize
     });
     let database = DB::open(&options, directory).map_err(refused("open RocksDB"))?;
     Ok(Box::new(Rocksdb { database }))

@@ -14,6 +14,7 @@ fn settings() -> Settings {
         payload_bytes: 1 << 20,
         read_path: ReadPath::Pool,
         long_log: false,
+        memory_limit: None,
     }
 }
 

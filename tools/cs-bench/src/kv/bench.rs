@@ -9,9 +9,10 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, Pair, Sync};
+use crate::engine::{Engine, Pair, Settings, Sync};
 use crate::error::BenchError;
 use crate::machine;
+use crate::machine::watch::Watch;
 
 use super::crowds::CROWD;
 use super::laps::{self, Lap, Outcome};
@@ -20,12 +21,28 @@ use super::pairs::{Live, Pairs, sum_of};
 use super::reads::NO_END;
 use super::workload::Workload;
 
-/// Pairs in one batch of a load, and deletions in one commit.
+/// Pairs in one batch of a load, and deletions in one commit, unless memory is limited.
 const BATCH: u64 = 10_000;
 /// Pairs in one commit of `put-100`, of churn and of what is logged before a kill.
 pub(super) const COMMIT: u64 = 100;
 /// Most bytes in one batch of a load.
 const BATCH_BYTES: u64 = 16 << 20;
+
+/// Share of a limited cache that one batch may have: engines hold it several times.
+const BATCH_SHARE: u64 = 128;
+/// Fewest pairs in a batch.
+const BATCH_MIN: u64 = 50;
+
+/// Pairs in one batch of a load, and deletions in one commit.
+pub(super) fn batch_of(settings: &Settings, pair_bytes: u64) -> u64 {
+    let most = (BATCH_BYTES / pair_bytes).clamp(1, BATCH);
+    match settings.memory_limit {
+        None => most,
+        Some(_) => {
+            (settings.cache_bytes / BATCH_SHARE / pair_bytes).clamp(BATCH_MIN.min(most), most)
+        }
+    }
+}
 
 /// An engine under load, and all that a workload needs beside it.
 pub(super) struct Bench<'a> {
@@ -35,6 +52,10 @@ pub(super) struct Bench<'a> {
     pub(super) live: &'a mut Live,
     /// For each measurement that has no end of its own.
     pub(super) time: Duration,
+    /// Most pairs in one batch of a load, and deletions in one commit.
+    pub(super) batch: u64,
+    /// The most memory that the engine took, where that is watched.
+    pub(super) watch: Option<&'a Watch>,
 }
 
 impl Bench<'_> {
@@ -64,7 +85,8 @@ impl Bench<'_> {
             | Workload::Reopen
             | Workload::Recover
             | Workload::Soak
-            | Workload::Growth => Err(BenchError::WrongAnswer(format!(
+            | Workload::Growth
+            | Workload::LargerThanMemory => Err(BenchError::WrongAnswer(format!(
                 "{workload} is no workload of a loaded database"
             ))),
         }
@@ -73,7 +95,7 @@ impl Bench<'_> {
     /// Loads `keys` pairs into an empty database, and lets it settle. Making
     /// them is outside the clock, settling is a detail.
     pub(super) fn load(&mut self, keys: u64) -> Result<Vec<Measured>, BenchError> {
-        let batch = (BATCH_BYTES / self.pairs.bytes()).clamp(1, BATCH);
+        let batch = self.batch;
         let making = Cell::new(Duration::ZERO);
         let mut next = 0;
         let mut sum = 0u64;
@@ -150,6 +172,7 @@ impl Bench<'_> {
 
     fn delete_half(&mut self) -> Result<Outcome, BenchError> {
         let Self { engine, pairs, .. } = *self;
+        let batch = self.batch.min(BATCH);
         let loaded = if self.live.halved {
             0
         } else {
@@ -160,7 +183,7 @@ impl Bench<'_> {
             let mut next = 0;
             lap.begin();
             while next < loaded {
-                let end = loaded.min(next + 2 * BATCH);
+                let end = loaded.min(next + 2 * batch);
                 let numbers = (next..end).step_by(2);
                 let keys: Vec<_> = numbers.clone().map(|number| pairs.key(number)).collect();
                 let from = Instant::now();
@@ -221,6 +244,12 @@ impl Bench<'_> {
         Ok(bytes("memory-peak", machine::peak_rss_bytes())
             .into_iter()
             .chain(bytes("memory-anonymous", machine::anonymous_bytes()))
+            .chain(self.watch.map(|watch| {
+                // Without what the program had before it opened the engine.
+                let most = watch.peak().saturating_sub(watch.before) as f64;
+                Measured::new("memory-engine", 1, Unit::Bytes, most)
+                    .with("before_bytes", watch.before as f64)
+            }))
             .collect())
     }
 }

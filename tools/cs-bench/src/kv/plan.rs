@@ -12,6 +12,11 @@ use super::workload::Workload;
 
 /// Cache of every engine unless told.
 const CACHE_BYTES: u64 = 1 << 30;
+/// The same for `larger-than-memory`.
+const SMALL_CACHE_BYTES: u64 = 8 << 20;
+/// What its limit allows beside cache and 15 %: this program, its libraries, the
+/// pairs that it hands over, stacks.
+const PROGRAM_BYTES: u64 = 32 << 20;
 
 /// An engine as it takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +64,7 @@ pub(super) struct Plan {
     pub(super) turns: u64,
     pub(super) value_bytes: u64,
     pub(super) cache_bytes: u64,
+    pub(super) memory_limit: Option<u64>,
     pub(super) seed: u64,
     pub(super) quiet: bool,
 }
@@ -81,6 +87,13 @@ impl Plan {
                 arguments.workloads.join(" ")
             )));
         }
+        let is_small = workloads.contains(&Workload::LargerThanMemory);
+        if is_small && workloads.len() > 1 {
+            return Err(BenchError::Usage(format!(
+                "{}: expected it alone, since its cache and limit are its own",
+                Workload::LargerThanMemory
+            )));
+        }
         let entrants = entrants(&arguments.engine, &options.read_path, &workloads)?;
         let mut rounds = Vec::new();
         for workload in workloads {
@@ -93,13 +106,24 @@ impl Plan {
                 add(&mut rounds, *keys, tasks);
             }
         }
+        let usual = if is_small {
+            SMALL_CACHE_BYTES
+        } else {
+            CACHE_BYTES
+        };
+        let cache_bytes = arguments.cache_bytes.unwrap_or(usual);
+        let its_own = is_small.then_some(cache_bytes + cache_bytes / 100 * 15 + PROGRAM_BYTES);
+        let memory_limit = options.memory_limit.or(its_own);
         Ok(Self {
             directory: arguments.directory()?,
             entrants,
             rounds,
             turns: options.pairs.unwrap_or(1),
-            value_bytes: options.value_bytes.unwrap_or(150),
-            cache_bytes: arguments.cache_bytes.unwrap_or(CACHE_BYTES),
+            value_bytes: options
+                .value_bytes
+                .unwrap_or(if is_small { 1024 } else { 150 }),
+            cache_bytes,
+            memory_limit,
             seed: arguments.seed,
             quiet: options.quiet,
         })
@@ -113,6 +137,7 @@ impl Plan {
             payload_bytes: keys.saturating_mul(KEY_BYTES as u64 + self.value_bytes),
             read_path: entrant.read_path,
             long_log: false,
+            memory_limit: self.memory_limit,
         }
     }
 }
@@ -190,6 +215,10 @@ fn tasks(workload: Workload, threads: &[u64], seconds: Option<f64>) -> Vec<Task>
     let task = |part: Workload| Task {
         workload: part,
         threads: match (part.default_threads(), threads) {
+            ([_, ..], []) if workload == Workload::LargerThanMemory => match part {
+                Workload::Get => vec![1, 2],
+                _ => vec![1],
+            },
             ([], _) => vec![1],
             (_, [_, ..]) => threads.to_vec(),
             (_, []) if grows => vec![1],

@@ -15,13 +15,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{self, Engine, EngineName, Settings};
 use crate::error::BenchError;
+use crate::machine::cgroup::Cgroup;
 use crate::machine::quiet;
+use crate::machine::watch::Watch;
 
-use super::bench::Bench;
+use super::bench::{Bench, batch_of};
 use super::measured::{Measured, Unit};
 use super::pairs::{Live, Pairs};
 use super::reads::first_get;
 use super::workload::Workload;
+
+/// Keeps the C library's allocator from holding on to what was given back: left to
+/// itself it keeps some 10 MiB for each of several threads, whoever asked for them.
+const THRIFTY_ALLOCATOR: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "131072"),
+    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+];
 
 /// What to open, and what is in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,6 +119,8 @@ struct Host {
     pairs: Pairs,
     live: Live,
     quiet: bool,
+    batch: u64,
+    watch: Option<Watch>,
 }
 
 fn answer(host: &mut Option<Host>, request: Request) -> Result<Vec<Measured>, BenchError> {
@@ -139,6 +151,8 @@ impl Host {
     fn open(job: Job) -> Result<(Self, Vec<Measured>), BenchError> {
         let pairs = Pairs::new(job.seed, job.settings.value_bytes);
         let waited = job.quiet.then(quiet::wait).flatten();
+        let watch = job.settings.memory_limit.and_then(|_| Watch::begin());
+        let batch = batch_of(&job.settings, pairs.bytes());
         let start = Instant::now();
         let engine = engine::open(job.engine, &job.directory, &job.settings)?;
         first_get(engine.as_ref(), &pairs, &job.live)?;
@@ -149,6 +163,8 @@ impl Host {
             pairs,
             live: job.live,
             quiet: job.quiet,
+            batch,
+            watch,
         };
         let opened = Measured::new("open", 1, Unit::S, seconds);
         Ok((host, vec![with_wait(opened, waited)]))
@@ -163,6 +179,8 @@ impl Host {
             pairs: &self.pairs,
             live: &mut self.live,
             time: Duration::ZERO,
+            batch: self.batch,
+            watch: self.watch.as_ref(),
         };
         let rows = match request {
             Request::Load(keys) => bench.load(keys)?,
@@ -217,12 +235,20 @@ pub(super) struct Process {
     /// What is in the database, as far as it was acknowledged.
     pub(super) live: Live,
     name: String,
+    /// Removed after the process has ended.
+    cgroup: Option<Cgroup>,
 }
 
 impl Process {
     /// Starts one and opens its engine; its rows tell how long that took.
     pub(super) fn start(program: &Path, job: &Job) -> Result<(Self, Vec<Measured>), BenchError> {
-        let mut child = Command::new(program)
+        let limit = job.settings.memory_limit;
+        let cgroup = limit.map(Cgroup::with_limit).transpose()?;
+        let mut command = Command::new(program);
+        if limit.is_some() {
+            command.envs(THRIFTY_ALLOCATOR);
+        }
+        let mut child = command
             .arg("engine-process")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -238,7 +264,12 @@ impl Process {
             output: BufReader::new(output),
             live: job.live,
             name: job.engine.to_string(),
+            cgroup,
         };
+        if let Some(cgroup) = &process.cgroup {
+            // Nothing is open yet: it waits to be told what.
+            cgroup.add(process.child.id())?;
+        }
         let rows = process.ask(&Request::Open(job.clone()))?;
         Ok((process, rows))
     }
@@ -258,7 +289,13 @@ impl Process {
             return Err(self.ended());
         }
         match serde_json::from_str(&line).map_err(|error| lost(error.into()))? {
-            Reply::Done { rows, live } => {
+            Reply::Done { mut rows, live } => {
+                let peak = self.cgroup.as_ref().and_then(Cgroup::peak);
+                for row in rows.iter_mut().filter(|row| row.unit == Unit::Bytes) {
+                    let peak = peak.map(|peak| peak as f64);
+                    row.details
+                        .extend(peak.map(|peak| ("group_peak".to_owned(), peak)));
+                }
                 if !matches!(request, Request::Close) {
                     self.live = live;
                 }

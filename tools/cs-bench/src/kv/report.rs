@@ -23,6 +23,8 @@ pub(super) struct Report {
     debug_build: bool,
     pub(super) value_bytes: u64,
     cache_bytes: u64,
+    #[serde(default)]
+    memory_limit: Option<u64>,
     seed: u64,
     turns: u64,
     quiet: bool,
@@ -44,6 +46,7 @@ impl Report {
             debug_build: DEBUG_BUILD,
             value_bytes: plan.value_bytes,
             cache_bytes: plan.cache_bytes,
+            memory_limit: plan.memory_limit,
             seed: plan.seed,
             turns: plan.turns,
             quiet: plan.quiet,

@@ -53,6 +53,8 @@ pub(crate) enum Workload {
     Soak,
     /// get, put-1, range-10 and scan with one thread, for each size of --keys
     Growth,
+    /// Loads, reads, writes and deletes with 8 MiB of cache and a limit on all memory; and what that took
+    LargerThanMemory,
 }
 
 impl fmt::Display for Workload {
@@ -65,8 +67,7 @@ impl fmt::Display for Workload {
 impl Workload {
     /// Those of `all`: all but the long ones.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        let is_long =
-            |workload: &Self| matches!(workload, Self::OpenLoop | Self::Soak | Self::Growth);
+        let is_long = |workload: &Self| *workload >= Self::OpenLoop;
         let all = Self::value_variants().iter().copied();
         all.filter(move |workload| !is_long(workload))
     }
@@ -88,6 +89,8 @@ impl Workload {
         match self {
             Self::Soak => &[10_000_000],
             Self::Growth => &[100_000, 1_000_000, 10_000_000],
+            // With values of 1 KiB half a GiB.
+            Self::LargerThanMemory => &[500_000],
             _ => &[1_000_000],
         }
     }
@@ -107,10 +110,19 @@ impl Workload {
 
     /// The workloads that a step of this name measures, one after another.
     pub(super) fn parts(self) -> Vec<Self> {
-        if self == Self::Growth {
-            vec![Self::Get, Self::Range10, Self::Scan, Self::Put1]
-        } else {
-            vec![self]
+        match self {
+            Self::Growth => vec![Self::Get, Self::Range10, Self::Scan, Self::Put1],
+            Self::LargerThanMemory => vec![
+                Self::BulkLoad,
+                Self::Get,
+                Self::Range10,
+                Self::Scan,
+                Self::Put100,
+                Self::Put1,
+                Self::DeleteHalf,
+                Self::Memory,
+            ],
+            _ => vec![self],
         }
     }
 }

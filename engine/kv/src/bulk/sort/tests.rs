@@ -62,6 +62,32 @@ fn entries_come_out_by_key_and_then_as_they_came_with_and_without_a_file() {
 }
 
 #[test]
+fn more_runs_than_a_merge_takes_become_one_first() {
+    let input = entries(2 * FAN_IN as u64 * 700);
+    let disk = MemoryDisk::new();
+    let mut sorter = Sorter::new(Arc::clone(&disk) as Arc<dyn Disk>, 0);
+    for (position, (key, value)) in (0..).zip(&input) {
+        sorter.push(key, value, position).unwrap();
+    }
+    let spill = sorter.spill.as_ref().unwrap();
+    assert!(sorter.spilled() > FAN_IN, "{} runs", sorter.spilled());
+    assert!(spill.runs.len() < FAN_IN && spill.runs[0].level == 1);
+    let spilled = sorter.spilled();
+    let mut sorted = sorter.finish().unwrap();
+    assert!(sorted.runs() >= spilled, "what came from memory counts");
+    let mut last = None;
+    let mut count = 0;
+    while let Some(entry) = sorted.next().unwrap() {
+        let (key, value) = &input[entry.position as usize];
+        assert!(entry.key == *key && entry.value == *value);
+        assert!(last < Some((entry.key.clone(), entry.position)));
+        last = Some((entry.key, entry.position));
+        count += 1;
+    }
+    assert_eq!(count, input.len());
+}
+
+#[test]
 fn a_damaged_temporary_file_is_an_error() {
     let disk = MemoryDisk::new();
     let mut sorter = Sorter::new(Arc::clone(&disk) as Arc<dyn Disk>, 0);
@@ -71,8 +97,8 @@ fn a_damaged_temporary_file_is_an_error() {
     let name = disk.list().unwrap().remove(0);
     let file = disk.open(&name, OpenMode::ReadWrite).unwrap();
     let mut byte = [0];
-    file.read_at(&mut byte, 5_000).unwrap();
-    file.write_at(&[!byte[0]], 5_000).unwrap();
+    file.read_at(&mut byte, 2_000).unwrap();
+    file.write_at(&[!byte[0]], 2_000).unwrap();
     let error = sorter.finish().map(drop).unwrap_err();
     assert!(error.is_corruption(), "{error}");
 }

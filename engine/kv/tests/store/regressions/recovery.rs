@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use cs_base::TreeId;
 use cs_io::memory::MemoryDisk;
+use cs_io::sim::{CrashKind, Replay, Rng, SimDisk, SimOptions};
 use cs_io::{Disk, OpenMode};
-use cs_kv::{Batch, Expect, Store, StoreOptions};
+use cs_kv::{Batch, Durability, Expect, Store, StoreOptions};
 use cs_wal::{LogReader, RecordKind, SegmentRole};
 
-use super::{assert_sound, commit, get, new_tree, open, options_without_checkpoints};
+use super::{
+    assert_sound, commit, get, new_tree, open, options_without_checkpoints, put, small_options,
+};
 
 /// One commit that takes several records.
 fn commit_in_parts(store: &Store, tree: TreeId, values: u32, value: &[u8]) {
@@ -131,4 +134,38 @@ fn recovery_needs_hardly_more_room_than_the_data_and_the_log_take() {
     let store = open(&disk, options).unwrap();
     assert_eq!(store.recovery().records, 801);
     assert_sound(&store);
+}
+
+/// Symptom: a store without a log, whose maker was killed amid the creation,
+/// lost a checkpoint, and all else, in a later crash of the machine. Cause: the
+/// name of the data file was not on disk yet, and whoever opened it next never
+/// synced the directory. Cure: opening a store without a log does.
+#[test]
+fn a_store_without_a_log_outlives_two_crashes_that_begin_in_its_creation() {
+    let mut options = small_options();
+    options.durability = Some(Durability::Memory);
+    let disk = SimDisk::new(1, SimOptions::default());
+    drop(open(&disk, options.clone()).unwrap());
+    let made = disk.journal();
+    let mut first = Replay::new(&made);
+    for event in 0..=made.len() {
+        first.advance_to(event);
+        for seed in 0..8 {
+            let mut rng = Rng::new(seed);
+            let image = first.crash(&mut rng, CrashKind::Process);
+            let disk = SimDisk::from_image(&image, seed, SimOptions::default());
+            let store = open(&disk, options.clone()).unwrap();
+            let tree = new_tree(&store);
+            commit(&store, &put(tree, b"key", vec![1])).unwrap();
+            store.checkpoint().unwrap();
+            let saved = disk.journal();
+            let mut second = Replay::from_image(&image, &saved);
+            second.advance_to(saved.len());
+            let image = second.crash(&mut rng, CrashKind::Machine);
+            let disk = SimDisk::from_image(&image, seed, SimOptions::default());
+            let store = open(&disk, options.clone()).unwrap();
+            let found = get(&store, tree, b"key");
+            assert_eq!(found, Some(vec![1]), "event {event}, seed {seed}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ fn settings() -> Settings {
         payload_bytes: 1 << 20,
         read_path: ReadPath::Pool,
         long_log: false,
+        memory_limit: None,
     }
 }
 
@@ -31,6 +32,8 @@ fn on_every_engine(mut body: impl FnMut(EngineName, &mut Bench<'_>)) {
             pairs: &pairs,
             live: &mut live,
             time: Duration::from_millis(10),
+            batch: 1000,
+            watch: None,
         };
         body(*name, &mut bench);
         engine.close().unwrap();

@@ -27,6 +27,7 @@ pub(in crate::kv) fn small(values: &[(&str, &str, u64, f64)]) -> Report {
         debug_build: true,
         value_bytes: 150,
         cache_bytes: 1 << 30,
+        memory_limit: None,
         seed: 1,
         turns: 2,
         quiet: false,
