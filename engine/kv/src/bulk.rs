@@ -356,7 +356,7 @@ impl<'a> BulkLoad<'a> {
         let committed = self.core.commit(&Commit {
             batch: &batch,
             options,
-            snapshot: None,
+            basis: None,
         });
         committed.map_err(|error| match error {
             Error::Expectation { position, .. } => Error::DuplicateEntry {

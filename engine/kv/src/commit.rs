@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cs_base::{Lsn, Term, TreeId};
-use cs_pager::{Pager, ReadGuard};
+use cs_pager::Pager;
 use cs_wal::{Appended, Log, RecordHead, RecordKind, Reservation};
 
-use crate::batch::{Batch, Expect, Operation};
+use crate::batch::{Batch, Change, Expect, Operation};
+use crate::certify::{check_reads, check_reads_sealed, check_write};
 use crate::core::Core;
 use crate::effects::{Effect, EffectWriter};
 use crate::error::{Error, Result};
+use crate::evaluation::resolve;
 use crate::in_flight::{InFlightRecord, Undo};
 use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
@@ -19,9 +21,9 @@ use crate::packing::{Packer, Payload};
 use crate::recorder::Event;
 use crate::root::{Root, is_system};
 use crate::ticket::Ticket;
-use crate::tree::{Position, SealedSource, find};
+use crate::transaction::Footprint;
 use crate::tree_root::{directory_key, system};
-use crate::writer::{Writer, get_sealed, lookup_tree};
+use crate::writer::Writer;
 
 /// The term that a node on its own writes.
 pub(crate) const OWN_TERM: Term = Term(1);
@@ -31,11 +33,31 @@ pub(crate) const FIRST_PART: u8 = 2;
 pub(crate) const HAS_PARTS: u8 = 1;
 
 /// What is to be committed.
+#[derive(Clone, Copy)]
 pub(crate) struct Commit<'a> {
     pub(crate) batch: &'a Batch,
     pub(crate) options: &'a CommitOptions,
-    /// The state that the transaction read; none for an auto-committed batch.
-    pub(crate) snapshot: Option<&'a Root>,
+    /// What the transaction read; none for an auto-committed batch.
+    pub(crate) basis: Option<Basis<'a>>,
+}
+
+/// What a transaction builds on, and so must still hold where it commits.
+#[derive(Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    /// The state that it read.
+    pub(crate) root: &'a Root,
+    /// What of it, where that is judged too.
+    pub(crate) footprint: Option<&'a Footprint>,
+    /// A newer state for which what was read was found to hold before the
+    /// writer's lock was taken.
+    pub(crate) certified: Option<&'a Root>,
+}
+
+impl Basis<'_> {
+    /// The newest state for which what was read is known to hold.
+    fn certified_to(&self) -> &Root {
+        self.certified.unwrap_or(self.root)
+    }
 }
 
 /// What the plan found and set aside.
@@ -48,6 +70,27 @@ impl Core {
     pub(crate) fn commit(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Ticket> {
         // 1. and 2. Encode, and make room.
         let mut payload = self.prepare(commit)?;
+        // What was read is judged as far as it can be before the lock is taken.
+        let published = match commit.basis {
+            Some(Basis {
+                root,
+                footprint: Some(footprint),
+                ..
+            }) => {
+                let pinned = self.published();
+                if let Err(error) = check_reads_sealed(&self.pager, root, pinned.root(), footprint)
+                {
+                    return self.visible_answer(Err(error));
+                }
+                Some(pinned)
+            }
+            _ => None,
+        };
+        let certified = published.as_ref().map(|pinned| pinned.root().as_ref());
+        let commit = &Commit {
+            basis: commit.basis.map(|basis| Basis { certified, ..basis }),
+            ..*commit
+        };
         // 3. Plan and do, under the writer's lock.
         let outcome = match self.plan_and_do(commit, &mut payload) {
             Err(error) if error.is_no_space() => {
@@ -64,12 +107,7 @@ impl Core {
     pub(crate) fn prepare(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Payload> {
         self.check_writable()?;
         // 1. Encode, outside of any lock.
-        check_limits(commit)?;
-        let payload = self.encode(commit);
-        if payload.effects.len() > MAX_TRANSACTION {
-            let found = payload.effects.len() as u64;
-            return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
-        }
+        let payload = self.encode_checked(commit)?;
         // 2. Make room in memory and in the log, if there is need.
         self.start_background()?;
         self.wait_for_room()?;
@@ -110,6 +148,7 @@ impl Core {
                 error,
                 Error::Conflict { .. }
                     | Error::Expectation { .. }
+                    | Error::Declined { .. }
                     | Error::AlreadyApplied { .. }
                     | Error::UnknownTree(_)
             );
@@ -119,6 +158,16 @@ impl Core {
             }
         }
         outcome
+    }
+
+    fn encode_checked(&self, commit: &Commit<'_>) -> Result<Payload> {
+        check_limits(commit)?;
+        let payload = self.encode(commit);
+        if payload.effects.len() > MAX_TRANSACTION {
+            let found = payload.effects.len() as u64;
+            return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
+        }
+        Ok(payload)
     }
 
     /// What is to be logged and carried out, compressed as the options say.
@@ -145,6 +194,21 @@ impl Core {
         commit: &Commit<'_>,
         payload: &mut Payload,
     ) -> Result<Ticket> {
+        let resolved;
+        let mut commit = *commit;
+        if commit.batch.has_evaluations() {
+            resolved = resolve(&self.pager, writer, commit.batch)?;
+            commit.batch = &resolved;
+            if resolved.is_empty() && commit.options.session.is_none() {
+                // Nothing is to be changed, and that too was judged on the
+                // appended root: it is known when that is visible.
+                let needs = self.visibility.lock().needs();
+                let index = writer.position.index;
+                return Ok(Ticket::new(Arc::clone(self), index, needs));
+            }
+            *payload = self.encode_checked(&commit)?;
+        }
+        let commit = &commit;
         let planned = self.plan(writer, commit, payload);
         let result = match planned {
             Ok(planned) => {
@@ -198,9 +262,14 @@ impl Core {
             }
             let there = writer.plan_key(pager, operation.tree, &operation.key)?;
             check_expectation(operation, position, there)?;
-            if let Some(snapshot) = commit.snapshot {
-                check_conflict(pager, writer, snapshot, operation)?;
+            if let Some(basis) = &commit.basis {
+                check_write(pager, writer, basis.root, operation.tree, &operation.key)?;
             }
+        }
+        if let Some(basis) = &commit.basis
+            && let Some(footprint) = basis.footprint
+        {
+            check_reads(pager, writer, basis.certified_to(), footprint)?;
         }
         let (pages, run) =
             writer.pages_needed(pager, &payload.effects, Some(writer.shadow.planned_pages()))?;
@@ -395,7 +464,7 @@ fn check_limits(commit: &Commit<'_>) -> Result<()> {
         if operation.key.len() > MAX_KEY {
             return Err(too_large("key", operation.key.len() as u64, MAX_KEY as u64));
         }
-        let value = operation.value.as_ref().map_or(0, Vec::len);
+        let value = operation.change.value_len();
         if value > MAX_VALUE {
             return Err(too_large("value", value as u64, MAX_VALUE as u64));
         }
@@ -412,7 +481,7 @@ fn check_limits(commit: &Commit<'_>) -> Result<()> {
 /// The effects of a commit; large values are packed on the way.
 fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
     let batch = commit.batch;
-    let room = |op: &Operation| 13 + op.key.len() + op.value.as_ref().map_or(0, Vec::len);
+    let room = |op: &Operation| 13 + op.key.len() + op.change.value_len();
     let bytes: usize = batch.operations.iter().map(room).sum();
     let mut writer = EffectWriter::with_capacity(bytes);
     for &tree in &batch.created {
@@ -420,9 +489,11 @@ fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
     }
     for operation in &batch.operations {
         let (tree, key) = (operation.tree, operation.key.as_slice());
-        match &operation.value {
-            Some(value) => packer.put(&mut writer, tree, key, value),
-            None => writer.push(Effect::Delete { tree, key }),
+        match &operation.change {
+            Change::Put(value) => packer.put(&mut writer, tree, key, value),
+            Change::Delete => writer.push(Effect::Delete { tree, key }),
+            // Encoded when it is known what it comes to.
+            Change::Evaluate(_) => {}
         }
     }
     for &tree in &batch.dropped {
@@ -452,55 +523,5 @@ fn check_expectation(operation: &Operation, position: usize, there: bool) -> Res
             expected: "present",
         }),
         _ => Ok(()),
-    }
-}
-
-/// Whether a leaf that was there in the snapshot says how the key stood in it:
-/// the key is in it, or between two that are. At its edges the key may have
-/// been in a neighbour that was emptied since, and whose range the leaf took over.
-fn speaks_for_key(position: &Position<'_>) -> bool {
-    match position.slot {
-        Ok(_) => true,
-        Err(slot) => 0 < slot && slot < position.leaf.len(),
-    }
-}
-
-/// First committer wins: has anybody changed this key since the snapshot?
-///
-/// A leaf that is not newer than the snapshot answers at once; otherwise the
-/// values in the two states are compared.
-fn check_conflict(
-    pager: &Pager,
-    writer: &mut Writer,
-    snapshot: &Root,
-    operation: &Operation,
-) -> Result<()> {
-    let (tree, key) = (operation.tree, operation.key.as_slice());
-    let Some(root) = writer.tree(pager, tree)? else {
-        return Err(Error::UnknownTree(tree));
-    };
-    let unchanged = {
-        let source = writer.source(pager);
-        let guard = ReadGuard::enter();
-        let leaf = find(&source, &guard, tree, &root, key, |_| {})?;
-        match &leaf {
-            Some(position) => {
-                position.at.version <= snapshot.record.version && speaks_for_key(position)
-            }
-            None => lookup_tree(&SealedSource(pager), &snapshot.directory, tree)?
-                .is_some_and(|before| before.height == 0),
-        }
-    };
-    if unchanged {
-        return Ok(());
-    }
-    let before = get_sealed(pager, snapshot, tree, key)?;
-    let now = writer.get(pager, tree, key)?;
-    if before == now {
-        Ok(())
-    } else {
-        Err(Error::Conflict {
-            lost_to: writer.position.index,
-        })
     }
 }

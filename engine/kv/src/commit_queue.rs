@@ -167,7 +167,7 @@ impl Core {
             let ticket = core.commit(&Commit {
                 batch,
                 options,
-                snapshot: None,
+                basis: None,
             })?;
             ticket.wait()?;
             Ok(ticket.index())
@@ -180,7 +180,7 @@ impl Core {
         let commit = Commit {
             batch: &batch,
             options,
-            snapshot: None,
+            basis: None,
         };
         let mut payload = self.prepare(&commit)?;
         if let Some(mut writer) = self.try_lock_writer() {
@@ -238,7 +238,7 @@ impl Core {
                     let ticket = self.commit(&Commit {
                         batch: &work.batch,
                         options: &work.options,
-                        snapshot: None,
+                        basis: None,
                     })?;
                     ticket.wait()?;
                     return Ok(ticket.index());
@@ -300,7 +300,7 @@ impl Core {
             let commit = Commit {
                 batch: &work.batch,
                 options: &work.options,
-                snapshot: None,
+                basis: None,
             };
             let outcome = self.plan_and_do_locked(writer, &commit, &mut work.payload);
             *slot.state.lock() = match outcome {

@@ -352,6 +352,11 @@ impl Core {
         }
     }
 
+    /// The newest state that was sealed for readers: the visible one, or one before it.
+    pub(crate) fn published(&self) -> Arc<Pinned> {
+        self.published.load_full()
+    }
+
     /// Seals the visible state and publishes it, also where the open version is
     /// ahead of it: what is in flight is taken back, and done again in the next
     /// version, or never if it failed.

@@ -49,6 +49,12 @@ pub enum Error {
         /// "absent" or "present".
         expected: &'static str,
     },
+    /// An [`Evaluate`](crate::Evaluate) declined, or panicked. Nothing has changed.
+    #[error("the evaluation of operation {position} of the batch declined")]
+    Declined {
+        /// Which operation of the batch, from 0.
+        position: usize,
+    },
     /// This statement of the session was carried out before; these were its results.
     #[error("statement {number} of the session was already carried out")]
     AlreadyApplied {

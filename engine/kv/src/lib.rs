@@ -16,6 +16,7 @@ mod background;
 pub mod backup;
 mod batch;
 mod bulk;
+mod certify;
 mod check;
 mod checkpointing;
 mod commit;
@@ -23,9 +24,11 @@ mod commit_queue;
 mod compaction;
 mod core;
 mod cursor;
+mod difference;
 mod effects;
 mod error;
 mod estimate;
+mod evaluation;
 mod in_flight;
 pub mod limits;
 pub mod node;
@@ -63,6 +66,7 @@ pub use compaction::{AutoCompact, CompactOptions, CompactProgress, CompactReport
 pub use cursor::{Cursor, KeyRange};
 pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};
+pub use evaluation::{Declined, Evaluate, Outcome};
 pub use options::{
     CommitOptions, Compression, CompressionOptions, Durability, SessionStatement, StoreOptions,
 };
@@ -72,5 +76,5 @@ pub use recovery::RecoveryReport;
 pub use snapshot::{Snapshot, TreeReader};
 pub use store::{Store, StoreStats};
 pub use ticket::Ticket;
-pub use transaction::{Scan, Transaction};
+pub use transaction::{Isolation, Savepoint, Scan, Transaction, TransactionOptions};
 pub use tree_root::{TreeRoot, TreeStats, system};

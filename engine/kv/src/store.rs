@@ -22,7 +22,7 @@ use crate::recorder::Event;
 use crate::recovery::{RecoveryReport, open};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, TransactionOptions};
 
 /// An open database of ordered keys and values in any number of trees.
 ///
@@ -174,8 +174,16 @@ impl Store {
     /// # Errors
     /// As [`snapshot`](Self::snapshot), or writes are refused.
     pub fn begin(&self) -> Result<Transaction> {
+        self.begin_with(TransactionOptions::default())
+    }
+
+    /// [`begin`](Self::begin), with an isolation of its own.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_with(&self, options: TransactionOptions) -> Result<Transaction> {
         self.core().check_writable()?;
-        Ok(Transaction::new(self.snapshot()?))
+        Ok(Transaction::new(self.snapshot()?, options))
     }
 
     /// Commits a batch, judged on the appended root: it never conflicts.
@@ -187,7 +195,7 @@ impl Store {
         self.core().commit(&Commit {
             batch,
             options,
-            snapshot: None,
+            basis: None,
         })
     }
 

@@ -79,7 +79,7 @@ impl Core {
             let commit = Commit {
                 batch: &Batch::new(),
                 options,
-                snapshot: None,
+                basis: None,
             };
             let planned = Planned { reservation };
             let done = self.execute(&mut writer, &commit, payload, planned);
