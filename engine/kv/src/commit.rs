@@ -18,6 +18,7 @@ use crate::in_flight::{InFlightRecord, Undo};
 use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
 use crate::packing::{Packer, Payload};
+use crate::prepared::decided_key;
 use crate::recorder::Event;
 use crate::root::{Root, is_system};
 use crate::ticket::Ticket;
@@ -39,6 +40,31 @@ pub(crate) struct Commit<'a> {
     pub(crate) options: &'a CommitOptions,
     /// What the transaction read; none for an auto-committed batch.
     pub(crate) basis: Option<Basis<'a>>,
+    pub(crate) stage: Stage<'a>,
+}
+
+impl<'a> Commit<'a> {
+    /// A batch that builds on nothing.
+    pub(crate) fn of(batch: &'a Batch, options: &'a CommitOptions) -> Self {
+        Self {
+            batch,
+            options,
+            basis: None,
+            stage: Stage::Whole,
+        }
+    }
+}
+
+/// What a commit is to the transaction that it belongs to.
+#[derive(Clone, Copy)]
+pub(crate) enum Stage<'a> {
+    /// All of it.
+    Whole,
+    /// It is prepared: the batch writes down these changes, which it must be
+    /// possible to make later.
+    Prepare { gid: &'a str, changes: &'a Batch },
+    /// It was prepared, and is decided, or its decision was passed on.
+    Decide { gid: &'a str },
 }
 
 /// What a transaction builds on, and so must still hold where it commits.
@@ -139,7 +165,7 @@ impl Core {
     pub(crate) fn visible_answer(&self, outcome: Result<Ticket>) -> Result<Ticket> {
         if let Err(error) = &outcome {
             match error {
-                Error::Conflict { .. } => &self.counters.conflicts,
+                Error::Conflict { .. } | Error::Prepared { .. } => &self.counters.conflicts,
                 _ => &self.counters.refusals,
             }
             .fetch_add(1, Ordering::Relaxed);
@@ -147,6 +173,8 @@ impl Core {
             let from_trees = matches!(
                 error,
                 Error::Conflict { .. }
+                    | Error::Prepared { .. }
+                    | Error::NameTaken { .. }
                     | Error::Expectation { .. }
                     | Error::Declined { .. }
                     | Error::AlreadyApplied { .. }
@@ -158,6 +186,12 @@ impl Core {
             }
         }
         outcome
+    }
+
+    /// The effects of a batch, as a record would have them.
+    pub(crate) fn effects_of(&self, batch: &Batch) -> Result<Vec<u8>> {
+        let options = CommitOptions::default();
+        Ok(self.encode_checked(&Commit::of(batch, &options))?.effects)
     }
 
     fn encode_checked(&self, commit: &Commit<'_>) -> Result<Payload> {
@@ -250,6 +284,7 @@ impl Core {
             writer.plan_unknown();
         }
         self.plan_session(writer, commit)?;
+        check_locks(pager, writer, commit)?;
         plan_trees(pager, writer, commit)?;
         let mut last = None;
         for (position, operation) in commit.batch.operations.iter().enumerate() {
@@ -262,14 +297,17 @@ impl Core {
             }
             let there = writer.plan_key(pager, operation.tree, &operation.key)?;
             check_expectation(operation, position, there)?;
-            if let Some(basis) = &commit.basis {
+            if let (Some(basis), Stage::Whole) = (&commit.basis, commit.stage) {
                 check_write(pager, writer, basis.root, operation.tree, &operation.key)?;
             }
         }
-        if let Some(basis) = &commit.basis
-            && let Some(footprint) = basis.footprint
-        {
-            check_reads(pager, writer, basis.certified_to(), footprint)?;
+        if let Some(basis) = &commit.basis {
+            if let Stage::Prepare { changes, .. } = commit.stage {
+                check_changes(pager, writer, basis.root, changes)?;
+            }
+            if let Some(footprint) = basis.footprint {
+                check_reads(pager, writer, basis.certified_to(), footprint)?;
+            }
         }
         let (pages, run) =
             writer.pages_needed(pager, &payload.effects, Some(writer.shadow.planned_pages()))?;
@@ -430,11 +468,13 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
     if created.iter().chain(dropped).any(|&tree| is_system(tree)) {
         return Err(Error::Refused("a system tree cannot be made or dropped"));
     }
-    let own = [system::DIRECTORY, system::DROPPED, system::SESSIONS];
-    if operations
-        .iter()
-        .any(|operation| own.contains(&operation.tree))
-    {
+    let is_own = |operation: &Operation| {
+        let tree = operation.tree;
+        [system::DIRECTORY, system::DROPPED, system::SESSIONS].contains(&tree)
+            || ([system::PREPARED, system::DECIDED].contains(&tree)
+                && matches!(commit.stage, Stage::Whole))
+    };
+    if operations.iter().any(is_own) {
         return Err(Error::Refused(
             "the trees of the store itself are not written to",
         ));
@@ -510,6 +550,49 @@ fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
         });
     }
     writer.finish()
+}
+
+/// Refuses what a prepared transaction is in the way of.
+fn check_locks(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
+    if let Stage::Prepare { gid, .. } = commit.stage
+        && writer
+            .get(pager, system::DECIDED, &decided_key(gid))?
+            .is_some()
+    {
+        return Err(Error::NameTaken { gid: gid.into() });
+    }
+    let locks = writer.locks(pager)?;
+    if locks.is_empty() {
+        return Ok(());
+    }
+    match commit.stage {
+        Stage::Whole => locks.check_batch(commit.batch, None),
+        Stage::Decide { gid } => locks.check_batch(commit.batch, Some(gid)),
+        Stage::Prepare { changes, .. } => {
+            locks.check_batch(changes, None)?;
+            let footprint = commit.basis.and_then(|basis| basis.footprint);
+            footprint.map_or(Ok(()), |footprint| locks.check_reads(footprint))
+        }
+    }
+}
+
+/// What a prepared transaction will change must be as its snapshot had it, and
+/// possible.
+fn check_changes(
+    pager: &Pager,
+    writer: &mut Writer,
+    snapshot: &Root,
+    changes: &Batch,
+) -> Result<()> {
+    for operation in &changes.operations {
+        if !changes.created.contains(&operation.tree) {
+            check_write(pager, writer, snapshot, operation.tree, &operation.key)?;
+        }
+    }
+    for &tree in &changes.dropped {
+        writer.tree(pager, tree)?.ok_or(Error::UnknownTree(tree))?;
+    }
+    Ok(())
 }
 
 fn check_expectation(operation: &Operation, position: usize, there: bool) -> Result<()> {

@@ -454,6 +454,13 @@ impl Core {
         TreeId(self.next_tree.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// These ids are taken, though no tree has them yet.
+    pub(crate) fn reserve_tree_ids(&self, taken: &[TreeId]) {
+        for tree in taken {
+            self.next_tree.fetch_max(tree.0 + 1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn lock_writer(&self) -> WriterGuard<'_> {
         WriterGuard::new(self, self.writer.lock())
     }

@@ -34,6 +34,7 @@ pub mod limits;
 pub mod node;
 mod options;
 mod packing;
+mod prepared;
 mod recorder;
 mod recovery;
 mod root;
@@ -71,6 +72,10 @@ pub use options::{
     CommitOptions, Compression, CompressionOptions, Durability, SessionStatement, StoreOptions,
 };
 pub use packing::{BlockStats, CompressionStats};
+pub use prepared::{
+    Decided, Decision, MAX_GID, MAX_RESOURCES, PreparedTransaction, ResourceCommit, ResourceError,
+    TransactionResource, Untold,
+};
 pub use recorder::{EVENTS, Event, RECORDER_FILE, RECORDER_HEAD};
 pub use recovery::RecoveryReport;
 pub use snapshot::{Snapshot, TreeReader};

@@ -117,6 +117,9 @@ pub struct StoreOptions {
     pub log: LogOptions,
     /// What is compressed, and how.
     pub compression: CompressionOptions,
+    /// How long it is remembered how prepared transactions were decided; longer
+    /// where a resource has still to be told.
+    pub remember_decisions: Duration,
     /// Nothing may be changed.
     pub read_only: bool,
     /// Make a store where there is none.
@@ -139,6 +142,8 @@ impl Default for StoreOptions {
             auto_compact: Some(AutoCompact::default()),
             log: LogOptions::default(),
             compression: CompressionOptions::default(),
+            // A week: whoever asks again after a crash asks within that.
+            remember_decisions: Duration::from_secs(7 * 24 * 3600),
             read_only: false,
             create: true,
         }

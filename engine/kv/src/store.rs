@@ -126,10 +126,11 @@ impl Store {
         core.note(Event::Opened {
             records: recovery.records,
         });
+        core.adopt_prepared()?;
         Ok(Self(Arc::new(Handle { core, recovery })))
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.core
     }
 
@@ -192,11 +193,7 @@ impl Store {
     /// [`Error::Expectation`](crate::Error::Expectation), or why it could not
     /// be done. Nothing has changed then.
     pub fn write(&self, batch: &Batch, options: &CommitOptions) -> Result<Ticket> {
-        self.core().commit(&Commit {
-            batch,
-            options,
-            basis: None,
-        })
+        self.core().commit(&Commit::of(batch, options))
     }
 
     /// [`write`](Self::write), and waits until it is visible. In a crowd of

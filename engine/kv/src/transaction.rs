@@ -23,7 +23,8 @@ use std::ops::Bound;
 use cs_base::{Lsn, TreeId};
 use parking_lot::Mutex;
 
-use crate::commit::{Basis, Commit};
+use crate::batch::Batch;
+use crate::commit::{Basis, Commit, Stage};
 use crate::core::Core;
 use crate::cursor::KeyRange;
 use crate::error::{Error, Result};
@@ -106,6 +107,13 @@ pub struct Transaction {
     changes: Changes,
     /// Only where what was read is judged too.
     footprint: Option<Mutex<Footprint>>,
+}
+
+/// A transaction taken apart, to be committed.
+pub(crate) struct Parts {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) changes: Batch,
+    pub(crate) footprint: Option<Footprint>,
 }
 
 /// What a scan's closure answers.
@@ -404,25 +412,28 @@ impl Transaction {
         if self.is_empty() && options.session.is_none() {
             return Ok(Ticket::new(core, self.snapshot.index(), Lsn::ZERO));
         }
-        let Self {
-            snapshot,
-            changes,
-            footprint,
-        } = self;
-        let footprint = footprint.map(Mutex::into_inner);
-        let batch = changes.into_batch();
+        let parts = self.into_parts();
         core.commit(&Commit {
-            batch: &batch,
+            batch: &parts.changes,
             options,
             basis: Some(Basis {
-                root: snapshot.root(),
-                footprint: footprint.as_ref(),
+                root: parts.snapshot.root(),
+                footprint: parts.footprint.as_ref(),
                 certified: None,
             }),
+            stage: Stage::Whole,
         })
     }
 
-    fn core(&self) -> &std::sync::Arc<Core> {
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts {
+            snapshot: self.snapshot,
+            changes: self.changes.into_batch(),
+            footprint: self.footprint.map(Mutex::into_inner),
+        }
+    }
+
+    pub(crate) fn core(&self) -> &std::sync::Arc<Core> {
         self.snapshot.core()
     }
 

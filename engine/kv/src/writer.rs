@@ -16,10 +16,13 @@ use cs_pager::{PageRef, Pager, ReadGuard, RootRecord, Shadow};
 use crate::effects::{Effect, Effects};
 use crate::error::{Error, Result};
 use crate::in_flight::{InFlight, InFlightRecord, Undo, UndoStep};
-use crate::node::ValueRef;
+use crate::node::{Leaf, ValueRef};
 use crate::options::FILL_PERCENT;
+use crate::prepared::Locks;
 use crate::root::{LogPosition, Root, is_system};
-use crate::tree::{NewValue, OpenSource, SealedSource, TreeEdit, find, load_value};
+use crate::tree::{
+    NewValue, OpenSource, SealedSource, TreeEdit, Walker, find, load_key, load_value,
+};
 use crate::tree_root::{TreeRoot, directory_key, system};
 
 /// A tree as the open version has it.
@@ -45,6 +48,8 @@ pub(crate) struct Writer {
     /// The newest sealed state, and whether anything came after it.
     sealed: Arc<Root>,
     dirty: bool,
+    /// What prepared transactions have locked; made anew when they change.
+    locks: Option<Arc<Locks>>,
     /// What is applied and not visible yet.
     pub(crate) in_flight: InFlight,
     /// A change failed half way: what is open now is no state of the database.
@@ -65,6 +70,7 @@ impl Writer {
             to_read: Vec::new(),
             sealed: Arc::clone(root),
             dirty: false,
+            locks: None,
             in_flight: InFlight::default(),
             broken: false,
             fill_percent: FILL_PERCENT,
@@ -109,6 +115,35 @@ impl Writer {
             return Err(Error::UnknownTree(tree));
         };
         get_value(&self.source(pager), tree, &root, key)
+    }
+
+    /// What prepared transactions have locked in the open version.
+    pub(crate) fn locks(&mut self, pager: &Pager) -> Result<Arc<Locks>> {
+        if let Some(locks) = &self.locks {
+            return Ok(Arc::clone(locks));
+        }
+        let root = self.tree(pager, system::PREPARED)?.unwrap_or_default();
+        let source = self.source(pager);
+        let mut walker = Walker::new(&source, system::PREPARED, &root);
+        let mut entries = Vec::new();
+        let mut list = |_, level, bytes: &[u8]| {
+            let leaf = (level == 0).then(|| Leaf::new(bytes));
+            for slot in 0..leaf.map_or(0, |leaf| leaf.len()) {
+                let leaf = Leaf::new(bytes);
+                let mut key = Vec::new();
+                load_key(&source, system::PREPARED, leaf, slot, &mut key)?;
+                let value = load_value(&source, system::PREPARED, leaf.value(slot))?;
+                entries.push(Ok((key, value.into_owned())));
+            }
+            Ok(())
+        };
+        let mut pages = Vec::new();
+        while walker.step(&mut pages, &mut list)? {
+            pages.clear();
+        }
+        let locks = Arc::new(Locks::build(entries)?);
+        self.locks = Some(Arc::clone(&locks));
+        Ok(locks)
     }
 
     // ---- the plan: may fail, changes nothing ----
@@ -355,6 +390,9 @@ impl Writer {
         let Some(mut root) = self.tree(pager, tree)? else {
             return Err(Error::UnknownTree(tree));
         };
+        if tree == system::PREPARED {
+            self.locks = None;
+        }
         let shadow = &mut self.shadow;
         let result = change(&mut TreeEdit {
             pager,

@@ -61,6 +61,13 @@ fn later(one: End, other: End) -> End {
     }
 }
 
+impl Default for Footprint {
+    /// Without a bound.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
 impl Footprint {
     /// Nothing read yet; at most about `budget` bytes will be remembered.
     pub(crate) fn new(budget: usize) -> Self {
