@@ -46,6 +46,8 @@ pub(crate) struct Operation {
     pub(crate) key: Vec<u8>,
     pub(crate) change: Change,
     pub(crate) expect: Expect,
+    /// The value that it replaces, where the record is to tell of it.
+    pub(crate) before: Option<Vec<u8>>,
 }
 
 /// Changes that commit together or not at all.
@@ -54,6 +56,8 @@ pub struct Batch {
     pub(crate) operations: Vec<Operation>,
     pub(crate) created: Vec<TreeId>,
     pub(crate) dropped: Vec<TreeId>,
+    /// Trees of which the record tells what was replaced.
+    pub(crate) telling: Vec<TreeId>,
 }
 
 impl Batch {
@@ -85,13 +89,38 @@ impl Batch {
             key,
             change,
             expect,
+            before: None,
         });
     }
 
-    /// Whether there is something to be evaluated where the commit is.
-    pub(crate) fn has_evaluations(&self) -> bool {
+    /// Puts into the record what each operation on this tree replaces, for whoever
+    /// follows the changes: see [`Effect::Before`](crate::Effect::Before).
+    pub fn tell_before(&mut self, tree: TreeId) {
+        if !self.telling.contains(&tree) {
+            self.telling.push(tree);
+        }
+    }
+
+    /// What the last operation replaces is known.
+    pub(crate) fn last_replaces(&mut self, before: Option<Vec<u8>>) {
+        if let Some(last) = self.operations.last_mut() {
+            last.before = before;
+        }
+    }
+
+    /// Whether the record tells what this operation replaces, and that is not known yet.
+    pub(crate) fn wants_before(&self, operation: &Operation) -> bool {
+        operation.before.is_none()
+            && operation.expect != Expect::Absent
+            && self.telling.contains(&operation.tree)
+    }
+
+    /// Whether something of it is known only where the commit is.
+    pub(crate) fn needs_resolving(&self) -> bool {
         let evaluates = |operation: &Operation| matches!(operation.change, Change::Evaluate(_));
-        self.operations.iter().any(evaluates)
+        let operations = &self.operations;
+        operations.iter().any(evaluates)
+            || (!self.telling.is_empty() && operations.iter().any(|one| self.wants_before(one)))
     }
 
     /// Makes a tree, under an id from [`Store::new_tree_id`](crate::Store::new_tree_id).

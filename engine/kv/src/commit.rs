@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::effects::{Effect, EffectWriter};
 use crate::error::{Error, Result};
 use crate::evaluation::resolve;
+use crate::feed::Recent;
 use crate::in_flight::{InFlightRecord, Undo};
 use crate::limits::{MAX_KEY, MAX_PART, MAX_RESULTS, MAX_TRANSACTION, MAX_VALUE};
 use crate::options::{CommitOptions, Durability};
@@ -230,7 +231,7 @@ impl Core {
     ) -> Result<Ticket> {
         let resolved;
         let mut commit = *commit;
-        if commit.batch.has_evaluations() {
+        if commit.batch.needs_resolving() {
             resolved = resolve(&self.pager, writer, commit.batch)?;
             commit.batch = &resolved;
             if resolved.is_empty() && commit.options.session.is_none() {
@@ -290,6 +291,9 @@ impl Core {
         for (position, operation) in commit.batch.operations.iter().enumerate() {
             if last.replace(operation.tree) != Some(operation.tree) {
                 writer.plan_root(pager, operation.tree)?;
+            }
+            if operation.before.is_some() {
+                writer.plan_unknown();
             }
             if commit.batch.created.contains(&operation.tree) {
                 writer.plan_unknown();
@@ -373,6 +377,16 @@ impl Core {
         let bytes = payload.effects.len() as u64;
         // 1. The record.
         let end = self.append(writer, payload.logged(), planned.reservation);
+        if self.feeds.any() {
+            self.feeds.push(Recent {
+                before: before.index,
+                index: writer.position.index,
+                term: writer.position.term,
+                time: writer.position.time,
+                end,
+                payload: payload.effects.as_slice().into(),
+            });
+        }
         // 2. The pages.
         writer.apply(&self.pager, &payload.effects, undo.as_mut())?;
         if let Some(undo) = undo {
@@ -398,6 +412,9 @@ impl Core {
             }
             needs
         };
+        if needs == Lsn::ZERO {
+            self.feeds.notify();
+        }
         Ok(Ticket::new(Arc::clone(self), index, needs))
     }
 
@@ -454,6 +471,7 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
         operations,
         created,
         dropped,
+        telling: _,
     } = commit.batch;
     let twice = |trees: &[TreeId]| {
         let mut sorted = trees.to_vec();
@@ -521,7 +539,12 @@ fn check_limits(commit: &Commit<'_>) -> Result<()> {
 /// The effects of a commit; large values are packed on the way.
 fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
     let batch = commit.batch;
-    let room = |op: &Operation| 13 + op.key.len() + op.change.value_len();
+    let before = |op: &Operation| {
+        op.before
+            .as_ref()
+            .map_or(0, |value| 13 + op.key.len() + value.len())
+    };
+    let room = |op: &Operation| 13 + op.key.len() + op.change.value_len() + before(op);
     let bytes: usize = batch.operations.iter().map(room).sum();
     let mut writer = EffectWriter::with_capacity(bytes);
     for &tree in &batch.created {
@@ -529,6 +552,9 @@ fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
     }
     for operation in &batch.operations {
         let (tree, key) = (operation.tree, operation.key.as_slice());
+        if let Some(value) = &operation.before {
+            writer.push(Effect::Before { tree, key, value });
+        }
         match &operation.change {
             Change::Put(value) => packer.put(&mut writer, tree, key, value),
             Change::Delete => writer.push(Effect::Delete { tree, key }),

@@ -18,6 +18,7 @@
 //! | `next_tree` | nothing: ids that a dropped root had used are not given again |
 //! | `poisoned`, `closed` | nothing: they only ever go up |
 //! | `background`, `counters`, `recorder` | nothing: a thread, and figures since open |
+//! | `feeds` | the log: what of it was appended lately, shown when it is durable |
 //!
 //! Locks are taken in this order: `compaction`, `maintenance`, `writer`, the log's, `visibility`,
 //! the pager's. Nothing waits for the log with `writer` held.
@@ -37,6 +38,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::commit_queue::CommitQueue;
 use crate::compaction::Compaction;
 use crate::error::{Error, Result};
+use crate::feed::Feeds;
 use crate::options::StoreOptions;
 use crate::packing::Packing;
 use crate::recorder::{Event, Recorder};
@@ -84,6 +86,7 @@ pub(crate) struct Core {
     pub(crate) background: Background,
     pub(crate) counters: Counters,
     pub(crate) recorder: Recorder,
+    pub(crate) feeds: Feeds,
     fork: ForkMark,
     _lock: Box<dyn LockGuard>,
 }
@@ -209,6 +212,7 @@ impl Core {
             background: Background::default(),
             counters: Counters::default(),
             recorder: Recorder::default(),
+            feeds: Feeds::default(),
             fork: ForkMark::new(),
             _lock: parts.lock,
         });
@@ -323,6 +327,8 @@ impl Core {
         let newest = visibility.advance(durable);
         self.publish(&visibility, newest);
         self.advanced.fetch_max(durable.0, Ordering::AcqRel);
+        drop(visibility);
+        self.feeds.notify();
     }
 
     pub(crate) fn publish(&self, visibility: &Visibility, newest: Option<Arc<Root>>) {

@@ -86,6 +86,9 @@ pub enum Error {
         /// "absent" or "present".
         expected: &'static str,
     },
+    /// A feed of changes cannot go on from where it is.
+    #[error("changes are lost: {0}")]
+    ChangesLost(String),
     /// An [`Evaluate`](crate::Evaluate) declined, or panicked. Nothing has changed.
     #[error("the evaluation of operation {position} of the batch declined")]
     Declined {

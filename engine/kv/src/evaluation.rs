@@ -79,49 +79,63 @@ pub trait Evaluate: fmt::Debug + Send + Sync {
     fn evaluate(&self, current: Option<&[u8]>) -> std::result::Result<Outcome, Declined>;
 }
 
-/// The batch with each evaluation replaced by what it came to; operations that
-/// change nothing are left out. The caller holds the writer's lock.
+/// The batch with each evaluation replaced by what it came to, and with what is
+/// replaced where the record is to tell that; operations that change nothing are
+/// left out. The caller holds the writer's lock.
 ///
 /// # Errors
 /// [`Error::Declined`], [`Error::UnknownTree`], or a page could not be read.
 /// Nothing has changed then.
 pub(crate) fn resolve(pager: &Pager, writer: &mut Writer, batch: &Batch) -> Result<Batch> {
     let mut resolved = Batch {
+        operations: Vec::with_capacity(batch.operations.len()),
         created: batch.created.clone(),
         dropped: batch.dropped.clone(),
-        operations: Vec::with_capacity(batch.operations.len()),
+        telling: batch.telling.clone(),
     };
     for (position, operation) in batch.operations.iter().enumerate() {
-        let Change::Evaluate(evaluation) = &operation.change else {
+        let evaluates = matches!(operation.change, Change::Evaluate(_));
+        if !evaluates && !batch.wants_before(operation) {
             resolved.operations.push(operation.clone());
             continue;
-        };
-        let outcome = {
-            let stored;
-            let earlier = resolved.operations.iter().rev();
-            let mut earlier = earlier.filter(|earlier| is_same_key(earlier, operation));
-            let current = match earlier.next().map(|earlier| &earlier.change) {
-                Some(Change::Put(value)) => Some(value.as_slice()),
-                Some(_) => None,
-                None if batch.created.contains(&operation.tree) => None,
-                None => {
-                    stored = writer.get(pager, operation.tree, &operation.key)?;
-                    stored.as_deref()
+        }
+        let current = current(pager, writer, &resolved, operation)?;
+        let outcome = match &operation.change {
+            Change::Evaluate(evaluation) => {
+                let outcome = evaluate(evaluation, current.as_deref());
+                match outcome.map_err(|Declined| Error::Declined { position })? {
+                    Outcome::Put(value) => Change::Put(value),
+                    Outcome::Delete => Change::Delete,
+                    Outcome::Keep => continue,
                 }
-            };
-            evaluate(evaluation, current).map_err(|Declined| Error::Declined { position })?
+            }
+            known => known.clone(),
         };
-        let change = match outcome {
-            Outcome::Put(value) => Change::Put(value),
-            Outcome::Delete => Change::Delete,
-            Outcome::Keep => continue,
-        };
+        let tells = batch.wants_before(operation);
         resolved.operations.push(Operation {
-            change,
+            change: outcome,
+            before: current.filter(|_| tells),
             ..operation.clone()
         });
     }
     Ok(resolved)
+}
+
+/// The value that an operation replaces.
+fn current(
+    pager: &Pager,
+    writer: &mut Writer,
+    resolved: &Batch,
+    operation: &Operation,
+) -> Result<Option<Vec<u8>>> {
+    let earlier = resolved.operations.iter().rev();
+    let mut earlier = earlier.filter(|earlier| is_same_key(earlier, operation));
+    match earlier.next().map(|earlier| &earlier.change) {
+        Some(Change::Put(value)) => Ok(Some(value.clone())),
+        Some(_) => Ok(None),
+        None if resolved.created.contains(&operation.tree) => Ok(None),
+        None => writer.get(pager, operation.tree, &operation.key),
+    }
 }
 
 fn is_same_key(one: &Operation, other: &Operation) -> bool {

@@ -29,6 +29,7 @@ mod effects;
 mod error;
 mod estimate;
 mod evaluation;
+mod feed;
 mod in_flight;
 pub mod limits;
 pub mod node;
@@ -68,8 +69,10 @@ pub use cursor::{Cursor, KeyRange};
 pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};
 pub use evaluation::{Declined, Evaluate, Outcome};
+pub use feed::{ChangeFeed, ChangePosition, ChangeRecord};
 pub use options::{
-    CommitOptions, Compression, CompressionOptions, Durability, SessionStatement, StoreOptions,
+    CommitOptions, Compression, CompressionOptions, Durability, KeepChanges, SessionStatement,
+    StoreOptions,
 };
 pub use packing::{BlockStats, CompressionStats};
 pub use prepared::{

@@ -81,6 +81,17 @@ impl Default for CompressionOptions {
     }
 }
 
+/// How much of the history a database keeps, so that a
+/// [feed](crate::Store::changes_after) can go on where it was before a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepChanges {
+    /// Bytes of log, at most.
+    pub max_bytes: u64,
+    /// What is older is not kept, whatever its size. Judged at checkpoints, so
+    /// what they come too late for stays a little longer.
+    pub max_age: Duration,
+}
+
 /// Room for one entry in twenty: the first inserts in between split no page.
 pub(crate) const FILL_PERCENT: usize = 96;
 
@@ -120,6 +131,11 @@ pub struct StoreOptions {
     /// How long it is remembered how prepared transactions were decided; longer
     /// where a resource has still to be told.
     pub remember_decisions: Duration,
+    /// Bytes of log that one feed of changes which falls behind may keep.
+    pub feed_log_bytes: u64,
+    /// How much of the log is kept for feeds that come back later; nothing beyond
+    /// what checkpoints leave, unless told.
+    pub keep_changes: Option<KeepChanges>,
     /// Nothing may be changed.
     pub read_only: bool,
     /// Make a store where there is none.
@@ -144,6 +160,8 @@ impl Default for StoreOptions {
             compression: CompressionOptions::default(),
             // A week: whoever asks again after a crash asks within that.
             remember_decisions: Duration::from_secs(7 * 24 * 3600),
+            feed_log_bytes: 256 * 1024 * 1024,
+            keep_changes: None,
             read_only: false,
             create: true,
         }

@@ -169,7 +169,7 @@ impl Transaction {
         resources: &[String],
     ) -> Result<()> {
         check_gid(gid)?;
-        let parts = self.into_parts();
+        let parts = self.into_parts()?;
         let core = Arc::clone(parts.snapshot.core());
         let mut footprint = parts.footprint.unwrap_or_default();
         for (tree, key) in kept {
@@ -373,8 +373,13 @@ fn put_decision(batch: &mut Batch, gid: &str, decided: &Decided) {
 
 /// The effects of a payload, as operations.
 fn add_effects(batch: &mut Batch, payload: &[u8]) -> Result<()> {
+    let mut before = None;
     for effect in Effects::of(payload)? {
         match effect? {
+            Effect::Before { value, .. } => {
+                before = Some(value.to_vec());
+                continue;
+            }
             Effect::Put { tree, key, value } => {
                 batch.put(tree, key.to_vec(), value.to_vec(), Expect::Any);
             }
@@ -389,6 +394,7 @@ fn add_effects(batch: &mut Batch, payload: &[u8]) -> Result<()> {
             Effect::CreateTree { tree } => batch.create_tree(tree),
             Effect::DropTree { tree } => batch.drop_tree(tree),
         }
+        batch.last_replaces(before.take());
     }
     Ok(())
 }

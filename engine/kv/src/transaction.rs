@@ -364,6 +364,17 @@ impl Transaction {
         Ok(())
     }
 
+    /// Puts into the record what each change to this tree replaces, for whoever
+    /// follows the changes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTree`].
+    pub fn tell_before(&mut self, tree: TreeId) -> Result<()> {
+        self.check_tree(tree)?;
+        self.changes.tell_before(tree);
+        Ok(())
+    }
+
     /// Whether it has changed nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -412,7 +423,7 @@ impl Transaction {
         if self.is_empty() && options.session.is_none() {
             return Ok(Ticket::new(core, self.snapshot.index(), Lsn::ZERO));
         }
-        let parts = self.into_parts();
+        let parts = self.into_parts()?;
         core.commit(&Commit {
             batch: &parts.changes,
             options,
@@ -425,12 +436,24 @@ impl Transaction {
         })
     }
 
-    pub(crate) fn into_parts(self) -> Parts {
-        Parts {
-            snapshot: self.snapshot,
-            changes: self.changes.into_batch(),
-            footprint: self.footprint.map(Mutex::into_inner),
+    /// # Errors
+    /// A value that is replaced, and is to be told of, could not be read.
+    pub(crate) fn into_parts(self) -> Result<Parts> {
+        let mut changes = self.changes.into_batch();
+        // What a commit that passes replaces is what its snapshot has.
+        for place in 0..changes.operations.len() {
+            let operation = &changes.operations[place];
+            if changes.wants_before(operation) {
+                let before = self.snapshot.get(operation.tree, &operation.key)?;
+                changes.operations[place].before = before;
+            }
         }
+        changes.telling.clear();
+        Ok(Parts {
+            snapshot: self.snapshot,
+            changes,
+            footprint: self.footprint.map(Mutex::into_inner),
+        })
     }
 
     pub(crate) fn core(&self) -> &std::sync::Arc<Core> {

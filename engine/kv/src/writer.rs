@@ -272,6 +272,7 @@ impl Writer {
                 Effect::Delete { tree, key } => {
                     self.edit(pager, tree, undo, |edit| edit.delete(key, leaf).map(drop))?;
                 }
+                Effect::Before { .. } => {}
                 Effect::CreateTree { tree } => {
                     self.create_tree(pager, tree)?;
                     if let Some(undo) = undo {

@@ -80,6 +80,7 @@ impl Locks {
                     let keys = self.keys.entry(tree).or_default();
                     keys.insert(key.to_vec(), holder);
                 }
+                Effect::Before { .. } => {}
                 Effect::CreateTree { tree } => self.created.push(tree),
                 Effect::DropTree { tree } => {
                     self.dropped.insert(tree, holder);

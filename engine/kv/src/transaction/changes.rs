@@ -55,6 +55,8 @@ pub(crate) struct Changes {
     trees: BTreeMap<TreeId, TreeChanges>,
     created: BTreeSet<TreeId>,
     dropped: BTreeSet<TreeId>,
+    /// Trees of which the record tells what was replaced.
+    telling: BTreeSet<TreeId>,
     bytes: u64,
     undo: Vec<Replaced>,
     marks: Vec<Mark>,
@@ -145,6 +147,11 @@ impl Changes {
         self.remember(Replaced::Dropped(tree, changes, own));
     }
 
+    /// The record tells what changes to this tree replace.
+    pub(crate) fn tell_before(&mut self, tree: TreeId) {
+        self.telling.insert(tree);
+    }
+
     fn remember(&mut self, replaced: Replaced) {
         if !self.marks.is_empty() {
             self.undo.push(replaced);
@@ -228,6 +235,9 @@ impl Changes {
         let mut batch = Batch::new();
         batch.created = self.created.into_iter().collect();
         batch.dropped = self.dropped.into_iter().collect();
+        // A tree of its own has nothing that could be replaced.
+        let known = |tree: &TreeId| !batch.created.contains(tree);
+        batch.telling = self.telling.into_iter().filter(known).collect();
         for (tree, changes) in self.trees {
             for (key, value) in changes {
                 match value {
