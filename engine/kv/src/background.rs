@@ -90,6 +90,7 @@ impl Core {
             self.flush()?;
         }
         self.flush_if_due()?;
+        self.enforce_snapshot_limits();
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
         if self.checkpoint_is_due() || self.checkpoint_is_overdue() {
             let mut maintenance = self.maintenance.lock();
@@ -185,6 +186,7 @@ impl Core {
             busy |= log.drive(&**self) != Drive::Idle;
             busy |= self.prepare_log(log)?;
         }
+        self.enforce_snapshot_limits();
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
         {
             let mut maintenance = self.maintenance.lock();

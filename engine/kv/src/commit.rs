@@ -22,6 +22,7 @@ use crate::packing::{Packer, Payload};
 use crate::prepared::decided_key;
 use crate::recorder::Event;
 use crate::root::{Root, is_system};
+use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 use crate::transaction::Footprint;
 use crate::tree_root::{directory_key, system};
@@ -72,7 +73,7 @@ pub(crate) enum Stage<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Basis<'a> {
     /// The state that it read.
-    pub(crate) root: &'a Root,
+    pub(crate) snapshot: &'a Snapshot,
     /// What of it, where that is judged too.
     pub(crate) footprint: Option<&'a Footprint>,
     /// A newer state for which what was read was found to hold before the
@@ -83,7 +84,7 @@ pub(crate) struct Basis<'a> {
 impl Basis<'_> {
     /// The newest state for which what was read is known to hold.
     fn certified_to(&self) -> &Root {
-        self.certified.unwrap_or(self.root)
+        self.certified.unwrap_or_else(|| self.snapshot.root())
     }
 }
 
@@ -100,10 +101,11 @@ impl Core {
         // What was read is judged as far as it can be before the lock is taken.
         let published = match commit.basis {
             Some(Basis {
-                root,
+                snapshot,
                 footprint: Some(footprint),
                 ..
             }) => {
+                let root = snapshot.root();
                 let pinned = self.published();
                 if let Err(error) = check_reads_sealed(&self.pager, root, pinned.root(), footprint)
                 {
@@ -286,6 +288,10 @@ impl Core {
         }
         self.plan_session(writer, commit)?;
         check_locks(pager, writer, commit)?;
+        // With the lock held it is not ended any more before the plan is.
+        commit
+            .basis
+            .map_or(Ok(()), |basis| basis.snapshot.check())?;
         plan_trees(pager, writer, commit)?;
         let mut last = None;
         for (position, operation) in commit.batch.operations.iter().enumerate() {
@@ -302,12 +308,13 @@ impl Core {
             let there = writer.plan_key(pager, operation.tree, &operation.key)?;
             check_expectation(operation, position, there)?;
             if let (Some(basis), Stage::Whole) = (&commit.basis, commit.stage) {
-                check_write(pager, writer, basis.root, operation.tree, &operation.key)?;
+                let root = basis.snapshot.root();
+                check_write(pager, writer, root, operation.tree, &operation.key)?;
             }
         }
         if let Some(basis) = &commit.basis {
             if let Stage::Prepare { changes, .. } = commit.stage {
-                check_changes(pager, writer, basis.root, changes)?;
+                check_changes(pager, writer, basis.snapshot.root(), changes)?;
             }
             if let Some(footprint) = basis.footprint {
                 check_reads(pager, writer, basis.certified_to(), footprint)?;

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `options`, `disk`, `runtime`, `fork`, `_lock` | opening: never changes |
 //! | `writer` | the root, while it is open: pages, allocation, trees, sessions |
-//! | `published` | a root: the one that readers see |
+//! | `published`, `live_roots` | a root: the one that readers see, and those that somebody still reads |
 //! | `demand` | nothing: whether somebody reads |
 //! | `queue` | nothing: commits that have not begun |
 //! | `visibility`, `target`, `advanced` | the log's durable end: which root is `published` next |
@@ -41,9 +41,9 @@ use crate::error::{Error, Result};
 use crate::feed::Feeds;
 use crate::options::StoreOptions;
 use crate::packing::Packing;
+use crate::pinned::{LiveRoots, Pinned};
 use crate::recorder::{Event, Recorder};
 use crate::root::Root;
-use crate::snapshot::Pinned;
 use crate::visibility::Visibility;
 use crate::writer::Writer;
 
@@ -69,6 +69,7 @@ pub(crate) struct Core {
     /// Commits left for whoever has the writer's lock.
     pub(crate) queue: CommitQueue,
     published: ArcSwap<Pinned>,
+    pub(crate) live_roots: Arc<LiveRoots>,
     demand: Demand,
     /// `visibility.target()`, for readers in a hurry.
     target: AtomicU64,
@@ -149,6 +150,8 @@ pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) conflicts: AtomicU64,
     pub(crate) refusals: AtomicU64,
+    /// States that were ended because of the limits of snapshots.
+    pub(crate) evicted: AtomicU64,
     /// What compression came to, and whether it is worth trying.
     pub(crate) packing: Packing,
 }
@@ -181,7 +184,8 @@ impl Core {
         let index = parts.root.record.index;
         let pager = Arc::new(parts.pager);
         pager.set_visible(parts.root.record.version);
-        let published = ArcSwap::new(Pinned::new(&pager, parts.root));
+        let live_roots = Arc::default();
+        let published = ArcSwap::new(Pinned::new(&pager, &live_roots, parts.root));
         let next_tree = AtomicU32::new(parts.writer.next_tree());
         let checkpoint_lsn = AtomicU64::new(parts.metas.newest().root.lsn.0);
         let in_use = parts.writer.shadow.space().used * pager.page_size() as u64;
@@ -195,6 +199,7 @@ impl Core {
             visibility: Mutex::new(Visibility::new(index)),
             queue: CommitQueue::default(),
             published,
+            live_roots,
             demand: Demand::default(),
             target: AtomicU64::new(index.0),
             advanced: AtomicU64::new(0),
@@ -335,7 +340,9 @@ impl Core {
         if let Some(root) = newest {
             // Pinned before the one before it is not any more.
             let version = root.record.version;
-            let before = self.published.swap(Pinned::new(&self.pager, root));
+            let newest = Pinned::new(&self.pager, &self.live_roots, root);
+            let before = self.published.swap(newest);
+            before.supersede(self.runtime.monotonic());
             self.pager.set_visible(version);
             drop(before);
         }

@@ -237,7 +237,9 @@ impl Cursor {
 
     #[inline]
     fn step_with(&mut self, way: Way, with_key: bool) -> Result<Option<(&[u8], &[u8])>> {
-        let found = self.try_step(way, with_key).and_then(|found| match found {
+        let found = self.snapshot.check();
+        let found = found.and_then(|()| self.try_step(way, with_key));
+        let found = found.and_then(|found| match found {
             Some(Found::Overflow(run)) => {
                 self.value = read_value(&self.snapshot.source(), self.tree, &run)?;
                 Ok(found)
@@ -256,7 +258,7 @@ impl Cursor {
             Ok(None) => Ok(None),
             Err(error) => {
                 self.fuse();
-                Err(error)
+                Err(self.snapshot.explain(error))
             }
         }
     }

@@ -86,6 +86,12 @@ pub enum Error {
         /// "absent" or "present".
         expected: &'static str,
     },
+    /// The snapshot kept old versions for longer than the limits allow, and was ended.
+    #[error("the snapshot at index {index} was ended: it kept old versions for too long")]
+    SnapshotEvicted {
+        /// The last commit that it saw.
+        index: Index,
+    },
     /// A feed of changes cannot go on from where it is.
     #[error("changes are lost: {0}")]
     ChangesLost(String),

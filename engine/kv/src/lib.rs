@@ -35,6 +35,7 @@ pub mod limits;
 pub mod node;
 mod options;
 mod packing;
+mod pinned;
 mod prepared;
 mod recorder;
 mod recovery;
@@ -75,6 +76,7 @@ pub use options::{
     StoreOptions,
 };
 pub use packing::{BlockStats, CompressionStats};
+pub use pinned::{SnapshotLimits, SnapshotStats};
 pub use prepared::{
     Decided, Decision, MAX_GID, MAX_RESOURCES, PreparedTransaction, ResourceCommit, ResourceError,
     TransactionResource, Untold,

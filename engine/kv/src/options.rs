@@ -7,6 +7,7 @@ use cs_wal::LogOptions;
 
 use crate::compaction::AutoCompact;
 use crate::error::{Error, Result};
+use crate::pinned::SnapshotLimits;
 
 /// What an acknowledged commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,6 +132,9 @@ pub struct StoreOptions {
     /// How long it is remembered how prepared transactions were decided; longer
     /// where a resource has still to be told.
     pub remember_decisions: Duration,
+    /// When snapshots are ended that keep old versions for too long; never,
+    /// unless told.
+    pub snapshot_limits: SnapshotLimits,
     /// Bytes of log that one feed of changes which falls behind may keep.
     pub feed_log_bytes: u64,
     /// How much of the log is kept for feeds that come back later; nothing beyond
@@ -160,6 +164,7 @@ impl Default for StoreOptions {
             compression: CompressionOptions::default(),
             // A week: whoever asks again after a crash asks within that.
             remember_decisions: Duration::from_secs(7 * 24 * 3600),
+            snapshot_limits: SnapshotLimits::default(),
             feed_log_bytes: 256 * 1024 * 1024,
             keep_changes: None,
             read_only: false,

@@ -208,7 +208,7 @@ impl Transaction {
             batch: &entries,
             options: &options,
             basis: Some(Basis {
-                root: parts.snapshot.root(),
+                snapshot: &parts.snapshot,
                 footprint: Some(&footprint),
                 certified: None,
             }),

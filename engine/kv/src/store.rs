@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::options::{CommitOptions, StoreOptions};
 use crate::packing::CompressionStats;
+use crate::pinned::SnapshotStats;
 use crate::recorder::Event;
 use crate::recovery::{RecoveryReport, open};
 use crate::snapshot::Snapshot;
@@ -103,6 +104,8 @@ pub struct StoreStats {
     pub visible_index: Index,
     /// How far the log is synced.
     pub durable_lsn: Lsn,
+    /// What snapshots keep.
+    pub snapshots: SnapshotStats,
     /// Pinned versions, the metas' included.
     pub pinned_versions: usize,
     /// Why writes are refused, if they are.
@@ -392,7 +395,10 @@ impl Store {
         let counters = &core.counters;
         // One lock at a time: a temporary in the literal would live to its end.
         let checkpoints = core.maintenance.lock().checkpoints;
-        let space = core.lock_writer().shadow.space();
+        let (space, snapshots) = {
+            let writer = core.lock_writer();
+            (writer.shadow.space(), core.snapshot_stats(&writer))
+        };
         StoreStats {
             pool: core.pager.stats(),
             space,
@@ -405,6 +411,7 @@ impl Store {
             log_bytes: core.log_bytes(),
             visible_index: core.visible_index(),
             durable_lsn: core.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn()),
+            snapshots,
             pinned_versions: core.pager.pinned().1,
             poisoned: core.poison_reason(),
             io: report(core),

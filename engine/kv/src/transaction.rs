@@ -428,7 +428,7 @@ impl Transaction {
             batch: &parts.changes,
             options,
             basis: Some(Basis {
-                root: parts.snapshot.root(),
+                snapshot: &parts.snapshot,
                 footprint: parts.footprint.as_ref(),
                 certified: None,
             }),
@@ -439,6 +439,7 @@ impl Transaction {
     /// # Errors
     /// A value that is replaced, and is to be told of, could not be read.
     pub(crate) fn into_parts(self) -> Result<Parts> {
+        self.snapshot.check()?;
         let mut changes = self.changes.into_batch();
         // What a commit that passes replaces is what its snapshot has.
         for place in 0..changes.operations.len() {
