@@ -65,6 +65,8 @@ pub(crate) enum Stage<'a> {
     /// It is prepared: the batch writes down these changes, which it must be
     /// possible to make later.
     Prepare { gid: &'a str, changes: &'a Batch },
+    /// It writes to a tree of the store's own.
+    Own,
     /// It was prepared, and is decided, or its decision was passed on.
     Decide { gid: &'a str },
 }
@@ -493,11 +495,11 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
     if created.iter().chain(dropped).any(|&tree| is_system(tree)) {
         return Err(Error::Refused("a system tree cannot be made or dropped"));
     }
-    let is_own = |operation: &Operation| {
-        let tree = operation.tree;
-        [system::DIRECTORY, system::DROPPED, system::SESSIONS].contains(&tree)
-            || ([system::PREPARED, system::DECIDED].contains(&tree)
-                && matches!(commit.stage, Stage::Whole))
+    let is_whole = matches!(commit.stage, Stage::Whole);
+    let is_own = |operation: &Operation| match operation.tree {
+        system::DIRECTORY | system::DROPPED | system::SESSIONS => true,
+        system::PREPARED | system::DECIDED | system::SNAPSHOTS => is_whole,
+        _ => false,
     };
     if operations.iter().any(is_own) {
         return Err(Error::Refused(
@@ -599,7 +601,7 @@ fn check_locks(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Resul
         return Ok(());
     }
     match commit.stage {
-        Stage::Whole => locks.check_batch(commit.batch, None),
+        Stage::Whole | Stage::Own => locks.check_batch(commit.batch, None),
         Stage::Decide { gid } => locks.check_batch(commit.batch, Some(gid)),
         Stage::Prepare { changes, .. } => {
             locks.check_batch(changes, None)?;

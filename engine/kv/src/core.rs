@@ -18,6 +18,7 @@
 //! | `next_tree` | nothing: ids that a dropped root had used are not given again |
 //! | `poisoned`, `closed` | nothing: they only ever go up |
 //! | `background`, `counters`, `recorder` | nothing: a thread, and figures since open |
+//! | `named` | the root: the content of a system tree, pinned |
 //! | `feeds` | the log: what of it was appended lately, shown when it is durable |
 //!
 //! Locks are taken in this order: `compaction`, `maintenance`, `writer`, the log's, `visibility`,
@@ -39,6 +40,7 @@ use crate::commit_queue::CommitQueue;
 use crate::compaction::Compaction;
 use crate::error::{Error, Result};
 use crate::feed::Feeds;
+use crate::named::Named;
 use crate::options::StoreOptions;
 use crate::packing::Packing;
 use crate::pinned::{LiveRoots, Pinned};
@@ -88,6 +90,7 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     pub(crate) recorder: Recorder,
     pub(crate) feeds: Feeds,
+    pub(crate) named: Named,
     fork: ForkMark,
     _lock: Box<dyn LockGuard>,
 }
@@ -218,6 +221,7 @@ impl Core {
             counters: Counters::default(),
             recorder: Recorder::default(),
             feeds: Feeds::default(),
+            named: Named::default(),
             fork: ForkMark::new(),
             _lock: parts.lock,
         });

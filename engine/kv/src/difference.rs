@@ -1,4 +1,5 @@
-//! Whether two states of a tree agree on a range of keys.
+//! What two states of a tree have in common: whether they agree on a range of
+//! keys, and which pages only one of them has.
 //!
 //! Trees are copied on write, so a page that both states reach, of the same
 //! number and version, holds the same in both, whatever lies above it. The two
@@ -16,12 +17,12 @@
 use std::collections::HashSet;
 use std::ops::Bound;
 
-use cs_base::TreeId;
+use cs_base::{PageId, TreeId};
 use cs_pager::{PageRef, ReadGuard};
 
 use crate::cursor::KeyRange;
 use crate::error::Result;
-use crate::node::{Branch, Leaf, ValueRef, max_inline_key};
+use crate::node::{Branch, Leaf, OverflowRef, ValueRef, max_inline_key};
 use crate::tree::{PageSource, expect_node, load_key, load_value, read_key};
 use crate::tree_root::TreeRoot;
 
@@ -73,6 +74,56 @@ pub(crate) fn agree<A: PageSource, B: PageSource>(
             return Ok(false);
         }
     }
+}
+
+/// The pages, overflow runs included, that the first state of a tree has and the
+/// second has not.
+///
+/// # Errors
+/// A page could not be read.
+pub(crate) fn only_in_first<A: PageSource, B: PageSource>(
+    tree: TreeId,
+    one: &Side<'_, A>,
+    other: &Side<'_, B>,
+) -> Result<Vec<PageRef>> {
+    if one.root.page == other.root.page {
+        return Ok(Vec::new());
+    }
+    let all = KeyRange::all();
+    let (mut one, mut other) = (Level::top(tree, one), Level::top(tree, other));
+    let mut found = Vec::new();
+    let (mut runs, mut shared) = (HashSet::new(), HashSet::new());
+    loop {
+        let (is_high, is_low) = (one.height >= other.height, other.height >= one.height);
+        if is_high && is_low {
+            leave_out_common(&mut one.pages, &mut other.pages);
+        }
+        if is_high {
+            found.extend(&one.pages);
+            one.list_runs(&mut runs)?;
+        }
+        if is_low {
+            other.list_runs(&mut shared)?;
+        }
+        if one.height == 1 && other.height == 1 {
+            break;
+        }
+        if is_high && one.height > 1 {
+            one.open(&all)?;
+        }
+        if is_low && other.height > 1 {
+            other.open(&all)?;
+        }
+    }
+    let own = runs.difference(&shared);
+    found.extend(own.flat_map(|&(first, pages)| {
+        (0..u64::from(pages)).map(move |offset| PageRef {
+            page: PageId(first.page.0 + offset),
+            ..first
+        })
+    }));
+    found.sort_unstable();
+    Ok(found)
 }
 
 fn leave_out_common(one: &mut Vec<PageRef>, other: &mut Vec<PageRef>) {
@@ -131,6 +182,33 @@ impl<'a, S: PageSource> Level<'a, S> {
             };
             let children = (first..=last).map(|child| PageRef::from(branch.child(child)));
             self.pages.extend(children);
+        }
+        Ok(())
+    }
+
+    /// The first page and the length of each run that these pages refer to.
+    fn list_runs(&self, runs: &mut HashSet<(PageRef, u32)>) -> Result<()> {
+        for &at in &self.pages {
+            let guard = ReadGuard::enter();
+            let bytes = self.source.page(&guard, at)?;
+            expect_node(bytes, at, self.tree, self.height - 1)?;
+            let mut list = |run: OverflowRef| {
+                let (page, version) = (run.first, run.version);
+                runs.insert((PageRef { page, version }, run.pages));
+            };
+            if self.height == 1 {
+                let leaf = Leaf::new(bytes);
+                for slot in 0..leaf.len() {
+                    leaf.key_overflow(slot).into_iter().for_each(&mut list);
+                    if let ValueRef::Overflow(run) = leaf.value(slot) {
+                        list(run);
+                    }
+                }
+            } else {
+                let branch = Branch::new(bytes);
+                let keys = (0..branch.len()).filter_map(|child| branch.key_overflow(child));
+                keys.for_each(&mut list);
+            }
         }
         Ok(())
     }

@@ -92,6 +92,12 @@ pub enum Error {
         /// The last commit that it saw.
         index: Index,
     },
+    /// A named snapshot is to be made under a name that is in use.
+    #[error("there is a snapshot '{0}' already")]
+    SnapshotExists(String),
+    /// There is no snapshot of that name.
+    #[error("there is no snapshot '{0}'")]
+    NoSuchSnapshot(String),
     /// A feed of changes cannot go on from where it is.
     #[error("changes are lost: {0}")]
     ChangesLost(String),

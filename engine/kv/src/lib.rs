@@ -32,6 +32,7 @@ mod evaluation;
 mod feed;
 mod in_flight;
 pub mod limits;
+mod named;
 pub mod node;
 mod options;
 mod packing;
@@ -71,6 +72,7 @@ pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};
 pub use evaluation::{Declined, Evaluate, Outcome};
 pub use feed::{ChangeFeed, ChangePosition, ChangeRecord};
+pub use named::{MAX_SNAPSHOT_NAME, NamedSnapshot};
 pub use options::{
     CommitOptions, Compression, CompressionOptions, Durability, KeepChanges, SessionStatement,
     StoreOptions,

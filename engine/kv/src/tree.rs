@@ -27,4 +27,4 @@ pub(crate) use overflow::{DIGEST, NewValue, read_key, read_value, run_pages};
 pub(crate) use read::{
     OpenSource, PageSource, Position, SealedSource, expect_node, find, load_key, load_value,
 };
-pub(crate) use walk::{Visited, Walker};
+pub(crate) use walk::{Visited, Walker, all_entries};

@@ -25,6 +25,8 @@ pub mod system {
     pub const PREPARED: TreeId = TreeId(4);
     /// How transactions were decided, by name and by age.
     pub const DECIDED: TreeId = TreeId(5);
+    /// States that are kept under a name.
+    pub const SNAPSHOTS: TreeId = TreeId(6);
     /// The first id that [`create_tree`](crate::Transaction::create_tree) gives.
     pub const FIRST_USER: u32 = 16;
 }

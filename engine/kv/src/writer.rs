@@ -16,13 +16,11 @@ use cs_pager::{PageRef, Pager, ReadGuard, RootRecord, Shadow};
 use crate::effects::{Effect, Effects};
 use crate::error::{Error, Result};
 use crate::in_flight::{InFlight, InFlightRecord, Undo, UndoStep};
-use crate::node::{Leaf, ValueRef};
+use crate::node::ValueRef;
 use crate::options::FILL_PERCENT;
 use crate::prepared::Locks;
 use crate::root::{LogPosition, Root, is_system};
-use crate::tree::{
-    NewValue, OpenSource, SealedSource, TreeEdit, Walker, find, load_key, load_value,
-};
+use crate::tree::{NewValue, OpenSource, SealedSource, TreeEdit, all_entries, find, load_value};
 use crate::tree_root::{TreeRoot, directory_key, system};
 
 /// A tree as the open version has it.
@@ -124,23 +122,7 @@ impl Writer {
         }
         let root = self.tree(pager, system::PREPARED)?.unwrap_or_default();
         let source = self.source(pager);
-        let mut walker = Walker::new(&source, system::PREPARED, &root);
-        let mut entries = Vec::new();
-        let mut list = |_, level, bytes: &[u8]| {
-            let leaf = (level == 0).then(|| Leaf::new(bytes));
-            for slot in 0..leaf.map_or(0, |leaf| leaf.len()) {
-                let leaf = Leaf::new(bytes);
-                let mut key = Vec::new();
-                load_key(&source, system::PREPARED, leaf, slot, &mut key)?;
-                let value = load_value(&source, system::PREPARED, leaf.value(slot))?;
-                entries.push(Ok((key, value.into_owned())));
-            }
-            Ok(())
-        };
-        let mut pages = Vec::new();
-        while walker.step(&mut pages, &mut list)? {
-            pages.clear();
-        }
+        let entries = all_entries(&source, system::PREPARED, &root)?;
         let locks = Arc::new(Locks::build(entries)?);
         self.locks = Some(Arc::clone(&locks));
         Ok(locks)

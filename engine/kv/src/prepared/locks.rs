@@ -43,13 +43,10 @@ fn first_of(range: &KeyRange) -> &[u8] {
 
 impl Locks {
     /// Those of all entries, in order of their keys.
-    pub(crate) fn build(
-        entries: impl IntoIterator<Item = Result<(Vec<u8>, Vec<u8>)>>,
-    ) -> Result<Self> {
+    pub(crate) fn build(entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Self> {
         let mut locks = Self::default();
         let mut entries = entries.into_iter();
-        while let Some(entry) = entries.next() {
-            let (key, value) = entry?;
+        while let Some((key, value)) = entries.next() {
             let (gid, part) = parse_part_key(&key)?;
             if part != 0 {
                 return Err(damaged("its first part is missing"));
@@ -57,8 +54,7 @@ impl Locks {
             let (head, first) = Head::decode(&value)?;
             let mut payload = first.to_vec();
             for expected in 1..head.parts {
-                let next = entries.next().transpose()?;
-                let (key, value) = next.ok_or_else(|| damaged("a part is missing"))?;
+                let (key, value) = entries.next().ok_or_else(|| damaged("a part is missing"))?;
                 if parse_part_key(&key)? != (gid, expected) {
                     return Err(damaged("a part is missing"));
                 }

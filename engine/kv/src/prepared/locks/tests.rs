@@ -46,7 +46,7 @@ fn locks() -> Locks {
         (part_key("b", 0), second),
         (part_key("b", 1), payload[3..].to_vec()),
     ];
-    Locks::build(entries.map(Ok)).unwrap()
+    Locks::build(entries).unwrap()
 }
 
 fn put(tree: TreeId, key: &[u8]) -> Batch {
@@ -104,8 +104,8 @@ fn an_entry_without_its_parts_is_damage() {
         resources: Vec::new(),
         shared: Vec::new(),
     };
-    let alone = [Ok((part_key("a", 0), head.encode()))];
+    let alone = [(part_key("a", 0), head.encode())];
     assert!(Locks::build(alone).unwrap_err().is_corruption());
-    let second = [Ok((part_key("a", 1), Vec::new()))];
+    let second = [(part_key("a", 1), Vec::new())];
     assert!(Locks::build(second).unwrap_err().is_corruption());
 }
