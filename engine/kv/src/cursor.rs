@@ -81,6 +81,18 @@ impl KeyRange {
         above && !self.is_above(key)
     }
 
+    /// Whether no key can be in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match (&self.lower, &self.upper) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
+            (
+                Bound::Included(lower) | Bound::Excluded(lower),
+                Bound::Included(upper) | Bound::Excluded(upper),
+            ) => lower >= upper,
+        }
+    }
+
     fn is_above(&self, key: &[u8]) -> bool {
         match &self.upper {
             Bound::Unbounded => false,

@@ -88,5 +88,7 @@ pub use recovery::RecoveryReport;
 pub use snapshot::{Snapshot, TreeReader};
 pub use store::{Store, StoreStats};
 pub use ticket::Ticket;
-pub use transaction::{Isolation, Savepoint, Scan, Transaction, TransactionOptions};
+pub use transaction::{
+    Isolation, Savepoint, Scan, Transaction, TransactionEntries, TransactionOptions,
+};
 pub use tree_root::{TreeRoot, TreeStats, system};

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `transaction.rs` | reading the snapshot through the own changes; committing |
+//! | `entries.rs` | the entries of a range, one by one |
 //! | `changes.rs` | the own changes, and savepoints among them |
 //! | `footprint.rs` | what a serializable transaction has read |
 //!
@@ -16,9 +17,10 @@
 //! in the order of their commits. One that changes nothing is never refused.
 
 mod changes;
+mod entries;
 mod footprint;
 
-use std::ops::Bound;
+use std::sync::Arc;
 
 use cs_base::{Lsn, TreeId};
 use parking_lot::Mutex;
@@ -32,10 +34,11 @@ use crate::options::CommitOptions;
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
-use changes::{Changes, TreeChanges};
+use changes::Changes;
 pub(crate) use footprint::Footprint;
 
 pub use changes::Savepoint;
+pub use entries::TransactionEntries;
 
 /// What a transaction may not notice of others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,7 +109,7 @@ pub struct Transaction {
     snapshot: Snapshot,
     changes: Changes,
     /// Only where what was read is judged too.
-    footprint: Option<Mutex<Footprint>>,
+    footprint: Option<Arc<Mutex<Footprint>>>,
 }
 
 /// A transaction taken apart, to be committed.
@@ -129,7 +132,10 @@ impl Transaction {
     pub(crate) fn new(snapshot: Snapshot, options: TransactionOptions) -> Self {
         let footprint = match options.isolation {
             Isolation::Snapshot => None,
-            Isolation::Serializable => Some(Mutex::new(Footprint::new(options.footprint_bytes))),
+            Isolation::Serializable => {
+                let footprint = Footprint::new(options.footprint_bytes);
+                Some(Arc::new(Mutex::new(footprint)))
+            }
         };
         Self {
             snapshot,
@@ -149,7 +155,7 @@ impl Transaction {
     /// [`Isolation::Snapshot`]), and whether ranges were joined to keep to the budget.
     #[must_use]
     pub fn footprint(&self) -> (usize, bool) {
-        let footprint = self.footprint.as_ref().map(Mutex::lock);
+        let footprint = self.footprint.as_ref().map(|footprint| footprint.lock());
         footprint.map_or((0, false), |read| (read.bytes(), read.is_coarse()))
     }
 
@@ -192,30 +198,36 @@ impl Transaction {
         reverse: bool,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<Scan>,
     ) -> Result<()> {
-        self.check_tree(tree)?;
-        let mut stopped_at: Option<Vec<u8>> = None;
-        let scanned = self.merge(tree, range, reverse, |key, value| {
-            let answer = visit(key, value)?;
-            if answer == Scan::Stop && self.footprint.is_some() {
-                stopped_at = Some(key.to_vec());
+        let mut entries = self.entries(tree, range.clone(), reverse)?;
+        while let Some((key, value)) = entries.next()? {
+            if visit(key, value)? == Scan::Stop {
+                break;
             }
-            Ok(answer)
-        });
-        if !self.changes.made(tree) {
-            self.note(|footprint| {
-                let mut read = range.clone();
-                if let Some(key) = stopped_at {
-                    let end = if reverse {
-                        &mut read.lower
-                    } else {
-                        &mut read.upper
-                    };
-                    *end = Bound::Included(key);
-                }
-                footprint.range(tree, &read);
-            });
         }
-        scanned
+        Ok(())
+    }
+
+    /// The entries in `range`, own writes included, ascending or (with `reverse`)
+    /// descending, one by one; as they are now, whatever is written later.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn entries(
+        &self,
+        tree: TreeId,
+        range: KeyRange,
+        reverse: bool,
+    ) -> Result<TransactionEntries> {
+        self.check_tree(tree)?;
+        let stored = match self.changes.made(tree) {
+            true => None,
+            false => Some(self.snapshot.cursor(tree, range.clone())?),
+        };
+        let own = self.changes.of(tree).cloned().unwrap_or_default();
+        let footprint = self.footprint.clone();
+        Ok(TransactionEntries::new(
+            tree, range, reverse, stored, own, footprint,
+        ))
     }
 
     /// How many entries are in `range`, own writes included. Of a whole tree
@@ -238,82 +250,11 @@ impl Transaction {
             self.note(|footprint| footprint.range(tree, range));
             count = self.snapshot.tree_stats(tree)?.unwrap_or_default().count;
         }
-        for (key, change) in self.changes.of(tree).into_iter().flatten() {
+        for (key, change) in self.changes.of(tree).into_iter().flat_map(|own| own.iter()) {
             let before = stored && self.snapshot.with_value(tree, key, |_| ())?.is_some();
             count = count + u64::from(change.is_some()) - u64::from(before);
         }
         Ok(count)
-    }
-
-    /// The stored entries of `range` and the own changes to it, in one order.
-    fn merge(
-        &self,
-        tree: TreeId,
-        range: &KeyRange,
-        reverse: bool,
-        mut visit: impl FnMut(&[u8], &[u8]) -> Result<Scan>,
-    ) -> Result<()> {
-        let none = TreeChanges::new();
-        let changes = self.changes.of(tree).unwrap_or(&none);
-        let bounds = (range.lower.as_ref(), range.upper.as_ref());
-        let mine = if is_empty_range(range) {
-            none.range::<Vec<u8>, _>(..)
-        } else {
-            changes.range::<Vec<u8>, _>(bounds)
-        };
-        let mut mine: Box<dyn Iterator<Item = _>> = if reverse {
-            Box::new(mine.rev())
-        } else {
-            Box::new(mine)
-        };
-        let mut own = mine.next();
-        if !self.changes.made(tree) {
-            let mut cursor = self.snapshot.cursor(tree, range.clone())?;
-            loop {
-                let stored = if reverse {
-                    cursor.prev()?
-                } else {
-                    cursor.next()?
-                };
-                let Some((key, value)) = stored else { break };
-                // Own writes that come before the stored entry.
-                while let Some((own_key, change)) = own
-                    && (if reverse {
-                        own_key.as_slice() > key
-                    } else {
-                        own_key.as_slice() < key
-                    })
-                {
-                    if let Some(value) = change
-                        && visit(own_key, value)? == Scan::Stop
-                    {
-                        return Ok(());
-                    }
-                    own = mine.next();
-                }
-                let answer = match own {
-                    Some((own_key, change)) if own_key == key => {
-                        own = mine.next();
-                        change
-                            .as_ref()
-                            .map_or(Ok(Scan::Continue), |value| visit(key, value))?
-                    }
-                    _ => visit(key, value)?,
-                };
-                if answer == Scan::Stop {
-                    return Ok(());
-                }
-            }
-        }
-        while let Some((key, change)) = own {
-            if let Some(value) = change
-                && visit(key, value)? == Scan::Stop
-            {
-                return Ok(());
-            }
-            own = mine.next();
-        }
-        Ok(())
     }
 
     /// A serializable transaction has read something.
@@ -453,11 +394,12 @@ impl Transaction {
         Ok(Parts {
             snapshot: self.snapshot,
             changes,
-            footprint: self.footprint.map(Mutex::into_inner),
+            // A cursor may still have it.
+            footprint: self.footprint.map(|read| std::mem::take(&mut *read.lock())),
         })
     }
 
-    pub(crate) fn core(&self) -> &std::sync::Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         self.snapshot.core()
     }
 
@@ -472,17 +414,5 @@ impl Transaction {
         } else {
             Err(Error::UnknownTree(tree))
         }
-    }
-}
-
-/// Whether no key can be in it; `BTreeMap::range` would panic on some of these.
-fn is_empty_range(range: &KeyRange) -> bool {
-    match (&range.lower, &range.upper) {
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
-        (
-            Bound::Included(lower) | Bound::Excluded(lower),
-            Bound::Included(upper) | Bound::Excluded(upper),
-        ) => lower >= upper,
     }
 }

@@ -8,6 +8,7 @@
 //!   it is too large.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cs_base::TreeId;
 
@@ -46,13 +47,14 @@ enum Replaced {
     Created(TreeId),
     /// The tree had not been dropped; what had been changed in it, and whether
     /// it was one of the transaction's own.
-    Dropped(TreeId, Option<TreeChanges>, bool),
+    Dropped(TreeId, Option<Arc<TreeChanges>>, bool),
 }
 
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    trees: BTreeMap<TreeId, TreeChanges>,
+    /// Shared with whoever reads a range of them.
+    trees: BTreeMap<TreeId, Arc<TreeChanges>>,
     created: BTreeSet<TreeId>,
     dropped: BTreeSet<TreeId>,
     /// Trees of which the record tells what was replaced.
@@ -77,7 +79,7 @@ fn check_size(what: &'static str, found: u64, limit: usize) -> Result<()> {
 
 impl Changes {
     /// The changes to one tree, if there are any.
-    pub(crate) fn of(&self, tree: TreeId) -> Option<&TreeChanges> {
+    pub(crate) fn of(&self, tree: TreeId) -> Option<&Arc<TreeChanges>> {
         self.trees.get(&tree)
     }
 
@@ -93,7 +95,7 @@ impl Changes {
 
     /// Whether nothing is changed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.trees.values().all(BTreeMap::is_empty)
+        self.trees.values().all(|changes| changes.is_empty())
             && self.created.is_empty()
             && self.dropped.is_empty()
     }
@@ -114,7 +116,7 @@ impl Changes {
             value.as_ref().map_or(0, Vec::len) as u64,
             MAX_VALUE,
         )?;
-        let changes = self.trees.entry(tree).or_default();
+        let changes = Arc::make_mut(self.trees.entry(tree).or_default());
         let before = changes
             .get(&key)
             .map_or(0, |change| cost(&key, change.as_ref()));
@@ -139,7 +141,7 @@ impl Changes {
     /// A tree is dropped, with what was changed in it.
     pub(crate) fn drop_tree(&mut self, tree: TreeId) {
         let changes = self.trees.remove(&tree);
-        self.bytes -= changes.as_ref().map_or(0, sum);
+        self.bytes -= changes.as_deref().map_or(0, sum);
         let own = self.created.remove(&tree);
         if !own {
             self.dropped.insert(tree);
@@ -204,7 +206,7 @@ impl Changes {
     fn take_back(&mut self, replaced: Replaced) {
         match replaced {
             Replaced::Key(tree, key, before) => {
-                let changes = self.trees.entry(tree).or_default();
+                let changes = Arc::make_mut(self.trees.entry(tree).or_default());
                 if let Some(change) = changes.remove(&key) {
                     self.bytes -= cost(&key, change.as_ref());
                 }
@@ -239,7 +241,7 @@ impl Changes {
         let known = |tree: &TreeId| !batch.created.contains(tree);
         batch.telling = self.telling.into_iter().filter(known).collect();
         for (tree, changes) in self.trees {
-            for (key, value) in changes {
+            for (key, value) in Arc::unwrap_or_clone(changes) {
                 match value {
                     Some(value) => batch.put(tree, key, value, Expect::Any),
                     None => batch.delete(tree, key, Expect::Any),

@@ -12,7 +12,7 @@ fn put(changes: &mut Changes, key: &str, value: &str) {
 }
 
 fn shown(changes: &Changes) -> String {
-    let all = changes.of(TREE).into_iter().flatten();
+    let all = changes.of(TREE).into_iter().flat_map(|own| own.iter());
     let all = all.map(|(key, value)| {
         let value = value.as_deref().map_or("-".into(), String::from_utf8_lossy);
         format!("{}={value}", String::from_utf8_lossy(key))
