@@ -18,6 +18,7 @@ pub mod crash;
 pub mod fault;
 pub mod flip;
 pub mod fuzz;
+pub mod isolation;
 pub mod kill;
 mod model;
 mod panics;

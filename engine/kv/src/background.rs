@@ -5,7 +5,7 @@
 //! told that there is something to do; an idle store makes no system call.
 //! In simulation a scheduler calls [`Core::step`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
@@ -18,6 +18,12 @@ use crate::error::{Error, Result};
 /// After so long without a commit the log gets its sealing record. Long
 /// enough never to come between two commits of one burst.
 const IDLE: Duration = Duration::from_millis(50);
+
+/// Work of the layer above that nobody waits for, done with our own.
+pub trait Housekeeping: Send + Sync {
+    /// Does a small piece; says whether there was something to do.
+    fn step(&self) -> bool;
+}
 
 impl Core {
     /// Starts the thread, once.
@@ -91,6 +97,7 @@ impl Core {
         }
         self.flush_if_due()?;
         self.enforce_snapshot_limits();
+        self.keep_house();
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
         if self.checkpoint_is_due() || self.checkpoint_is_overdue() {
             let mut maintenance = self.maintenance.lock();
@@ -101,6 +108,12 @@ impl Core {
         }
         while self.reclaim_dropped_tree()? {}
         Ok(())
+    }
+
+    /// A piece of what the layer above has to do.
+    fn keep_house(&self) -> bool {
+        let keeper = self.housekeeping.get().and_then(Weak::upgrade);
+        keeper.is_some_and(|keeper| keeper.step())
     }
 
     fn flushed_now(&self) {
@@ -187,6 +200,7 @@ impl Core {
             busy |= self.prepare_log(log)?;
         }
         self.enforce_snapshot_limits();
+        busy |= self.keep_house();
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
         {
             let mut maintenance = self.maintenance.lock();

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use cs_base::mutants::{Mutant, planted};
 use cs_base::{Lsn, Term, TreeId};
 use cs_pager::Pager;
 use cs_wal::{Appended, Log, RecordHead, RecordKind, Reservation};
@@ -185,7 +186,7 @@ impl Core {
                     | Error::AlreadyApplied { .. }
                     | Error::UnknownTree(_)
             );
-            if from_trees {
+            if from_trees && !planted(Mutant::AnswerBeforeVisible) {
                 let needs = self.visibility.lock().needs();
                 self.wait_durable(needs)?;
             }
@@ -242,6 +243,8 @@ impl Core {
                 // Nothing is to be changed, and that too was judged on the
                 // appended root: it is known when that is visible.
                 let needs = self.visibility.lock().needs();
+                let is_early = planted(Mutant::AnswerBeforeVisible);
+                let needs = if is_early { Lsn::ZERO } else { needs };
                 let index = writer.position.index;
                 return Ok(Ticket::new(Arc::clone(self), index, needs));
             }
@@ -309,7 +312,9 @@ impl Core {
             }
             let there = writer.plan_key(pager, operation.tree, &operation.key)?;
             check_expectation(operation, position, there)?;
-            if let (Some(basis), Stage::Whole) = (&commit.basis, commit.stage) {
+            if let (Some(basis), Stage::Whole) = (&commit.basis, commit.stage)
+                && !planted(Mutant::SkipWriteCheck)
+            {
                 let root = basis.snapshot.root();
                 check_write(pager, writer, root, operation.tree, &operation.key)?;
             }
@@ -415,6 +420,7 @@ impl Core {
         });
         let needs = {
             let mut visibility = self.visibility.lock();
+            let waits = waits && !planted(Mutant::VisibleBeforeDurable);
             let needs = visibility.appended(index, if waits { end } else { Lsn::ZERO });
             if needs == Lsn::ZERO {
                 self.publish(&visibility, None);
@@ -597,7 +603,7 @@ fn check_locks(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Resul
         return Err(Error::NameTaken { gid: gid.into() });
     }
     let locks = writer.locks(pager)?;
-    if locks.is_empty() {
+    if locks.is_empty() || planted(Mutant::ForgetPreparedLocks) {
         return Ok(());
     }
     match commit.stage {

@@ -17,7 +17,7 @@
 //! | `compaction` | nothing: how far a compaction has come, and how the last one ended |
 //! | `next_tree` | nothing: ids that a dropped root had used are not given again |
 //! | `poisoned`, `closed` | nothing: they only ever go up |
-//! | `background`, `counters`, `recorder` | nothing: a thread, and figures since open |
+//! | `background`, `housekeeping`, `counters`, `recorder` | nothing: a thread, what it does for others, figures since open |
 //! | `named` | the root: the content of a system tree, pinned |
 //! | `feeds` | the log: what of it was appended lately, shown when it is durable |
 //!
@@ -30,12 +30,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
+use cs_base::mutants::{Mutant, planted};
 use cs_base::{Index, Lsn, TreeId};
 use cs_io::{Disk, ForkMark, LockGuard, Runtime, Signal};
 use cs_pager::{CheckpointRun, Metas, Pager};
 use cs_wal::{Log, LogError, LogOwner};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::background::Housekeeping;
 use crate::commit_queue::CommitQueue;
 use crate::compaction::Compaction;
 use crate::error::{Error, Result};
@@ -91,6 +93,7 @@ pub(crate) struct Core {
     pub(crate) recorder: Recorder,
     pub(crate) feeds: Feeds,
     pub(crate) named: Named,
+    pub(crate) housekeeping: OnceLock<Weak<dyn Housekeeping>>,
     fork: ForkMark,
     _lock: Box<dyn LockGuard>,
 }
@@ -222,6 +225,7 @@ impl Core {
             recorder: Recorder::default(),
             feeds: Feeds::default(),
             named: Named::default(),
+            housekeeping: OnceLock::new(),
             fork: ForkMark::new(),
             _lock: parts.lock,
         });
@@ -361,7 +365,7 @@ impl Core {
         loop {
             let target = self.target.load(Ordering::Acquire);
             let published = self.published.load_full();
-            if published.root().record.index.0 >= target {
+            if published.root().record.index.0 >= target || planted(Mutant::StaleSnapshot) {
                 return Ok(published);
             }
             // Visible already, but not sealed: whoever asks first seals it.

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cs_base::mutants::{Mutant, planted};
 use cs_base::{FileId, HybridTime, Index, Lsn, Term};
 use cs_io::EventCount;
 use cs_wal::{Log, LogError, RecordKind, RecordRef, Tail};
@@ -344,7 +345,7 @@ impl ChangeFeed {
             return None;
         }
         if let Some(log) = &self.core.log {
-            if recent.end > log.durable_lsn() {
+            if recent.end > log.durable_lsn() && !planted(Mutant::FeedBeforeDurable) {
                 return None;
             }
             match &mut self.source {

@@ -58,6 +58,7 @@ pub use cs_io as io;
 pub use cs_pager::ReadPath;
 
 pub use account::{Account, SpaceReport};
+pub use background::Housekeeping;
 pub use backup::{
     Backup, BackupError, BackupFile, BackupOptions, BackupPosition, BackupProgress, BackupReader,
     BackupReport, BackupSummary, RestoreOptions, RestoreProgress, RestoreReport, VerifiedBackup,

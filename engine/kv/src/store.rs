@@ -1,7 +1,7 @@
 //! The store: opening, snapshots, commits, checkpoints, closing.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::Ordering;
 
 use cs_base::{Index, Lsn, TreeId};
@@ -9,6 +9,7 @@ use cs_io::{BackendReport, Disk, Runtime};
 use cs_pager::{PoolStats, SpaceStats};
 
 use crate::account::{Account, SpaceReport, account, space};
+use crate::background::Housekeeping;
 use crate::batch::Batch;
 use crate::bulk::{BulkLoad, BulkOptions, BulkProgress, BulkReport};
 use crate::check::{CheckReport, check};
@@ -370,6 +371,12 @@ impl Store {
     /// As for commits.
     pub fn step(&self) -> Result<bool> {
         self.core().step()
+    }
+
+    /// Has somebody do a piece of his own work whenever background work is done;
+    /// once for a store: a second one is not heard.
+    pub fn attach(&self, housekeeping: Weak<dyn Housekeeping>) {
+        let _ = self.core().housekeeping.set(housekeeping);
     }
 
     /// Proves the inner order of the newest visible state; see [`CheckReport`].

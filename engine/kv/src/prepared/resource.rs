@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cs_base::Index;
+use cs_base::mutants::{Mutant, planted};
 
 use super::entry::{Decided, Decision, MAX_RESOURCES, decided_key};
 use super::{check_gid, decided, synced};
@@ -115,6 +116,11 @@ impl Transaction {
                     resource: resource.name().into(),
                     reason: reason.to_string(),
                 });
+            }
+        }
+        if planted(Mutant::TellBeforeDecision) {
+            for resource in resources {
+                let _ = ask(|| resource.finalize(gid));
             }
         }
         let index = match core.decide(gid, Decision::Committed, options) {
@@ -246,7 +252,9 @@ impl Core {
         if locks.is_empty() || self.options.read_only {
             return Ok(());
         }
-        self.reserve_tree_ids(locks.created());
+        if !planted(Mutant::ReusePreparedTreeIds) {
+            self.reserve_tree_ids(locks.created());
+        }
         let snapshot = Snapshot::visible(self)?;
         let mut undecided = Vec::new();
         let mut cursor = snapshot.cursor(system::PREPARED, KeyRange::all())?;

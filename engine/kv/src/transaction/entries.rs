@@ -12,6 +12,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use cs_base::TreeId;
+use cs_base::mutants::{Mutant, planted};
 use parking_lot::Mutex;
 
 use super::changes::TreeChanges;
@@ -76,7 +77,9 @@ impl TransactionEntries {
         let found = self.step();
         self.ended = !matches!(found, Ok(true));
         let found = found?;
-        if let (Some(began), Some(footprint)) = (began, &self.footprint) {
+        if let (Some(began), Some(footprint)) = (began, &self.footprint)
+            && !planted(Mutant::ForgetRangesRead)
+        {
             let reached = found.then(|| Bound::Included(self.key.clone()));
             let read = match self.reverse {
                 false => KeyRange {
