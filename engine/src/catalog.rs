@@ -87,6 +87,11 @@ impl Entry {
     }
 }
 
+/// An entry as it is stored under `key`.
+pub(crate) fn decode_entry(key: &[u8], bytes: &[u8]) -> Result<Entry> {
+    Entry::decode(key, bytes)
+}
+
 /// The key of a collection's entry.
 pub(crate) fn key_of(namespace: &Namespace) -> Vec<u8> {
     let mut key = database_prefix(&namespace.database);

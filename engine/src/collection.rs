@@ -3,15 +3,17 @@
 //! Reading order: this file (the handle, and what changes the catalog), `find`
 //! (queries and cursors, over `matches`), `insert` (over `inserter`), `write`
 //! (replace and delete), `transfer` (lines of JSON in and out), `bulk` (whole
-//! collections at once).
+//! collections at once), `place` and `within` (the same in a transaction).
 
 mod bulk;
 mod find;
 mod insert;
 mod inserter;
 mod matches;
+mod place;
 mod tally;
 mod transfer;
+mod within;
 mod write;
 
 pub use find::{Cursor, Find};
@@ -32,6 +34,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::IntoDocument;
 use crate::names::Namespace;
 use crate::stats::CollectionStats;
+use crate::transaction::session::Session;
 use crate::values::validate_document;
 
 /// How often a write that lost to another is tried again before it gives up.
@@ -44,6 +47,8 @@ pub(crate) const MAX_ATTEMPTS: u32 = 100;
 pub struct Collection {
     environment: Arc<Environment>,
     namespace: Namespace,
+    /// The transaction of which all that is done with this handle is part.
+    session: Option<Arc<Session>>,
 }
 
 impl Collection {
@@ -51,6 +56,7 @@ impl Collection {
         Self {
             environment,
             namespace,
+            session: None,
         }
     }
 
@@ -89,6 +95,9 @@ impl Collection {
         validate_document(options.as_bytes())?;
         self.namespace.check()?;
         context.start(&self.environment.runtime).check()?;
+        if let Some(session) = &self.session {
+            return self.create_within(session, options);
+        }
         let store = self.environment.writable()?;
         let mut batch = Batch::new();
         self.add_creation(&mut batch, &Entry::new(store.new_tree_id(), options));
@@ -124,7 +133,7 @@ impl Collection {
     /// As [`exists_now`](Self::exists_now), and those of the context.
     pub fn exists_now_with(&self, context: &OperationContext) -> Result<bool> {
         context.start(&self.environment.runtime).check()?;
-        Ok(self.environment.entry(&self.namespace)?.is_some())
+        Ok(self.view()?.entry.is_some())
     }
 
     /// What the collection was created with, or `None` if it does not exist.
@@ -141,7 +150,7 @@ impl Collection {
     /// As [`exists_now_with`](Self::exists_now_with).
     pub fn options_with(&self, context: &OperationContext) -> Result<Option<RawDocumentBuf>> {
         context.start(&self.environment.runtime).check()?;
-        let entry = self.environment.entry(&self.namespace)?;
+        let entry = self.view()?.entry;
         Ok(entry.map(|entry| (*entry.options).clone()))
     }
 
@@ -158,6 +167,7 @@ impl Collection {
     /// # Errors
     /// As [`drop_collection`](Self::drop_collection), and those of the context.
     pub fn drop_collection_with(&self, context: &OperationContext) -> Result<bool> {
+        self.outside_only("a drop")?;
         self.namespace.check()?;
         let store = self.environment.writable()?;
         let watch = context.start(&self.environment.runtime);
@@ -201,7 +211,9 @@ impl Collection {
                 database,
                 collection: name.into(),
             },
+            session: None,
         };
+        self.outside_only("a rename")?;
         self.namespace.check()?;
         target.namespace.check()?;
         if target.namespace == self.namespace {
@@ -260,6 +272,7 @@ impl Collection {
     /// # Errors
     /// As [`exists_now_with`](Self::exists_now_with).
     pub fn stats_with(&self, context: &OperationContext) -> Result<CollectionStats> {
+        self.outside_only("figures of a collection")?;
         context.start(&self.environment.runtime).check()?;
         let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
         let Some(entry) = entry else {

@@ -63,6 +63,10 @@ impl Database {
         }
     }
 
+    pub(crate) fn environment(&self) -> &Arc<Environment> {
+        &self.environment
+    }
+
     /// Opens the database in the directory `path`, and makes it if there is none.
     ///
     /// # Errors

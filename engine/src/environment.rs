@@ -5,19 +5,21 @@
 //! | collections and their options | the catalog tree, hence the root |
 //! | cache of catalog entries | here; may be dropped at any time |
 //! | generator of object ids | here; starts anew at each open |
+//! | transactions under way | here: each has a snapshot, and changes that nobody else sees |
 //! | counters since open | here |
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use cs_kv::io::{ForkMark, Runtime};
-use cs_kv::{Snapshot, Store, Transaction};
+use cs_kv::{Housekeeping, Snapshot, Store, Transaction};
 
 use crate::catalog::{Catalog, Entry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
 use crate::stats::Counters;
+use crate::transaction::Registry;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub(crate) struct Environment {
     pub(crate) catalog: Catalog,
     pub(crate) object_ids: ObjectIds,
     pub(crate) counters: Counters,
+    pub(crate) transactions: Registry,
     read_only: bool,
     closed: AtomicBool,
     fork: ForkMark,
@@ -34,16 +37,20 @@ pub(crate) struct Environment {
 
 impl Environment {
     pub(crate) fn new(store: Store, runtime: Arc<dyn Runtime>, read_only: bool) -> Arc<Self> {
-        Arc::new(Self {
+        let environment = Arc::new(Self {
             store,
             object_ids: ObjectIds::new(Arc::clone(&runtime)),
             runtime,
             catalog: Catalog::default(),
             counters: Counters::default(),
+            transactions: Registry::default(),
             read_only,
             closed: AtomicBool::new(false),
             fork: ForkMark::new(),
-        })
+        });
+        let housekeeping: Weak<Self> = Arc::downgrade(&environment);
+        environment.store.attach(housekeeping);
+        environment
     }
 
     /// The store, unless the database was closed, or opened by a parent process.
@@ -102,5 +109,11 @@ impl Environment {
     /// The collection's newest entry.
     pub(crate) fn entry(&self, namespace: &Namespace) -> Result<Option<Entry>> {
         self.catalog.entry(self.store()?, namespace)
+    }
+}
+
+impl Housekeeping for Environment {
+    fn step(&self) -> bool {
+        self.transactions.expire()
     }
 }

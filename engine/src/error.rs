@@ -70,6 +70,22 @@ pub enum ErrorKind {
     /// This process was forked off after the database was opened; it has to
     /// open it itself.
     Forked = 25,
+    /// There is no transaction under way, or prepared, of that id or name.
+    NoSuchTransaction = 26,
+    /// The transaction took longer than it may, and was rolled back.
+    TransactionTimedOut = 27,
+    /// The transaction has ended, or was decided, before.
+    TransactionEnded = 28,
+    /// The operation cannot be part of a transaction.
+    NotInTransaction = 29,
+    /// The state that was read kept old versions for too long, and was ended.
+    SnapshotEvicted = 30,
+    /// What comes next in a stream of changes is not kept any more.
+    ChangesLost = 31,
+    /// A store of the caller's would not take part in a transaction.
+    ResourceRefused = 32,
+    /// A statement of a session was carried out before.
+    AlreadyApplied = 33,
 }
 
 impl ErrorKind {
@@ -91,6 +107,11 @@ impl ErrorKind {
             Self::Conflict => Some(112),
             Self::ReadOnly => Some(20),
             Self::NoSpace => Some(14031),
+            Self::NoSuchTransaction | Self::TransactionEnded => Some(251),
+            Self::TransactionTimedOut => Some(290),
+            Self::NotInTransaction => Some(263),
+            Self::SnapshotEvicted => Some(239),
+            Self::ChangesLost => Some(286),
             Self::Internal => Some(1),
             _ => None,
         }
@@ -306,7 +327,15 @@ impl From<cs_kv::Error> for Error {
             _ if error.is_no_space() => ErrorKind::NoSpace,
             _ if error.is_corruption() => ErrorKind::Corruption,
             _ if error.is_unsupported() => ErrorKind::Unsupported,
-            Kv::Conflict { .. } => ErrorKind::Conflict,
+            Kv::Conflict { .. } | Kv::Prepared { .. } => ErrorKind::Conflict,
+            Kv::NotPrepared { .. } => ErrorKind::NoSuchTransaction,
+            Kv::AlreadyDecided { .. } => ErrorKind::TransactionEnded,
+            Kv::NameTaken { .. } | Kv::SnapshotExists(_) => ErrorKind::NamespaceExists,
+            Kv::NoSuchSnapshot(_) => ErrorKind::NamespaceNotFound,
+            Kv::ResourceRefused { .. } => ErrorKind::ResourceRefused,
+            Kv::SnapshotEvicted { .. } => ErrorKind::SnapshotEvicted,
+            Kv::ChangesLost(_) => ErrorKind::ChangesLost,
+            Kv::AlreadyApplied { .. } => ErrorKind::AlreadyApplied,
             Kv::Locked(_) => ErrorKind::Locked,
             Kv::Poisoned(_) => ErrorKind::Poisoned,
             Kv::OutcomeUnknown(_) => ErrorKind::OutcomeUnknown,
@@ -322,7 +351,7 @@ impl From<cs_kv::Error> for Error {
                 | BackupError::NeedsFile,
             ) => ErrorKind::BadValue,
             Kv::Backup(BackupError::Mismatch { .. }) => ErrorKind::Internal,
-            Kv::Expectation { .. } | Kv::AlreadyApplied { .. } | Kv::UnknownTree(_) => {
+            Kv::Expectation { .. } | Kv::Declined { .. } | Kv::UnknownTree(_) => {
                 ErrorKind::Internal
             }
             _ => ErrorKind::Io,

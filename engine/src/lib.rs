@@ -17,6 +17,7 @@ pub mod names;
 mod object_ids;
 mod options;
 mod stats;
+mod transaction;
 pub mod values;
 
 pub use collection::{
@@ -34,10 +35,15 @@ pub use cs_kv::{
     BackupOptions, BackupPosition, BackupProgress, BackupReport, BackupSummary, RestoreProgress,
     RestoreReport, TreeStats,
 };
+pub use cs_kv::{
+    Decided, Decision, Isolation, PreparedTransaction, ResourceCommit, ResourceError,
+    SessionStatement, TransactionResource, Untold,
+};
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
 pub use input::{IntoDocument, IntoFilter};
 pub use options::DatabaseOptions;
 pub use stats::{CollectionStats, DatabaseStats, OperationStats};
+pub use transaction::{Savepoint, Transaction, TransactionInfo, TransactionOptions};
 
 pub use bson;

@@ -62,6 +62,26 @@ impl Extents {
         Some(PageId(start))
     }
 
+    /// Takes this page; says whether it was free.
+    pub(crate) fn take(&mut self, page: PageId) -> bool {
+        let before = self.by_start.range(..=page.0).next_back();
+        let Some((start, len)) = before.map(|(&start, &len)| (start, len)) else {
+            return false;
+        };
+        if start + len <= page.0 {
+            return false;
+        }
+        self.take_out(start, len);
+        if page.0 > start {
+            self.put_in(start, page.0 - start);
+        }
+        if start + len > page.0 + 1 {
+            self.put_in(page.0 + 1, start + len - page.0 - 1);
+        }
+        self.pages -= 1;
+        true
+    }
+
     /// Takes `count` adjacent pages from the shortest extent that has them.
     pub(crate) fn take_run(&mut self, count: u64) -> Option<PageId> {
         let &(len, start) = self.by_len.range((count, 0)..).next()?;
@@ -157,7 +177,11 @@ mod tests {
                         })),
                     }
                 }
-                _ => {}
+                // Free already: it is taken, and no other.
+                _ => {
+                    assert!(model.remove(&page) && extents.take(PageId(page)));
+                    assert!(!extents.take(PageId(page)));
+                }
             }
             assert_eq!(extents.pages(), model.len() as u64);
         }

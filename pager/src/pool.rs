@@ -189,6 +189,12 @@ impl Pager {
             .map_err(PagerError::io("asking for its size"))
     }
 
+    /// Which database the file belongs to.
+    #[must_use]
+    pub fn file_id(&self) -> FileId {
+        self.file_id
+    }
+
     /// Bytes a page.
     #[must_use]
     pub fn page_size(&self) -> usize {

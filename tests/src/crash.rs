@@ -50,7 +50,7 @@ mod tests;
 mod writer;
 
 pub use hits::{Hits, Part};
-pub use mutants::{Caught, hunt};
+pub use mutants::{Caught, hunt, parse as parse_mutant};
 
 /// States taken from one run: enough to make its journal worth having.
 pub const STATES_PER_RUN: u64 = 250;

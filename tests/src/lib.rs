@@ -8,6 +8,8 @@
 //! | [`power`] | power cuts | real file systems under real processes |
 //! | [`fuzz`] | inputs | whatever reads bytes from outside |
 //! | [`flip`] | damage | bytes of files at rest |
+//! | [`isolation`] | isolation checker | the order of transactions from many threads |
+//! | [`prepare`] | two phases | prepared transactions, at any event of a simulated disk |
 //!
 //! Each proves itself by catching bugs planted on purpose
 //! ([`cs_base::mutants`]). README.md says what each promises and how to run it.
@@ -18,10 +20,12 @@ pub mod crash;
 pub mod fault;
 pub mod flip;
 pub mod fuzz;
+pub mod isolation;
 pub mod kill;
 mod model;
 mod panics;
 pub mod power;
+pub mod prepare;
 pub mod progress;
 mod verdict;
 mod watch;

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use cs_tests::{crash, fault, flip, fuzz, kill, power};
+use cs_tests::{crash, fault, flip, fuzz, isolation, kill, power, prepare};
 
 /// Breaks Collection Store in every way we know, and looks whether it holds.
 #[derive(Debug, Parser)]
@@ -29,6 +29,10 @@ enum Harness {
     Fuzz(fuzz::Args),
     /// Flips bits, cuts and swaps pages, and looks for silence.
     Flip(flip::Args),
+    /// Judges random transactions from many threads by their isolation.
+    Isolation(isolation::Args),
+    /// Crashes prepared transactions at any event, and lets their I/O fail.
+    Prepare(prepare::Args),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
         },
         Harness::Fuzz(args) => fuzz::run(&args),
         Harness::Flip(args) => flip::run(&args),
+        Harness::Isolation(args) => isolation::run(&args),
+        Harness::Prepare(args) => prepare::run(&args),
     };
     println!("{} passed, {} failed", outcome.passed, outcome.failed);
     if outcome.failed == 0 {

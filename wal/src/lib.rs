@@ -13,6 +13,7 @@
 //! | read the log back and judge it | `inventory.rs`, `scan.rs`, `superseding.rs`, `recover.rs` |
 //! | make durable what was read, cut the rest | `finish.rs` |
 //! | make, begin, recycle segment files | `segment.rs`, `recycle.rs`, `pins.rs` |
+//! | follow it while it grows | `tail.rs` |
 //! | the bytes | `format.rs`, `FORMAT.md` |
 //!
 //! What is *not* here: what a payload means, when a checkpoint happens, whether
@@ -77,6 +78,7 @@ mod scan;
 mod segment;
 mod stats;
 mod superseding;
+mod tail;
 mod tickets;
 mod window;
 
@@ -97,4 +99,5 @@ pub use reserve::Reservation;
 pub use scan::RecordRef;
 pub use segment::{SegmentInfo, SegmentState};
 pub use stats::LogStats;
+pub use tail::Tail;
 pub use tickets::{WaitQueue, Waiter};

@@ -136,6 +136,12 @@ impl Cursor {
         &self.segments[self.at.segment]
     }
 
+    /// Stands again where it once stood.
+    pub(crate) fn go_back(&mut self, place: Place) {
+        self.at = place;
+        self.window = Window::default();
+    }
+
     /// Reads the next record and steps behind it, or says why there is none.
     ///
     /// # Errors

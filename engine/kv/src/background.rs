@@ -5,8 +5,8 @@
 //! told that there is something to do; an idle store makes no system call.
 //! In simulation a scheduler calls [`Core::step`].
 
-use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cs_base::Lsn;
@@ -18,6 +18,12 @@ use crate::error::{Error, Result};
 /// After so long without a commit the log gets its sealing record. Long
 /// enough never to come between two commits of one burst.
 const IDLE: Duration = Duration::from_millis(50);
+
+/// Work of the layer above that nobody waits for, done with our own.
+pub trait Housekeeping: Send + Sync {
+    /// Does a small piece; says whether there was something to do.
+    fn step(&self) -> bool;
+}
 
 /// Whether anybody commits, as the thread sees it between its rounds.
 struct Watch {
@@ -116,6 +122,8 @@ impl Core {
             self.flush()?;
         }
         self.flush_if_due()?;
+        self.enforce_snapshot_limits();
+        self.keep_house();
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
         if self.checkpoint_is_due() || self.checkpoint_is_overdue() {
             let mut maintenance = self.maintenance.lock();
@@ -129,6 +137,12 @@ impl Core {
         }
         while self.reclaim_dropped_tree()? {}
         Ok(())
+    }
+
+    /// A piece of what the layer above has to do.
+    fn keep_house(&self) -> bool {
+        let keeper = self.housekeeping.get().and_then(Weak::upgrade);
+        keeper.is_some_and(|keeper| keeper.step())
     }
 
     fn flushed_now(&self) {
@@ -222,6 +236,8 @@ impl Core {
             busy |= log.drive(&**self) != Drive::Idle;
             busy |= self.prepare_log(log)?;
         }
+        self.enforce_snapshot_limits();
+        busy |= self.keep_house();
         self.must(self.pager.finish_early_writes(false).map_err(Into::into))?;
         {
             let mut maintenance = self.maintenance.lock();

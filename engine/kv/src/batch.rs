@@ -1,6 +1,10 @@
 //! A list of changes that commits as one, without a snapshot.
 
+use std::sync::Arc;
+
 use cs_base::TreeId;
+
+use crate::evaluation::Evaluate;
 
 /// What an operation demands of its key, judged on the appended root at commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,14 +18,36 @@ pub enum Expect {
     Present,
 }
 
+/// What an operation does to its key.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// Gives it this value.
+    Put(Vec<u8>),
+    /// Takes it away.
+    Delete,
+    /// What that is depends on the value it has when the commit is made.
+    Evaluate(Arc<dyn Evaluate>),
+}
+
+impl Change {
+    /// Bytes of the new value, as far as it is known.
+    pub(crate) fn value_len(&self) -> usize {
+        match self {
+            Self::Put(value) => value.len(),
+            Self::Delete | Self::Evaluate(_) => 0,
+        }
+    }
+}
+
 /// One change, and what it demands.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
     pub(crate) tree: TreeId,
     pub(crate) key: Vec<u8>,
-    /// `None` deletes.
-    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) change: Change,
     pub(crate) expect: Expect,
+    /// The value that it replaces, where the record is to tell of it.
+    pub(crate) before: Option<Vec<u8>>,
 }
 
 /// Changes that commit together or not at all.
@@ -30,6 +56,8 @@ pub struct Batch {
     pub(crate) operations: Vec<Operation>,
     pub(crate) created: Vec<TreeId>,
     pub(crate) dropped: Vec<TreeId>,
+    /// Trees of which the record tells what was replaced.
+    pub(crate) telling: Vec<TreeId>,
 }
 
 impl Batch {
@@ -41,22 +69,58 @@ impl Batch {
 
     /// Gives a key a value.
     pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>, expect: Expect) {
-        self.operations.push(Operation {
-            tree,
-            key,
-            value: Some(value),
-            expect,
-        });
+        self.push(tree, key, Change::Put(value), expect);
     }
 
     /// Removes a key.
     pub fn delete(&mut self, tree: TreeId, key: Vec<u8>, expect: Expect) {
+        self.push(tree, key, Change::Delete, expect);
+    }
+
+    /// Changes a key depending on the value that it has when the commit is made:
+    /// see [`Evaluate`].
+    pub fn evaluate(&mut self, tree: TreeId, key: Vec<u8>, evaluation: Arc<dyn Evaluate>) {
+        self.push(tree, key, Change::Evaluate(evaluation), Expect::Any);
+    }
+
+    fn push(&mut self, tree: TreeId, key: Vec<u8>, change: Change, expect: Expect) {
         self.operations.push(Operation {
             tree,
             key,
-            value: None,
+            change,
             expect,
+            before: None,
         });
+    }
+
+    /// Puts into the record what each operation on this tree replaces, for whoever
+    /// follows the changes: see [`Effect::Before`](crate::Effect::Before).
+    pub fn tell_before(&mut self, tree: TreeId) {
+        if !self.telling.contains(&tree) {
+            self.telling.push(tree);
+        }
+    }
+
+    /// What the last operation replaces is known.
+    pub(crate) fn last_replaces(&mut self, before: Option<Vec<u8>>) {
+        if let Some(last) = self.operations.last_mut() {
+            last.before = before;
+        }
+    }
+
+    /// Whether the record tells what this operation replaces, and that is not known yet.
+    pub(crate) fn wants_before(&self, operation: &Operation) -> bool {
+        operation.before.is_none()
+            && operation.expect != Expect::Absent
+            && self.telling.contains(&operation.tree)
+    }
+
+    /// Whether something of it is known only where the commit is.
+    pub(crate) fn needs_resolving(&self) -> bool {
+        let evaluates = |operation: &Operation| matches!(operation.change, Change::Evaluate(_));
+        let operations = &self.operations;
+        operations.iter().any(evaluates)
+            || (!self.telling.is_empty() && operations.iter().any(|one| self.wants_before(one)))
     }
 
     /// Makes a tree, under an id from [`Store::new_tree_id`](crate::Store::new_tree_id).
@@ -83,6 +147,10 @@ impl Batch {
 
     /// Whether it only makes room, and so may use the reserve of a full disk.
     pub(crate) fn only_removes(&self) -> bool {
-        self.created.is_empty() && self.operations.iter().all(|op| op.value.is_none())
+        self.created.is_empty()
+            && self
+                .operations
+                .iter()
+                .all(|op| matches!(op.change, Change::Delete))
     }
 }

@@ -369,11 +369,7 @@ impl<'a> BulkLoad<'a> {
                 batch.put(tree, key.to_vec(), value.to_vec(), expect);
             }
         }
-        let committed = self.core.commit(&Commit {
-            batch: &batch,
-            options,
-            snapshot: None,
-        });
+        let committed = self.core.commit(&Commit::of(&batch, options));
         committed.map_err(|error| match error {
             Error::Expectation { position, .. } => Error::DuplicateEntry {
                 position: positions.get(position).copied().unwrap_or_default(),

@@ -106,6 +106,7 @@ pub(crate) fn check(core: &Arc<Core>, progress: &mut dyn FnMut(u64, u64)) -> Res
     }
     check.all_trees();
     check.allocation(&used);
+    check.named(core, &used);
     Ok(check.report)
 }
 
@@ -172,6 +173,27 @@ impl Check<'_> {
                     }
                 }
                 Err(error) => self.unreadable(holder, &error),
+            }
+        }
+    }
+
+    /// What only named snapshots reach must be readable, and nobody else's.
+    fn named(&mut self, core: &Core, used: &[PageId]) {
+        for (name, pages) in core.named_pages(self.snapshot.root()) {
+            match pages {
+                Err(error) => {
+                    let text = format!("snapshot '{name}': {error}");
+                    self.find("unreadable", None, error.page(), text);
+                }
+                Ok(pages) => {
+                    self.report.pages += pages.len() as u64;
+                    for at in pages {
+                        if used.binary_search(&at.page).is_ok() {
+                            let text = format!("the newest state uses a page of snapshot '{name}'");
+                            self.find("reached-twice", None, Some(at.page), text);
+                        }
+                    }
+                }
             }
         }
     }

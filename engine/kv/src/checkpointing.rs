@@ -210,7 +210,10 @@ impl Core {
 
     fn recycle_log(&self, below: Lsn) -> Result<()> {
         match &self.log {
-            Some(log) => self.must(log.recycle_below(below).map_err(Into::into)),
+            Some(log) => {
+                self.pin_kept_changes(log);
+                self.must(log.recycle_below(below).map_err(Into::into))
+            }
             None => Ok(()),
         }
     }

@@ -4,19 +4,25 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use cs_base::mutants::{Mutant, planted};
 use cs_base::{Lsn, Term};
 use cs_wal::{Appended, RecordHead, RecordKind, Reservation};
 
 use crate::batch::Batch;
+use crate::certify::check_reads_sealed;
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::evaluation::resolve;
+use crate::feed::Recent;
 use crate::in_flight::{InFlightRecord, Undo};
 use crate::limits::{MAX_PART, MAX_TRANSACTION};
 use crate::options::{CommitOptions, Durability};
 use crate::packing::{Packer, Payload};
 use crate::recorder::Event;
 use crate::root::Root;
+use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
+use crate::transaction::Footprint;
 use crate::writer::Writer;
 
 mod encode;
@@ -33,11 +39,58 @@ pub(crate) const FIRST_PART: u8 = 2;
 pub(crate) const HAS_PARTS: u8 = 1;
 
 /// What is to be committed.
+#[derive(Clone, Copy)]
 pub(crate) struct Commit<'a> {
     pub(crate) batch: &'a Batch,
     pub(crate) options: &'a CommitOptions,
-    /// The state that the transaction read; none for an auto-committed batch.
-    pub(crate) snapshot: Option<&'a Root>,
+    /// What the transaction read; none for an auto-committed batch.
+    pub(crate) basis: Option<Basis<'a>>,
+    pub(crate) stage: Stage<'a>,
+}
+
+impl<'a> Commit<'a> {
+    /// A batch that builds on nothing.
+    pub(crate) fn of(batch: &'a Batch, options: &'a CommitOptions) -> Self {
+        Self {
+            batch,
+            options,
+            basis: None,
+            stage: Stage::Whole,
+        }
+    }
+}
+
+/// What a commit is to the transaction that it belongs to.
+#[derive(Clone, Copy)]
+pub(crate) enum Stage<'a> {
+    /// All of it.
+    Whole,
+    /// It is prepared: the batch writes down these changes, which it must be
+    /// possible to make later.
+    Prepare { gid: &'a str, changes: &'a Batch },
+    /// It writes to a tree of the store's own.
+    Own,
+    /// It was prepared, and is decided, or its decision was passed on.
+    Decide { gid: &'a str },
+}
+
+/// What a transaction builds on, and so must still hold where it commits.
+#[derive(Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    /// The state that it read.
+    pub(crate) snapshot: &'a Snapshot,
+    /// What of it, where that is judged too.
+    pub(crate) footprint: Option<&'a Footprint>,
+    /// A newer state for which what was read was found to hold before the
+    /// writer's lock was taken.
+    pub(crate) certified: Option<&'a Root>,
+}
+
+impl Basis<'_> {
+    /// The newest state for which what was read is known to hold.
+    fn certified_to(&self) -> &Root {
+        self.certified.unwrap_or_else(|| self.snapshot.root())
+    }
 }
 
 /// What the plan found and set aside.
@@ -50,6 +103,28 @@ impl Core {
     pub(crate) fn commit(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Ticket> {
         // 1. and 2. Encode, and make room.
         let mut payload = self.prepare(commit)?;
+        // What was read is judged as far as it can be before the lock is taken.
+        let published = match commit.basis {
+            Some(Basis {
+                snapshot,
+                footprint: Some(footprint),
+                ..
+            }) => {
+                let root = snapshot.root();
+                let pinned = self.published();
+                if let Err(error) = check_reads_sealed(&self.pager, root, pinned.root(), footprint)
+                {
+                    return self.visible_answer(Err(error));
+                }
+                Some(pinned)
+            }
+            _ => None,
+        };
+        let certified = published.as_ref().map(|pinned| pinned.root().as_ref());
+        let commit = &Commit {
+            basis: commit.basis.map(|basis| Basis { certified, ..basis }),
+            ..*commit
+        };
         // 3. Plan and do, under the writer's lock.
         let outcome = match self.plan_and_do(commit, &mut payload) {
             Err(error) if error.is_no_space() => {
@@ -66,12 +141,7 @@ impl Core {
     pub(crate) fn prepare(self: &Arc<Self>, commit: &Commit<'_>) -> Result<Payload> {
         self.check_writable()?;
         // 1. Encode, outside of any lock.
-        check_limits(commit)?;
-        let payload = self.encode(commit);
-        if payload.effects.len() > MAX_TRANSACTION {
-            let found = payload.effects.len() as u64;
-            return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
-        }
+        let payload = self.encode_checked(commit)?;
         // 2. Make room in memory and in the log, if there is need.
         self.start_background()?;
         self.wait_for_room()?;
@@ -103,7 +173,7 @@ impl Core {
     pub(crate) fn visible_answer(&self, outcome: Result<Ticket>) -> Result<Ticket> {
         if let Err(error) = &outcome {
             match error {
-                Error::Conflict { .. } => &self.counters.conflicts,
+                Error::Conflict { .. } | Error::Prepared { .. } => &self.counters.conflicts,
                 _ => &self.counters.refusals,
             }
             .fetch_add(1, Ordering::Relaxed);
@@ -111,16 +181,35 @@ impl Core {
             let from_trees = matches!(
                 error,
                 Error::Conflict { .. }
+                    | Error::Prepared { .. }
+                    | Error::NameTaken { .. }
                     | Error::Expectation { .. }
+                    | Error::Declined { .. }
                     | Error::AlreadyApplied { .. }
                     | Error::UnknownTree(_)
             );
-            if from_trees {
+            if from_trees && !planted(Mutant::AnswerBeforeVisible) {
                 let needs = self.visibility.lock().needs();
                 self.wait_durable(needs)?;
             }
         }
         outcome
+    }
+
+    /// The effects of a batch, as a record would have them.
+    pub(crate) fn effects_of(&self, batch: &Batch) -> Result<Vec<u8>> {
+        let options = CommitOptions::default();
+        Ok(self.encode_checked(&Commit::of(batch, &options))?.effects)
+    }
+
+    fn encode_checked(&self, commit: &Commit<'_>) -> Result<Payload> {
+        check_limits(commit)?;
+        let payload = self.encode(commit);
+        if payload.effects.len() > MAX_TRANSACTION {
+            let found = payload.effects.len() as u64;
+            return Err(too_large("transaction", found, MAX_TRANSACTION as u64));
+        }
+        Ok(payload)
     }
 
     /// What is to be logged and carried out, compressed as the options say.
@@ -147,6 +236,23 @@ impl Core {
         commit: &Commit<'_>,
         payload: &mut Payload,
     ) -> Result<Ticket> {
+        let resolved;
+        let mut commit = *commit;
+        if commit.batch.needs_resolving() {
+            resolved = resolve(&self.pager, writer, commit.batch)?;
+            commit.batch = &resolved;
+            if resolved.is_empty() && commit.options.session.is_none() {
+                // Nothing is to be changed, and that too was judged on the
+                // appended root: it is known when that is visible.
+                let needs = self.visibility.lock().needs();
+                let is_early = planted(Mutant::AnswerBeforeVisible);
+                let needs = if is_early { Lsn::ZERO } else { needs };
+                let index = writer.position.index;
+                return Ok(Ticket::new(Arc::clone(self), index, needs));
+            }
+            *payload = self.encode_checked(&commit)?;
+        }
+        let commit = &commit;
         let planned = self.plan(writer, commit, payload);
         let result = match planned {
             Ok(planned) => {
@@ -198,6 +304,16 @@ impl Core {
         let bytes = payload.effects.len() as u64;
         // 1. The record.
         let end = self.append(writer, payload.logged(), planned.reservation);
+        if self.feeds.any() {
+            self.feeds.push(Recent {
+                before: before.index,
+                index: writer.position.index,
+                term: writer.position.term,
+                time: writer.position.time,
+                end,
+                payload: payload.effects.as_slice().into(),
+            });
+        }
         // 2. The pages.
         writer.apply(&self.pager, &payload.effects, undo.as_mut())?;
         if let Some(undo) = undo {
@@ -217,12 +333,16 @@ impl Core {
         });
         let needs = {
             let mut visibility = self.visibility.lock();
+            let waits = waits && !planted(Mutant::VisibleBeforeDurable);
             let needs = visibility.appended(index, if waits { end } else { Lsn::ZERO });
             if needs == Lsn::ZERO {
                 self.publish(&visibility, None);
             }
             needs
         };
+        if needs == Lsn::ZERO {
+            self.feeds.notify();
+        }
         Ok(Ticket::new(Arc::clone(self), index, needs))
     }
 

@@ -164,11 +164,7 @@ impl Core {
         options: &CommitOptions,
     ) -> Result<Index> {
         let plain = |core: &Arc<Self>, batch: &Batch| {
-            let ticket = core.commit(&Commit {
-                batch,
-                options,
-                snapshot: None,
-            })?;
+            let ticket = core.commit(&Commit::of(batch, options))?;
             ticket.wait()?;
             Ok(ticket.index())
         };
@@ -177,11 +173,7 @@ impl Core {
         if !waits || !self.runtime.may_block() {
             return plain(self, &batch);
         }
-        let commit = Commit {
-            batch: &batch,
-            options,
-            snapshot: None,
-        };
+        let commit = Commit::of(&batch, options);
         let mut payload = self.prepare(&commit)?;
         if let Some(mut writer) = self.try_lock_writer() {
             let outcome = self.plan_and_do_locked(&mut writer, &commit, &mut payload);
@@ -235,11 +227,7 @@ impl Core {
                     return self.visible_answer(Err(error)).map(|ticket| ticket.index());
                 }
                 Look::GivenBack(work) => {
-                    let ticket = self.commit(&Commit {
-                        batch: &work.batch,
-                        options: &work.options,
-                        snapshot: None,
-                    })?;
+                    let ticket = self.commit(&Commit::of(&work.batch, &work.options))?;
                     ticket.wait()?;
                     return Ok(ticket.index());
                 }
@@ -297,11 +285,7 @@ impl Core {
                 continue;
             };
             drop(state);
-            let commit = Commit {
-                batch: &work.batch,
-                options: &work.options,
-                snapshot: None,
-            };
+            let commit = Commit::of(&work.batch, &work.options);
             let outcome = self.plan_and_do_locked(writer, &commit, &mut work.payload);
             *slot.state.lock() = match outcome {
                 Ok(ticket) => {

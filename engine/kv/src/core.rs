@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `options`, `disk`, `runtime`, `fork`, `_lock` | opening: never changes |
 //! | `writer` | the root, while it is open: pages, allocation, trees, sessions |
-//! | `published` | a root: the one that readers see |
+//! | `published`, `live_roots` | a root: the one that readers see, and those that somebody still reads |
 //! | `demand` | nothing: whether somebody reads |
 //! | `queue` | nothing: commits that have not begun |
 //! | `visibility`, `target`, `advanced` | the log's durable end: which root is `published` next |
@@ -17,7 +17,9 @@
 //! | `compaction` | nothing: how far a compaction has come, and how the last one ended |
 //! | `next_tree` | nothing: ids that a dropped root had used are not given again |
 //! | `poisoned`, `closed` | nothing: they only ever go up |
-//! | `background`, `counters`, `recorder` | nothing: a thread, and figures since open |
+//! | `background`, `housekeeping`, `counters`, `recorder` | nothing: a thread, what it does for others, figures since open |
+//! | `named` | the root: the content of a system tree, pinned |
+//! | `feeds` | the log: what of it was appended lately, shown when it is durable |
 //!
 //! Parts: `roots` from the appended root to the visible one, `guard` the writer's
 //! lock, `demand` whether anybody reads.
@@ -36,14 +38,17 @@ use cs_pager::{CheckpointRun, Metas, Pager};
 use cs_wal::Log;
 use parking_lot::Mutex;
 
+use crate::background::Housekeeping;
 use crate::commit_queue::CommitQueue;
 use crate::compaction::Compaction;
 use crate::error::{Error, Result};
+use crate::feed::Feeds;
+use crate::named::Named;
 use crate::options::StoreOptions;
 use crate::packing::Packing;
+use crate::pinned::{LiveRoots, Pinned};
 use crate::recorder::{Event, Recorder};
 use crate::root::Root;
-use crate::snapshot::Pinned;
 use crate::visibility::Visibility;
 use crate::writer::Writer;
 
@@ -76,6 +81,7 @@ pub(crate) struct Core {
     /// Commits left for whoever has the writer's lock.
     pub(crate) queue: CommitQueue,
     published: ArcSwap<Pinned>,
+    pub(crate) live_roots: Arc<LiveRoots>,
     demand: Demand,
     /// `visibility.target()`, for readers in a hurry.
     target: AtomicU64,
@@ -93,6 +99,9 @@ pub(crate) struct Core {
     pub(crate) background: Background,
     pub(crate) counters: Counters,
     pub(crate) recorder: Recorder,
+    pub(crate) feeds: Feeds,
+    pub(crate) named: Named,
+    pub(crate) housekeeping: OnceLock<Weak<dyn Housekeeping>>,
     fork: ForkMark,
     _lock: Box<dyn LockGuard>,
 }
@@ -122,6 +131,8 @@ pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) conflicts: AtomicU64,
     pub(crate) refusals: AtomicU64,
+    /// States that were ended because of the limits of snapshots.
+    pub(crate) evicted: AtomicU64,
     /// What compression came to, and whether it is worth trying.
     pub(crate) packing: Packing,
 }
@@ -154,7 +165,8 @@ impl Core {
         let index = parts.root.record.index;
         let pager = Arc::new(parts.pager);
         pager.set_visible(parts.root.record.version);
-        let published = ArcSwap::new(Pinned::new(&pager, parts.root));
+        let live_roots = Arc::default();
+        let published = ArcSwap::new(Pinned::new(&pager, &live_roots, parts.root));
         let next_tree = AtomicU32::new(parts.writer.next_tree());
         let checkpoint_lsn = AtomicU64::new(parts.metas.newest().root.lsn.0);
         let in_use = parts.writer.shadow.space().used * pager.page_size() as u64;
@@ -168,6 +180,7 @@ impl Core {
             visibility: Mutex::new(Visibility::new(index)),
             queue: CommitQueue::default(),
             published,
+            live_roots,
             demand: Demand::default(),
             target: AtomicU64::new(index.0),
             advanced: AtomicU64::new(0),
@@ -185,6 +198,9 @@ impl Core {
             background: Background::default(),
             counters: Counters::default(),
             recorder: Recorder::default(),
+            feeds: Feeds::default(),
+            named: Named::default(),
+            housekeeping: OnceLock::new(),
             fork: ForkMark::new(),
             _lock: parts.lock,
         });
@@ -273,6 +289,13 @@ impl Core {
     /// A tree id that was never given before.
     pub(crate) fn new_tree_id(&self) -> TreeId {
         TreeId(self.next_tree.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// These ids are taken, though no tree has them yet.
+    pub(crate) fn reserve_tree_ids(&self, taken: &[TreeId]) {
+        for tree in taken {
+            self.next_tree.fetch_max(tree.0 + 1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn lock_writer(&self) -> WriterGuard<'_> {

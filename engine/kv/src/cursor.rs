@@ -81,6 +81,18 @@ impl KeyRange {
         above && !self.is_above(key)
     }
 
+    /// Whether no key can be in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match (&self.lower, &self.upper) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
+            (
+                Bound::Included(lower) | Bound::Excluded(lower),
+                Bound::Included(upper) | Bound::Excluded(upper),
+            ) => lower >= upper,
+        }
+    }
+
     fn is_above(&self, key: &[u8]) -> bool {
         match &self.upper {
             Bound::Unbounded => false,
@@ -237,7 +249,9 @@ impl Cursor {
 
     #[inline]
     fn step_with(&mut self, way: Way, with_key: bool) -> Result<Option<(&[u8], &[u8])>> {
-        let found = self.try_step(way, with_key).and_then(|found| match found {
+        let found = self.snapshot.check();
+        let found = found.and_then(|()| self.try_step(way, with_key));
+        let found = found.and_then(|found| match found {
             Some(Found::Overflow(run)) => {
                 self.value = read_value(&self.snapshot.source(), self.tree, &run)?;
                 Ok(found)
@@ -256,7 +270,7 @@ impl Cursor {
             Ok(None) => Ok(None),
             Err(error) => {
                 self.fuse();
-                Err(error)
+                Err(self.snapshot.explain(error))
             }
         }
     }

@@ -7,7 +7,8 @@
 //! ```
 //! All numbers are little-endian. `Put` has key and value, `PutPacked` a digest
 //! too and a codec block for a value, `Delete` has a key, `CreateTree` and
-//! `DropTree` have neither. FORMAT.md has the table.
+//! `DropTree` have neither. `Before` has key and value; it changes nothing, and
+//! tells of the effect behind it what it replaces. FORMAT.md has the table.
 //!
 //! Invariant: decoding reads no byte outside the payload and believes no length.
 
@@ -57,6 +58,16 @@ pub enum Effect<'a> {
         /// Which.
         key: &'a [u8],
     },
+    /// The key has this value until the next effect, which changes it: for whoever
+    /// follows the changes. Trees are not concerned.
+    Before {
+        /// Whose.
+        tree: TreeId,
+        /// Which.
+        key: &'a [u8],
+        /// What.
+        value: &'a [u8],
+    },
     /// The tree exists now, empty.
     CreateTree {
         /// Which.
@@ -77,6 +88,7 @@ impl Effect<'_> {
             Self::Put { tree, .. }
             | Self::PutPacked { tree, .. }
             | Self::Delete { tree, .. }
+            | Self::Before { tree, .. }
             | Self::CreateTree { tree }
             | Self::DropTree { tree } => tree,
         }
@@ -108,11 +120,12 @@ impl EffectWriter {
             Effect::CreateTree { tree } => (3, tree),
             Effect::DropTree { tree } => (4, tree),
             Effect::PutPacked { tree, .. } => (5, tree),
+            Effect::Before { tree, .. } => (6, tree),
         };
         self.bytes.push(op);
         self.bytes.extend_from_slice(&tree.0.to_le_bytes());
         match effect {
-            Effect::Put { key, value, .. } => {
+            Effect::Put { key, value, .. } | Effect::Before { key, value, .. } => {
                 self.bytes
                     .extend_from_slice(&(key.len() as u32).to_le_bytes());
                 self.bytes
@@ -210,13 +223,13 @@ impl<'a> Effects<'a> {
         let op = self.take(1)?[0];
         let tree = TreeId(self.number()?);
         Ok(match op {
-            1 => {
+            1 | 6 => {
                 let (key_len, value_len) = (self.number()?, self.number()?);
                 let key = self.take(key_len as usize)?;
-                Effect::Put {
-                    tree,
-                    key,
-                    value: self.take(value_len as usize)?,
+                let value = self.take(value_len as usize)?;
+                match op {
+                    1 => Effect::Put { tree, key, value },
+                    _ => Effect::Before { tree, key, value },
                 }
             }
             2 => {

@@ -41,6 +41,43 @@ pub enum Error {
         /// The state that has what it lost to; a new snapshot sees it.
         lost_to: Index,
     },
+    /// A prepared transaction has locked the key, or tree, until it is decided.
+    #[error("in the way is the prepared transaction '{gid}', which waits for its decision")]
+    Prepared {
+        /// Its name.
+        gid: String,
+    },
+    /// The name of a transaction to be prepared was given before.
+    #[error("there is, or was lately, a prepared transaction '{gid}'")]
+    NameTaken {
+        /// The name.
+        gid: String,
+    },
+    /// No transaction of that name waits for a decision.
+    #[error("there is no prepared transaction '{gid}'")]
+    NotPrepared {
+        /// The name.
+        gid: String,
+    },
+    /// The prepared transaction was decided before.
+    #[error(
+        "the prepared transaction '{gid}' was {} before",
+        if *is_committed { "committed" } else { "rolled back" }
+    )]
+    AlreadyDecided {
+        /// Its name.
+        gid: String,
+        /// How it was decided.
+        is_committed: bool,
+    },
+    /// A resource would not prepare: all were rolled back.
+    #[error("the resource '{resource}' would not prepare: {reason}")]
+    ResourceRefused {
+        /// Its name.
+        resource: String,
+        /// What it said.
+        reason: String,
+    },
     /// What an operation demanded of a key does not hold.
     #[error("operation {position} of the batch expected the key to be {expected}")]
     Expectation {
@@ -48,6 +85,27 @@ pub enum Error {
         position: usize,
         /// "absent" or "present".
         expected: &'static str,
+    },
+    /// The snapshot kept old versions for longer than the limits allow, and was ended.
+    #[error("the snapshot at index {index} was ended: it kept old versions for too long")]
+    SnapshotEvicted {
+        /// The last commit that it saw.
+        index: Index,
+    },
+    /// A named snapshot is to be made under a name that is in use.
+    #[error("there is a snapshot '{0}' already")]
+    SnapshotExists(String),
+    /// There is no snapshot of that name.
+    #[error("there is no snapshot '{0}'")]
+    NoSuchSnapshot(String),
+    /// A feed of changes cannot go on from where it is.
+    #[error("changes are lost: {0}")]
+    ChangesLost(String),
+    /// An [`Evaluate`](crate::Evaluate) declined, or panicked. Nothing has changed.
+    #[error("the evaluation of operation {position} of the batch declined")]
+    Declined {
+        /// Which operation of the batch, from 0.
+        position: usize,
     },
     /// This statement of the session was carried out before; these were its results.
     #[error("statement {number} of the session was already carried out")]
@@ -109,7 +167,7 @@ impl Error {
     /// Whether the same transaction may succeed when it is tried again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
+        matches!(self, Self::Conflict { .. } | Self::Prepared { .. })
     }
 
     /// Whether the disk is full. Nothing has changed then.

@@ -48,6 +48,9 @@ impl Writer {
             let here = effects.clone();
             let Some(effect) = effects.next() else { break };
             let effect = effect?;
+            if matches!(effect, Effect::Before { .. }) {
+                continue;
+            }
             // Effects come tree by tree, so the last one is mostly it.
             let tree = effect.tree();
             let known = touched.iter().rposition(|touched| touched.tree == tree);

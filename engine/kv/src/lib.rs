@@ -16,6 +16,7 @@ mod background;
 pub mod backup;
 mod batch;
 mod bulk;
+mod certify;
 mod check;
 mod checkpointing;
 mod commit;
@@ -23,14 +24,20 @@ mod commit_queue;
 mod compaction;
 mod core;
 mod cursor;
+mod difference;
 mod effects;
 mod error;
 mod estimate;
+mod evaluation;
+mod feed;
 mod in_flight;
 pub mod limits;
+mod named;
 pub mod node;
 mod options;
 mod packing;
+mod pinned;
+mod prepared;
 mod recorder;
 mod recovery;
 mod room;
@@ -53,6 +60,7 @@ pub use cs_io as io;
 pub use cs_pager::ReadPath;
 
 pub use account::{Account, SpaceReport};
+pub use background::Housekeeping;
 pub use backup::{
     Backup, BackupError, BackupFile, BackupOptions, BackupPosition, BackupProgress, BackupReader,
     BackupReport, BackupSummary, RestoreOptions, RestoreProgress, RestoreReport, VerifiedBackup,
@@ -65,14 +73,25 @@ pub use compaction::{AutoCompact, CompactOptions, CompactProgress, CompactReport
 pub use cursor::{Cursor, KeyRange};
 pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};
+pub use evaluation::{Declined, Evaluate, Outcome};
+pub use feed::{ChangeFeed, ChangePosition, ChangeRecord};
+pub use named::{MAX_SNAPSHOT_NAME, NamedSnapshot};
 pub use options::{
-    CommitOptions, Compression, CompressionOptions, Durability, SessionStatement, StoreOptions,
+    CommitOptions, Compression, CompressionOptions, Durability, KeepChanges, SessionStatement,
+    StoreOptions,
 };
 pub use packing::{BlockStats, CompressionStats};
+pub use pinned::{SnapshotLimits, SnapshotStats};
+pub use prepared::{
+    Decided, Decision, MAX_GID, MAX_RESOURCES, PreparedTransaction, ResourceCommit, ResourceError,
+    TransactionResource, Untold,
+};
 pub use recorder::{EVENTS, Event, RECORDER_FILE, RECORDER_HEAD};
 pub use recovery::RecoveryReport;
 pub use snapshot::{Snapshot, TreeReader};
 pub use store::{Store, StoreStats};
 pub use ticket::Ticket;
-pub use transaction::{Scan, Transaction};
+pub use transaction::{
+    Isolation, Savepoint, Scan, Transaction, TransactionEntries, TransactionOptions,
+};
 pub use tree_root::{TreeRoot, TreeStats, system};

@@ -7,6 +7,7 @@ use cs_wal::LogOptions;
 
 use crate::compaction::AutoCompact;
 use crate::error::{Error, Result};
+use crate::pinned::SnapshotLimits;
 
 /// What an acknowledged commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,17 @@ impl Default for CompressionOptions {
     }
 }
 
+/// How much of the history a database keeps, so that a
+/// [feed](crate::Store::changes_after) can go on where it was before a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepChanges {
+    /// Bytes of log, at most.
+    pub max_bytes: u64,
+    /// What is older is not kept, whatever its size. Judged at checkpoints, so
+    /// what they come too late for stays a little longer.
+    pub max_age: Duration,
+}
+
 /// Room for one entry in twenty: the first inserts in between split no page.
 pub(crate) const FILL_PERCENT: usize = 96;
 
@@ -118,6 +130,17 @@ pub struct StoreOptions {
     pub log: LogOptions,
     /// What is compressed, and how.
     pub compression: CompressionOptions,
+    /// How long it is remembered how prepared transactions were decided; longer
+    /// where a resource has still to be told.
+    pub remember_decisions: Duration,
+    /// When snapshots are ended that keep old versions for too long; never,
+    /// unless told.
+    pub snapshot_limits: SnapshotLimits,
+    /// Bytes of log that one feed of changes which falls behind may keep.
+    pub feed_log_bytes: u64,
+    /// How much of the log is kept for feeds that come back later; nothing beyond
+    /// what checkpoints leave, unless told.
+    pub keep_changes: Option<KeepChanges>,
     /// Nothing may be changed.
     pub read_only: bool,
     /// Make a store where there is none.
@@ -140,6 +163,11 @@ impl Default for StoreOptions {
             auto_compact: Some(AutoCompact::default()),
             log: LogOptions::default(),
             compression: CompressionOptions::default(),
+            // A week: whoever asks again after a crash asks within that.
+            remember_decisions: Duration::from_secs(7 * 24 * 3600),
+            snapshot_limits: SnapshotLimits::default(),
+            feed_log_bytes: 256 * 1024 * 1024,
+            keep_changes: None,
             read_only: false,
             create: true,
         }

@@ -69,6 +69,11 @@ pub enum Event {
     },
     /// A checkpoint ended.
     CheckpointEnded,
+    /// A snapshot was ended because it kept too much for too long.
+    SnapshotEvicted {
+        /// The last commit that it saw.
+        index: Index,
+    },
     /// There was no space for a commit.
     NoSpace,
     /// The store was poisoned; why.
@@ -88,6 +93,7 @@ impl Event {
             Self::Durable(_) => "durable",
             Self::CheckpointBegan { .. } => "checkpoint-began",
             Self::CheckpointEnded => "checkpoint-ended",
+            Self::SnapshotEvicted { .. } => "snapshot-evicted",
             Self::NoSpace => "no-space",
             Self::Poisoned(_) => "poisoned",
         }
@@ -107,6 +113,7 @@ impl Event {
             Self::TakenBack { commits } => format!("commits={commits}"),
             Self::Durable(lsn) => format!("lsn={lsn}"),
             Self::CheckpointBegan { version, lsn } => format!("version={version} lsn={lsn}"),
+            Self::SnapshotEvicted { index } => format!("index={index}"),
             Self::CheckpointEnded | Self::NoSpace => String::new(),
         }
     }

@@ -19,6 +19,7 @@ use crate::commit::{FIRST_PART, HAS_PARTS};
 use crate::core::{Core, Parts};
 use crate::error::{Error, Result};
 use crate::limits::MAX_TRANSACTION;
+use crate::named;
 use crate::node::{Branch, Leaf};
 use crate::options::{Durability, StoreOptions};
 use crate::root::Root;
@@ -114,6 +115,8 @@ pub(crate) fn open(
     let root = Arc::new(Root::decode(&newest.root)?);
     let mut writer = Writer::new(opened.shadow, &root);
     writer.fill_percent = usize::from(options.fill_percent);
+    let kept = named::keep(&opened.pager, &mut writer, &root)?;
+    let base = root.record.version;
     let mut recovery = Recovery {
         replay: Replay::new(&opened.pager, writer, options.cache_bytes),
         options: &options,
@@ -139,6 +142,7 @@ pub(crate) fn open(
         root,
         lock,
     });
+    core.adopt_named(&kept, base)?;
     Ok((core, report))
 }
 

@@ -1,6 +1,6 @@
 //! Snapshots: one state of the whole database, read by whoever holds it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use cs_base::{HybridTime, Index, TreeId, Version};
 use cs_pager::{Pager, ReadGuard};
@@ -8,10 +8,10 @@ use cs_pager::{Pager, ReadGuard};
 use crate::core::Core;
 use crate::cursor::{Cursor, KeyRange};
 use crate::error::{Error, Result};
+use crate::pinned::Pinned;
 use crate::root::Root;
 use crate::tree::{SealedSource, find, load_value};
 use crate::tree_root::{TreeRoot, TreeStats};
-use crate::writer::lookup_tree;
 
 /// A consistent state. Cheap to clone; keeps its pages from being reused for
 /// as long as a clone or a cursor of it lives.
@@ -19,54 +19,6 @@ use crate::writer::lookup_tree;
 pub struct Snapshot {
     core: Arc<Core>,
     pinned: Arc<Pinned>,
-}
-
-/// A root whose pages are kept from being reused. The visible one is shared by
-/// all who read it, so that taking a snapshot is two reference counts.
-#[derive(Debug)]
-pub(crate) struct Pinned {
-    pager: Arc<Pager>,
-    root: Arc<Root>,
-    /// Roots of trees looked up before, each in the place that its id says.
-    trees: [OnceLock<(TreeId, Option<TreeRoot>)>; KNOWN_TREES],
-}
-
-/// Trees whose roots a snapshot remembers: the working set of a query.
-const KNOWN_TREES: usize = 16;
-
-impl Pinned {
-    pub(crate) fn new(pager: &Arc<Pager>, root: Arc<Root>) -> Arc<Self> {
-        pager.pin_version(root.record.version);
-        Arc::new(Self {
-            pager: Arc::clone(pager),
-            root,
-            trees: [const { OnceLock::new() }; KNOWN_TREES],
-        })
-    }
-
-    pub(crate) fn root(&self) -> &Arc<Root> {
-        &self.root
-    }
-
-    #[inline]
-    fn tree_root(&self, tree: TreeId) -> Result<Option<TreeRoot>> {
-        let known = &self.trees[tree.0 as usize % KNOWN_TREES];
-        if let Some((of, root)) = known.get()
-            && *of == tree
-        {
-            return Ok(*root);
-        }
-        let root = lookup_tree(&SealedSource(&self.pager), &self.root.directory, tree)?;
-        // Taken by another tree already: that one stays.
-        let _ = known.set((tree, root));
-        Ok(root)
-    }
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        self.pager.unpin(self.root.record.version);
-    }
 }
 
 impl Snapshot {
@@ -83,7 +35,45 @@ impl Snapshot {
     pub(crate) fn of(core: &Arc<Core>, root: Arc<Root>) -> Self {
         Self {
             core: Arc::clone(core),
-            pinned: Pinned::new(&core.pager, root),
+            pinned: Pinned::exempt(&core.pager, &core.live_roots, root),
+        }
+    }
+
+    /// Of a state that somebody keeps.
+    pub(crate) fn of_pinned(core: &Arc<Core>, pinned: Arc<Pinned>) -> Self {
+        let core = Arc::clone(core);
+        Self { core, pinned }
+    }
+
+    /// Whether it was ended by [`SnapshotLimits`](crate::SnapshotLimits): each
+    /// further call is an error then.
+    #[must_use]
+    pub fn is_evicted(&self) -> bool {
+        self.pinned.is_evicted()
+    }
+
+    /// Refuses to go on with a state whose pages may be in use for something else.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.pinned.is_evicted() {
+            return Err(self.evicted());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn evicted(&self) -> Error {
+        Error::SnapshotEvicted {
+            index: self.index(),
+        }
+    }
+
+    /// What went wrong with pages of a state that was ended meanwhile is that.
+    #[cold]
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match self.check() {
+            Ok(()) => error,
+            Err(evicted) => evicted,
         }
     }
 
@@ -92,33 +82,33 @@ impl Snapshot {
     }
 
     pub(crate) fn root(&self) -> &Arc<Root> {
-        &self.pinned.root
+        self.pinned.root()
     }
 
     pub(crate) fn pager(&self) -> &Pager {
-        &self.pinned.pager
+        self.pinned.pager()
     }
 
     pub(crate) fn source(&self) -> SealedSource<'_> {
-        SealedSource(&self.pinned.pager)
+        SealedSource(self.pinned.pager())
     }
 
     /// Index of the last commit that it sees.
     #[must_use]
     pub fn index(&self) -> Index {
-        self.pinned.root.record.index
+        self.pinned.root().record.index
     }
 
     /// Time of the last commit that it sees.
     #[must_use]
     pub fn time(&self) -> HybridTime {
-        self.pinned.root.record.time
+        self.pinned.root().record.time
     }
 
     /// Its version.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.pinned.root.record.version
+        self.pinned.root().record.version
     }
 
     /// Finds a tree once, for many reads.
@@ -135,7 +125,9 @@ impl Snapshot {
     }
 
     pub(crate) fn tree_root(&self, tree: TreeId) -> Result<Option<TreeRoot>> {
-        self.pinned.tree_root(tree)
+        self.check()?;
+        let found = self.pinned.tree_root(tree);
+        found.map_err(|error| self.explain(error))
     }
 
     /// The value of a key.
@@ -157,7 +149,8 @@ impl Snapshot {
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>> {
         let root = self.tree_root(tree)?.ok_or(Error::UnknownTree(tree))?;
-        with_value(&self.source(), tree, &root, key, read)
+        let found = with_value(&self.source(), tree, &root, key, read);
+        found.map_err(|error| self.explain(error))
     }
 
     /// A cursor over the keys in `range`.
@@ -219,7 +212,10 @@ impl TreeReader {
     /// # Errors
     /// A page could not be read.
     pub fn with_value<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        with_value(&self.snapshot.source(), self.tree, &self.root, key, read)
+        self.snapshot.check()?;
+        let source = self.snapshot.source();
+        let found = with_value(&source, self.tree, &self.root, key, read);
+        found.map_err(|error| self.snapshot.explain(error))
     }
 
     /// How many entries it has and what they amount to.

@@ -1,14 +1,15 @@
 //! The store: opening, snapshots, commits, checkpoints, closing.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use cs_base::{Index, Lsn, TreeId};
 use cs_io::{BackendReport, Disk, Runtime};
 use cs_pager::{PoolStats, SpaceStats};
 
 use crate::account::{Account, SpaceReport, account, space};
+use crate::background::Housekeeping;
 use crate::batch::Batch;
 use crate::bulk::{BulkLoad, BulkOptions, BulkProgress, BulkReport};
 use crate::check::{CheckReport, check};
@@ -18,11 +19,12 @@ use crate::core::Core;
 use crate::error::Result;
 use crate::options::{CommitOptions, StoreOptions};
 use crate::packing::CompressionStats;
+use crate::pinned::SnapshotStats;
 use crate::recorder::Event;
 use crate::recovery::{RecoveryReport, open};
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, TransactionOptions};
 
 /// An open database of ordered keys and values in any number of trees.
 ///
@@ -103,6 +105,8 @@ pub struct StoreStats {
     pub visible_index: Index,
     /// How far the log is synced.
     pub durable_lsn: Lsn,
+    /// What snapshots keep.
+    pub snapshots: SnapshotStats,
     /// Pinned versions, the metas' included.
     pub pinned_versions: usize,
     /// Why writes are refused, if they are.
@@ -126,10 +130,11 @@ impl Store {
         core.note(Event::Opened {
             records: recovery.records,
         });
+        core.adopt_prepared()?;
         Ok(Self(Arc::new(Handle { core, recovery })))
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.core
     }
 
@@ -174,8 +179,16 @@ impl Store {
     /// # Errors
     /// As [`snapshot`](Self::snapshot), or writes are refused.
     pub fn begin(&self) -> Result<Transaction> {
+        self.begin_with(TransactionOptions::default())
+    }
+
+    /// [`begin`](Self::begin), with an isolation of its own.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_with(&self, options: TransactionOptions) -> Result<Transaction> {
         self.core().check_writable()?;
-        Ok(Transaction::new(self.snapshot()?))
+        Ok(Transaction::new(self.snapshot()?, options))
     }
 
     /// Commits a batch, judged on the appended root: it never conflicts.
@@ -184,11 +197,7 @@ impl Store {
     /// [`Error::Expectation`](crate::Error::Expectation), or why it could not
     /// be done. Nothing has changed then.
     pub fn write(&self, batch: &Batch, options: &CommitOptions) -> Result<Ticket> {
-        self.core().commit(&Commit {
-            batch,
-            options,
-            snapshot: None,
-        })
+        self.core().commit(&Commit::of(batch, options))
     }
 
     /// [`write`](Self::write), and waits until it is visible. In a crowd of
@@ -364,6 +373,12 @@ impl Store {
         self.core().step()
     }
 
+    /// Has somebody do a piece of his own work whenever background work is done;
+    /// once for a store: a second one is not heard.
+    pub fn attach(&self, housekeeping: Weak<dyn Housekeeping>) {
+        let _ = self.core().housekeeping.set(housekeeping);
+    }
+
     /// Proves the inner order of the newest visible state; see [`CheckReport`].
     ///
     /// # Errors
@@ -387,7 +402,10 @@ impl Store {
         let counters = &core.counters;
         // One lock at a time: a temporary in the literal would live to its end.
         let checkpoints = core.maintenance.lock().checkpoints;
-        let space = core.lock_writer().shadow.space();
+        let (space, snapshots) = {
+            let writer = core.lock_writer();
+            (writer.shadow.space(), core.snapshot_stats(&writer))
+        };
         StoreStats {
             pool: core.pager.stats(),
             space,
@@ -400,6 +418,7 @@ impl Store {
             log_bytes: core.log_bytes(),
             visible_index: core.visible_index(),
             durable_lsn: core.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn()),
+            snapshots,
             pinned_versions: core.pager.pinned().1,
             poisoned: core.poison_reason(),
             io: report(core),

@@ -1,12 +1,33 @@
-//! Write transactions: a snapshot and a list of changes.
+//! Write transactions: a snapshot, a list of changes, and what was read.
+//!
+//! | file | what |
+//! |---|---|
+//! | `transaction.rs` | reading the snapshot through the own changes; committing |
+//! | `entries.rs` | the entries of a range, one by one |
+//! | `changes.rs` | the own changes, and savepoints among them |
+//! | `footprint.rs` | what a serializable transaction has read |
+//!
+//! ## Isolation
+//! Under [`Isolation::Snapshot`] a commit is refused if a key that it writes was
+//! changed by another since the snapshot: the first committer wins. Under
+//! [`Isolation::Serializable`] the keys and ranges that it read are judged too,
+//! where the commit is (backward validation, as in Kung and Robinson, *On
+//! Optimistic Methods for Concurrency Control*): what it read is what it would
+//! read now, so all serializable transactions are as if carried out one by one,
+//! in the order of their commits. One that changes nothing is never refused.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+mod changes;
+mod entries;
+mod footprint;
 
-use cs_base::TreeId;
+use std::sync::Arc;
 
-use crate::batch::{Batch, Expect};
-use crate::commit::Commit;
+use cs_base::mutants::{Mutant, planted};
+use cs_base::{Lsn, TreeId};
+use parking_lot::Mutex;
+
+use crate::batch::Batch;
+use crate::commit::{Basis, Commit, Stage};
 use crate::core::Core;
 use crate::cursor::KeyRange;
 use crate::error::{Error, Result};
@@ -14,17 +35,89 @@ use crate::options::CommitOptions;
 use crate::snapshot::Snapshot;
 use crate::ticket::Ticket;
 
-/// Changes to one tree: `None` deletes.
-type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+use changes::Changes;
+pub(crate) use footprint::Footprint;
+
+pub use changes::Savepoint;
+pub use entries::TransactionEntries;
+
+/// What a transaction may not notice of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// It reads one state; whoever commits a key first wins. Two transactions
+    /// that read what the other writes may both commit (write skew).
+    #[default]
+    Snapshot,
+    /// As if all such transactions were carried out one by one: what was read,
+    /// ranges and what is missing from them too, must still hold at the commit.
+    Serializable,
+}
+
+/// How a transaction is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransactionOptions {
+    /// What it may not notice of others.
+    pub isolation: Isolation,
+    /// Bytes for remembering what a serializable transaction read. Beyond it
+    /// neighbouring ranges are joined with what lies between them, so that a
+    /// commit may be refused though nothing that was read has changed.
+    pub footprint_bytes: usize,
+}
+
+impl Default for TransactionOptions {
+    fn default() -> Self {
+        Self {
+            isolation: Isolation::Snapshot,
+            // Some ten thousand keys, or ranges, apart from each other.
+            footprint_bytes: 1 << 20,
+        }
+    }
+}
+
+impl TransactionOptions {
+    /// With this isolation.
+    #[must_use]
+    pub fn with_isolation(isolation: Isolation) -> Self {
+        Self {
+            isolation,
+            ..Self::default()
+        }
+    }
+}
 
 /// Reads a snapshot and its own writes; commits all of them or, when dropped,
 /// none. The first committer of a key wins; the other gets a conflict.
+///
+/// ```
+/// use cs_io::{RealRuntime, memory::MemoryDisk};
+/// use cs_kv::{CommitOptions, Isolation, Store, StoreOptions, TransactionOptions};
+///
+/// let store = Store::open(MemoryDisk::new(), RealRuntime::new(), StoreOptions::default())?;
+/// let mut txn = store.begin_with(TransactionOptions::with_isolation(Isolation::Serializable))?;
+/// let tree = txn.create_tree();
+/// txn.put(tree, b"kept".to_vec(), b"1".to_vec())?;
+/// let savepoint = txn.set_savepoint();
+/// txn.put(tree, b"taken back".to_vec(), b"2".to_vec())?;
+/// txn.roll_back_to(savepoint)?;
+/// assert_eq!(txn.get(tree, b"taken back")?, None);
+/// txn.commit(&CommitOptions::default())?.wait()?;
+/// assert_eq!(store.snapshot()?.get(tree, b"kept")?.as_deref(), Some(&b"1"[..]));
+/// # Ok::<(), cs_kv::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Transaction {
     snapshot: Snapshot,
-    changes: BTreeMap<TreeId, Changes>,
-    created: BTreeSet<TreeId>,
-    dropped: BTreeSet<TreeId>,
+    changes: Changes,
+    /// Only where what was read is judged too.
+    footprint: Option<Arc<Mutex<Footprint>>>,
+}
+
+/// A transaction taken apart, to be committed.
+pub(crate) struct Parts {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) changes: Batch,
+    pub(crate) footprint: Option<Footprint>,
 }
 
 /// What a scan's closure answers.
@@ -37,20 +130,46 @@ pub enum Scan {
 }
 
 impl Transaction {
-    pub(crate) fn new(snapshot: Snapshot) -> Self {
+    pub(crate) fn new(snapshot: Snapshot, options: TransactionOptions) -> Self {
+        let footprint = match options.isolation {
+            Isolation::Snapshot => None,
+            Isolation::Serializable => {
+                let footprint = Footprint::new(options.footprint_bytes);
+                Some(Arc::new(Mutex::new(footprint)))
+            }
+        };
         Self {
             snapshot,
-            changes: BTreeMap::new(),
-            created: BTreeSet::new(),
-            dropped: BTreeSet::new(),
+            changes: Changes::default(),
+            footprint,
         }
     }
 
-    /// The state that it reads.
+    /// The state that it reads. What is read through it directly is not known
+    /// to the transaction: a serializable one reads through its own methods.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
+
+    /// Bytes that remembering what was read takes (none under
+    /// [`Isolation::Snapshot`]), and whether ranges were joined to keep to the budget.
+    #[must_use]
+    pub fn footprint(&self) -> (usize, bool) {
+        let footprint = self.footprint.as_ref().map(|footprint| footprint.lock());
+        footprint.map_or((0, false), |read| (read.bytes(), read.is_coarse()))
+    }
+
+    /// What it may not notice of others.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        match self.footprint {
+            None => Isolation::Snapshot,
+            Some(_) => Isolation::Serializable,
+        }
+    }
+
+    // ---- reading ----
 
     /// The value of a key, own writes included.
     ///
@@ -58,10 +177,13 @@ impl Transaction {
     /// [`Error::UnknownTree`], or a page could not be read.
     pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.check_tree(tree)?;
-        match self.changes.get(&tree).and_then(|changes| changes.get(key)) {
+        match self.changes.of(tree).and_then(|changes| changes.get(key)) {
             Some(change) => Ok(change.clone()),
-            None if self.created.contains(&tree) => Ok(None),
-            None => self.snapshot.get(tree, key),
+            None if self.changes.made(tree) => Ok(None),
+            None => {
+                self.note(|footprint| footprint.key(tree, key));
+                self.snapshot.get(tree, key)
+            }
         }
     }
 
@@ -77,97 +199,97 @@ impl Transaction {
         reverse: bool,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<Scan>,
     ) -> Result<()> {
-        self.check_tree(tree)?;
-        let none = Changes::new();
-        let changes = self.changes.get(&tree).unwrap_or(&none);
-        let bounds = (range.lower.as_ref(), range.upper.as_ref());
-        let mine = if is_empty_range(range) {
-            none.range::<Vec<u8>, _>(..)
-        } else {
-            changes.range::<Vec<u8>, _>(bounds)
-        };
-        let mut mine: Box<dyn Iterator<Item = _>> = if reverse {
-            Box::new(mine.rev())
-        } else {
-            Box::new(mine)
-        };
-        let mut own = mine.next();
-        if !self.created.contains(&tree) {
-            let mut cursor = self.snapshot.cursor(tree, range.clone())?;
-            loop {
-                let stored = if reverse {
-                    cursor.prev()?
-                } else {
-                    cursor.next()?
-                };
-                let Some((key, value)) = stored else { break };
-                // Own writes that come before the stored entry.
-                while let Some((own_key, change)) = own
-                    && (if reverse {
-                        own_key.as_slice() > key
-                    } else {
-                        own_key.as_slice() < key
-                    })
-                {
-                    if let Some(value) = change
-                        && visit(own_key, value)? == Scan::Stop
-                    {
-                        return Ok(());
-                    }
-                    own = mine.next();
-                }
-                let answer = match own {
-                    Some((own_key, change)) if own_key == key => {
-                        own = mine.next();
-                        change
-                            .as_ref()
-                            .map_or(Ok(Scan::Continue), |value| visit(key, value))?
-                    }
-                    _ => visit(key, value)?,
-                };
-                if answer == Scan::Stop {
-                    return Ok(());
-                }
+        let mut entries = self.entries(tree, range.clone(), reverse)?;
+        while let Some((key, value)) = entries.next()? {
+            if visit(key, value)? == Scan::Stop {
+                break;
             }
-        }
-        while let Some((key, change)) = own {
-            if let Some(value) = change
-                && visit(key, value)? == Scan::Stop
-            {
-                return Ok(());
-            }
-            own = mine.next();
         }
         Ok(())
     }
 
+    /// The entries in `range`, own writes included, ascending or (with `reverse`)
+    /// descending, one by one; as they are now, whatever is written later.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn entries(
+        &self,
+        tree: TreeId,
+        range: KeyRange,
+        reverse: bool,
+    ) -> Result<TransactionEntries> {
+        self.check_tree(tree)?;
+        let stored = match self.changes.made(tree) {
+            true => None,
+            false => Some(self.snapshot.cursor(tree, range.clone())?),
+        };
+        let own = self.changes.of(tree).cloned().unwrap_or_default();
+        let footprint = self.footprint.clone();
+        Ok(TransactionEntries::new(
+            tree, range, reverse, stored, own, footprint,
+        ))
+    }
+
+    /// How many entries are in `range`, own writes included. Of a whole tree
+    /// that is known, and costs one look for each key that the transaction changed.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn count(&self, tree: TreeId, range: &KeyRange) -> Result<u64> {
+        let mut count = 0;
+        if *range != KeyRange::all() {
+            self.scan(tree, range, false, |_, _| {
+                count += 1;
+                Ok(Scan::Continue)
+            })?;
+            return Ok(count);
+        }
+        self.check_tree(tree)?;
+        let stored = !self.changes.made(tree);
+        if stored {
+            self.note(|footprint| footprint.range(tree, range));
+            count = self.snapshot.tree_stats(tree)?.unwrap_or_default().count;
+        }
+        for (key, change) in self.changes.of(tree).into_iter().flat_map(|own| own.iter()) {
+            let before = stored && self.snapshot.with_value(tree, key, |_| ())?.is_some();
+            count = count + u64::from(change.is_some()) - u64::from(before);
+        }
+        Ok(count)
+    }
+
+    /// A serializable transaction has read something.
+    fn note(&self, read: impl FnOnce(&mut Footprint)) {
+        if let Some(footprint) = &self.footprint {
+            read(&mut footprint.lock());
+        }
+    }
+
+    // ---- changing ----
+
     /// Gives a key a value.
     ///
     /// # Errors
-    /// [`Error::UnknownTree`].
+    /// [`Error::UnknownTree`]; [`Error::TooLarge`]: the key, the value, or all
+    /// changes together. Nothing has changed then.
     pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.check_tree(tree)?;
-        self.changes
-            .entry(tree)
-            .or_default()
-            .insert(key, Some(value));
-        Ok(())
+        self.changes.set(tree, key, Some(value))
     }
 
     /// Removes a key; it need not be there.
     ///
     /// # Errors
-    /// [`Error::UnknownTree`].
+    /// As [`put`](Self::put).
     pub fn delete(&mut self, tree: TreeId, key: Vec<u8>) -> Result<()> {
         self.check_tree(tree)?;
-        self.changes.entry(tree).or_default().insert(key, None);
-        Ok(())
+        self.changes.set(tree, key, None)
     }
 
     /// Makes a new, empty tree.
     pub fn create_tree(&mut self) -> TreeId {
         let tree = self.core().new_tree_id();
-        self.created.insert(tree);
+        self.changes.create(tree);
         tree
     }
 
@@ -180,20 +302,58 @@ impl Transaction {
         if crate::root::is_system(tree) {
             return Err(Error::Refused("a system tree cannot be dropped"));
         }
-        self.changes.remove(&tree);
-        if !self.created.remove(&tree) {
-            self.dropped.insert(tree);
-        }
+        self.changes.drop_tree(tree);
+        Ok(())
+    }
+
+    /// Puts into the record what each change to this tree replaces, for whoever
+    /// follows the changes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTree`].
+    pub fn tell_before(&mut self, tree: TreeId) -> Result<()> {
+        self.check_tree(tree)?;
+        self.changes.tell_before(tree);
         Ok(())
     }
 
     /// Whether it has changed nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.changes.values().all(BTreeMap::is_empty)
-            && self.created.is_empty()
-            && self.dropped.is_empty()
+        self.changes.is_empty()
     }
+
+    /// Bytes that its changes take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.changes.bytes()
+    }
+
+    // ---- savepoints ----
+
+    /// Sets a savepoint: a place to [go back to](Self::roll_back_to). They nest.
+    pub fn set_savepoint(&mut self) -> Savepoint {
+        self.changes.set_savepoint()
+    }
+
+    /// Takes back what was changed since the savepoint, which stays; those set
+    /// after it are gone. What was read meanwhile still counts as read.
+    ///
+    /// # Errors
+    /// The savepoint is gone.
+    pub fn roll_back_to(&mut self, savepoint: Savepoint) -> Result<()> {
+        self.changes.roll_back_to(savepoint)
+    }
+
+    /// Forgets the savepoint and those set after it; the changes stay.
+    ///
+    /// # Errors
+    /// The savepoint is gone.
+    pub fn release(&mut self, savepoint: Savepoint) -> Result<()> {
+        self.changes.release(savepoint)
+    }
+
+    // ---- the end ----
 
     /// Commits; wait for the ticket to have it acknowledged.
     ///
@@ -202,50 +362,61 @@ impl Transaction {
     /// not be done. Nothing has changed then.
     pub fn commit(self, options: &CommitOptions) -> Result<Ticket> {
         let core = self.core().clone();
-        let mut batch = Batch::new();
-        batch.created = self.created.into_iter().collect();
-        batch.dropped = self.dropped.into_iter().collect();
-        for (tree, changes) in self.changes {
-            for (key, value) in changes {
-                match value {
-                    Some(value) => batch.put(tree, key, value, Expect::Any),
-                    None => batch.delete(tree, key, Expect::Any),
-                }
-            }
+        if self.is_empty() && options.session.is_none() {
+            return Ok(Ticket::new(core, self.snapshot.index(), Lsn::ZERO));
         }
-        let snapshot = Some(self.snapshot.root().as_ref());
+        let parts = self.into_parts()?;
         core.commit(&Commit {
-            batch: &batch,
+            batch: &parts.changes,
             options,
-            snapshot,
+            basis: Some(Basis {
+                snapshot: &parts.snapshot,
+                footprint: parts.footprint.as_ref(),
+                certified: None,
+            }),
+            stage: Stage::Whole,
         })
     }
 
-    fn core(&self) -> &std::sync::Arc<Core> {
+    /// # Errors
+    /// A value that is replaced, and is to be told of, could not be read.
+    pub(crate) fn into_parts(self) -> Result<Parts> {
+        self.snapshot.check()?;
+        let mut changes = self.changes.into_batch();
+        // What a commit that passes replaces is what its snapshot has.
+        for place in 0..changes.operations.len() {
+            let operation = &changes.operations[place];
+            if changes.wants_before(operation) {
+                let before = self.snapshot.get(operation.tree, &operation.key)?;
+                changes.operations[place].before = before;
+            }
+        }
+        changes.telling.clear();
+        Ok(Parts {
+            snapshot: self.snapshot,
+            changes,
+            // A cursor may still have it.
+            footprint: self
+                .footprint
+                .map(|read| std::mem::take(&mut *read.lock()))
+                .filter(|_| !planted(Mutant::SkipReadCheck)),
+        })
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
         self.snapshot.core()
     }
 
     fn check_tree(&self, tree: TreeId) -> Result<()> {
-        let gone = self.dropped.contains(&tree);
-        let known = self.created.contains(&tree)
-            || (!gone
-                && (self.changes.contains_key(&tree) || self.snapshot.tree_root(tree)?.is_some()));
+        let changes = &self.changes;
+        let known = changes.made(tree)
+            || (!changes.has_dropped(tree)
+                && (changes.of(tree).is_some_and(|changes| !changes.is_empty())
+                    || self.snapshot.tree_root(tree)?.is_some()));
         if known {
             Ok(())
         } else {
             Err(Error::UnknownTree(tree))
         }
-    }
-}
-
-/// Whether no key can be in it; `BTreeMap::range` would panic on some of these.
-fn is_empty_range(range: &KeyRange) -> bool {
-    match (&range.lower, &range.upper) {
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
-        (
-            Bound::Included(lower) | Bound::Excluded(lower),
-            Bound::Included(upper) | Bound::Excluded(upper),
-        ) => lower >= upper,
     }
 }

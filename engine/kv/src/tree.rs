@@ -28,4 +28,4 @@ pub(crate) use read::{
     OpenSource, PageSource, Position, SealedSource, expect_node, find, find_leaf, load_key,
     load_value,
 };
-pub(crate) use walk::{Visited, Walker};
+pub(crate) use walk::{Visited, Walker, all_entries};

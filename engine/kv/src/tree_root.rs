@@ -21,6 +21,12 @@ pub mod system {
     pub const SESSIONS: TreeId = TreeId(2);
     /// The layer above's catalog.
     pub const CATALOG: TreeId = TreeId(3);
+    /// Transactions that wait for their decision, and so what is locked.
+    pub const PREPARED: TreeId = TreeId(4);
+    /// How transactions were decided, by name and by age.
+    pub const DECIDED: TreeId = TreeId(5);
+    /// States that are kept under a name.
+    pub const SNAPSHOTS: TreeId = TreeId(6);
     /// The first id that [`create_tree`](crate::Transaction::create_tree) gives.
     pub const FIRST_USER: u32 = 16;
 }

@@ -26,9 +26,10 @@ use crate::effects::{Effect, Effects};
 use crate::error::{Error, Result};
 use crate::in_flight::{InFlight, Undo, UndoStep};
 use crate::options::FILL_PERCENT;
+use crate::prepared::Locks;
 use crate::room::Room;
 use crate::root::{LogPosition, Root};
-use crate::tree::{NewValue, OpenSource, TreeEdit};
+use crate::tree::{NewValue, OpenSource, TreeEdit, all_entries};
 use crate::tree_root::{TreeRoot, system};
 
 mod lookup;
@@ -70,6 +71,8 @@ pub(crate) struct Writer {
     /// The newest sealed state, and whether anything came after it.
     sealed: Arc<Root>,
     dirty: bool,
+    /// What prepared transactions have locked; made anew when they change.
+    locks: Option<Arc<Locks>>,
     /// What is applied and not visible yet.
     pub(crate) in_flight: InFlight,
     /// A change failed half way: what is open now is no state of the database.
@@ -94,6 +97,7 @@ impl Writer {
             reads: 0,
             sealed: Arc::clone(root),
             dirty: false,
+            locks: None,
             in_flight: InFlight::default(),
             broken: false,
             fill_percent: FILL_PERCENT,
@@ -140,6 +144,19 @@ impl Writer {
         get_value(&self.source(pager), tree, &root, key)
     }
 
+    /// What prepared transactions have locked in the open version.
+    pub(crate) fn locks(&mut self, pager: &Pager) -> Result<Arc<Locks>> {
+        if let Some(locks) = &self.locks {
+            return Ok(Arc::clone(locks));
+        }
+        let root = self.tree(pager, system::PREPARED)?.unwrap_or_default();
+        let source = self.source(pager);
+        let entries = all_entries(&source, system::PREPARED, &root)?;
+        let locks = Arc::new(Locks::build(entries)?);
+        self.locks = Some(Arc::clone(&locks));
+        Ok(locks)
+    }
+
     // ---- the do: must not fail ----
 
     /// Carries out the effects of one record.
@@ -180,6 +197,7 @@ impl Writer {
                 Effect::Delete { tree, key } => {
                     self.edit(pager, tree, undo, |edit| edit.delete(key, leaf).map(drop))?;
                 }
+                Effect::Before { .. } => {}
                 Effect::CreateTree { tree } => {
                     self.create_tree(pager, tree)?;
                     if let Some(undo) = undo {
@@ -204,6 +222,9 @@ impl Writer {
         let Some(mut root) = self.tree(pager, tree)? else {
             return Err(Error::UnknownTree(tree));
         };
+        if tree == system::PREPARED {
+            self.locks = None;
+        }
         let shadow = &mut self.shadow;
         let mut edit = TreeEdit {
             pager,

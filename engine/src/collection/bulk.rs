@@ -56,6 +56,7 @@ impl Collection {
         options: &BulkOptions,
         mut progress: impl FnMut(&BulkProgress) -> ControlFlow<()>,
     ) -> Result<BulkReport> {
+        self.outside_only("a bulk load")?;
         let watch = context.start(&self.environment.runtime);
         let store = self.environment.writable()?;
         let mut attempts = 0;

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bson::{Bson, RawDocument, RawDocumentBuf};
-use cs_kv::Snapshot;
 
 use super::Collection;
-use super::matches::{Matches, in_tree};
+use super::matches::Matches;
+use super::place::Place;
 use crate::context::{OperationContext, Watch};
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
@@ -38,14 +38,14 @@ impl Collection {
         let watch = context.start(&self.environment.runtime);
         watch.check()?;
         let id = OwnedValue::try_from(&id.into())?;
-        let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
+        let view = self.view()?;
         let counters = &self.environment.counters;
         Counters::add(&counters.queries, 1);
-        let (Some(entry), Ok(key)) = (entry, key::encode(id.as_raw())) else {
+        let (Some(place), Ok(key)) = (view.place, key::encode(id.as_raw())) else {
             return Ok(None);
         };
         let copy = |bytes: &[u8]| watch.room_for(bytes.len()).map(|()| bytes.to_vec());
-        let found = in_tree(snapshot.with_value(entry.tree, &key, copy))?.flatten();
+        let found = place.with_value(&key, copy)?;
         let Some(bytes) = found.transpose()? else {
             return Ok(None);
         };
@@ -117,6 +117,10 @@ impl Collection {
     /// As [`find_one_with`](Self::find_one_with).
     pub fn count_with(&self, context: &OperationContext, filter: impl IntoFilter) -> Result<u64> {
         let filter = filter.into_filter()?;
+        if let (true, Some(session)) = (filter.is_all(), &self.session) {
+            context.start(&self.environment.runtime).check()?;
+            return self.count_within(session);
+        }
         if filter.is_all() {
             return Ok(self.stats_with(context)?.documents);
         }
@@ -165,23 +169,20 @@ impl Find {
     /// The filter makes no sense, the name is not allowed, or a page could not
     /// be read.
     pub fn run(self) -> Result<Cursor> {
-        let environment = self.collection.environment;
+        let environment = Arc::clone(&self.collection.environment);
         let watch = self.context.start(&environment.runtime);
         watch.check()?;
         let filter = self.filter?;
-        let (snapshot, entry) = environment.snapshot(&self.collection.namespace)?;
-        let tree = match &entry {
-            Some(entry) => in_tree(snapshot.tree(entry.tree))?,
-            None => None,
-        };
+        let view = self.collection.view()?;
         Counters::add(&environment.counters.queries, 1);
-        let matches = match &tree {
-            Some(tree) => Matches::new(tree, filter, None)?,
+        let matches = match &view.place {
+            Some(place) => Matches::new(place, filter, None)?,
             None => Matches::none(),
         };
         Ok(Cursor {
             environment,
-            snapshot,
+            index: view.index,
+            _place: view.place,
             watch,
             matches: Some(matches),
             skip: self.skip,
@@ -199,7 +200,9 @@ impl Find {
 /// error it yields nothing more.
 pub struct Cursor {
     environment: Arc<Environment>,
-    snapshot: Snapshot,
+    index: u64,
+    /// Keeps the state that is read.
+    _place: Option<Place>,
     watch: Watch,
     /// `None` once it has ended.
     matches: Option<Matches>,
@@ -226,7 +229,7 @@ impl Cursor {
     /// Index of the last commit that the query sees.
     #[must_use]
     pub fn snapshot_index(&self) -> u64 {
-        self.snapshot.index().get()
+        self.index
     }
 
     /// Puts the next document into `self.document`, if there is one.

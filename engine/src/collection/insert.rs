@@ -81,7 +81,11 @@ impl Collection {
         let waiting = [Waiting { index: 0, document }];
         let options = context.commit_options();
         let commit = |store: &Store, batch| store.write_and_wait(batch, &options);
-        if self.commit_inserts(&watch, &waiting, commit)?.is_err() {
+        let inserted = match &self.session {
+            Some(session) => self.insert_within(session, &watch, &waiting)?,
+            None => self.commit_inserts(&watch, &waiting, commit)?.map(drop),
+        };
+        if inserted.is_err() {
             return Err(self.duplicate(&waiting[0].document));
         }
         Counters::add(&self.environment.counters.inserted, 1);

@@ -15,7 +15,6 @@ use cs_kv::{CommitOptions, Store};
 
 use super::Collection;
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, id_of};
-use super::matches::in_tree;
 use super::tally::Tally;
 use crate::context::{OperationContext, Watch};
 use crate::error::{Error, Result, WriteError};
@@ -148,9 +147,22 @@ impl<'a> Inserter<'a> {
             let collection = self.collection;
             let options = &self.options;
             let commit = |store: &Store, batch| store.write(&batch, options);
-            let refused = match collection.commit_inserts(&self.watch, &waiting, commit)? {
+            let inserted = match &collection.session {
+                None => collection
+                    .commit_inserts(&self.watch, &waiting, commit)?
+                    .map(Some),
+                Some(session) => {
+                    let inserted = collection.insert_within(session, &self.watch, &waiting)?;
+                    inserted.map(|()| None)
+                }
+            };
+            let refused = match inserted {
                 Ok(ticket) => {
-                    self.tally.add(ticket, waiting.len() as u64);
+                    let count = waiting.len() as u64;
+                    match ticket {
+                        Some(ticket) => self.tally.add(ticket, count),
+                        None => self.tally.add_within(count),
+                    }
                     if let Some(ids) = &mut self.ids {
                         for one in &waiting {
                             ids.push(id_of(&one.document)?);
@@ -190,18 +202,13 @@ impl<'a> Inserter<'a> {
     /// Takes out those whose key is there already: looking costs less than
     /// finding them commit by commit.
     fn without_present(&mut self, waiting: Vec<Waiting>) -> Result<Vec<Waiting>> {
-        let environment = &self.collection.environment;
-        let (snapshot, entry) = environment.snapshot(&self.collection.namespace)?;
-        let Some(entry) = entry else {
-            return Ok(waiting);
-        };
-        let Some(tree) = in_tree(snapshot.tree(entry.tree))? else {
+        let Some(place) = self.collection.view()?.place else {
             return Ok(waiting);
         };
         let mut absent = Vec::with_capacity(waiting.len());
         for one in waiting {
             self.watch.check()?;
-            if tree.with_value(&one.document.key, |_| ())?.is_some() {
+            if place.with_value(&one.document.key, |_| ())?.is_some() {
                 let error = self.collection.duplicate(&one.document);
                 self.errors.push(WriteError {
                     index: one.index,

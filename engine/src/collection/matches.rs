@@ -3,8 +3,9 @@
 
 use std::ops::Bound;
 
-use cs_kv::{KeyRange, TreeReader};
+use cs_kv::KeyRange;
 
+use super::place::{Place, Rows};
 use crate::context::Watch;
 use crate::error::Result;
 use crate::filter::{Filter, IdBounds};
@@ -21,26 +22,26 @@ pub(super) struct Matches {
 #[derive(Debug)]
 enum Source {
     /// Every entry of a range.
-    Range(cs_kv::Cursor),
+    Range(Rows),
     /// Single keys, ascending.
-    Keys(TreeReader, std::vec::IntoIter<Vec<u8>>),
+    Keys(Place, std::vec::IntoIter<Vec<u8>>),
     Nothing,
 }
 
 impl Matches {
     /// Chooses how to look: single keys or a range where the filter bounds
     /// `_id`, else everything. Only keys above `after` are looked at.
-    pub(super) fn new(tree: &TreeReader, filter: Filter, after: Option<&[u8]>) -> Result<Self> {
+    pub(super) fn new(place: &Place, filter: Filter, after: Option<&[u8]>) -> Result<Self> {
         let is_after = |key: &[u8]| after.is_none_or(|after| key > after);
         let unbounded = || after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.to_vec()));
         let source = match filter.id_bounds()? {
             IdBounds::All => {
                 let (lower, upper) = (unbounded(), Bound::Unbounded);
-                Source::Range(tree.cursor(KeyRange { lower, upper }))
+                Source::Range(place.rows(KeyRange { lower, upper })?)
             }
             IdBounds::Keys(mut keys) => {
                 keys.retain(|key| is_after(key));
-                Source::Keys(tree.clone(), keys.into_iter())
+                Source::Keys(place.clone(), keys.into_iter())
             }
             IdBounds::Range(from, to) if from < to && after.is_none_or(|after| after < &*to) => {
                 let lower = if is_after(&from) {
@@ -48,10 +49,10 @@ impl Matches {
                 } else {
                     unbounded()
                 };
-                Source::Range(tree.cursor(KeyRange {
+                Source::Range(place.rows(KeyRange {
                     lower,
                     upper: Bound::Excluded(to),
-                }))
+                })?)
             }
             IdBounds::Range(..) => Source::Nothing,
         };
@@ -78,12 +79,12 @@ impl Matches {
         watch: &Watch,
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>> {
-        let Source::Range(cursor) = &mut self.source else {
+        let Source::Range(rows) = &mut self.source else {
             return self.next(watch, |_, document| read(document));
         };
         loop {
             watch.check()?;
-            let Some(document) = cursor.next_value()? else {
+            let Some(document) = rows.next_value()? else {
                 return Ok(None);
             };
             self.examined += 1;
@@ -101,9 +102,9 @@ impl Matches {
     ) -> Result<Option<R>> {
         match &mut self.source {
             Source::Nothing => Ok(None),
-            Source::Range(cursor) => loop {
+            Source::Range(rows) => loop {
                 watch.check()?;
-                let Some((key, document)) = cursor.next()? else {
+                let Some((key, document)) = rows.next()? else {
                     return Ok(None);
                 };
                 self.examined += 1;
@@ -111,12 +112,12 @@ impl Matches {
                     return Ok(Some(read(key, document)));
                 }
             },
-            Source::Keys(tree, keys) => {
+            Source::Keys(place, keys) => {
                 let mut read = Some(read);
                 for key in keys {
                     watch.check()?;
                     let filter = &self.filter;
-                    let found = tree.with_value(&key, |document| {
+                    let found = place.with_value(&key, |document| {
                         let read = read.take_if(|_| filter.matches_bytes(document))?;
                         Some(read(&key, document))
                     })?;

@@ -27,6 +27,11 @@ impl Tally {
         self.last = Some(ticket);
     }
 
+    /// So many writes were made in a transaction, which is committed later.
+    pub(super) fn add_within(&mut self, writes: u64) {
+        self.committed += writes;
+    }
+
     /// Writes committed so far, acknowledged or not.
     pub(super) fn committed(&self) -> u64 {
         self.committed

@@ -9,6 +9,7 @@ use cs_kv::{Batch, CommitOptions, Expect, Transaction};
 
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 use super::matches::{Matches, in_tree};
+use super::place::Place;
 use super::tally::Tally;
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
@@ -31,7 +32,7 @@ pub struct ReplaceResult {
 }
 
 /// A document that was found: its key and its bytes.
-type Found = (Vec<u8>, Vec<u8>);
+pub(super) type Found = (Vec<u8>, Vec<u8>);
 
 impl Collection {
     /// Replaces the first document that matches, in order of `_id`, but for
@@ -159,11 +160,18 @@ impl Collection {
         let mut attempts = 0;
         loop {
             watch.check()?;
+            if let Some(session) = &self.session {
+                return self.delete_within(session, watch, filter, tally);
+            }
             let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
             let Some(entry) = entry else {
                 return Ok(());
             };
-            let keys = self.matching_keys(watch, &transaction, &entry, filter, after.as_deref())?;
+            let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
+                return Ok(());
+            };
+            let place = Place::Stored(tree);
+            let keys = self.matching_keys(watch, &place, filter, after.as_deref())?;
             let Some(newest) = keys.last().cloned() else {
                 return Ok(());
             };
@@ -184,18 +192,14 @@ impl Collection {
     }
 
     /// The keys of the next batch.
-    fn matching_keys(
+    pub(super) fn matching_keys(
         &self,
         watch: &Watch,
-        transaction: &Transaction,
-        entry: &Entry,
+        place: &Place,
         filter: &Filter,
         after: Option<&[u8]>,
     ) -> Result<Vec<Vec<u8>>> {
-        let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
-            return Ok(Vec::new());
-        };
-        let mut matches = Matches::new(&tree, filter.clone(), after)?;
+        let mut matches = Matches::new(place, filter.clone(), after)?;
         let (mut keys, mut bytes) = (Vec::new(), 0);
         while keys.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
             let copy = |key: &[u8]| watch.room_for(bytes + key.len()).map(|()| key.to_vec());
@@ -220,6 +224,9 @@ impl Collection {
         let watch = context.start(&self.environment.runtime);
         let options = context.commit_options();
         Counters::add(&self.environment.counters.queries, 1);
+        if let Some(session) = &self.session {
+            return self.change_within(session, &watch, filter, change);
+        }
         let mut attempts = 0;
         loop {
             watch.check()?;
@@ -227,7 +234,10 @@ impl Collection {
             let Some(entry) = entry else {
                 return Ok(Changed::Nothing);
             };
-            let found = self.first_match(&watch, &transaction, &entry, filter)?;
+            let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
+                return Ok(Changed::Nothing);
+            };
+            let found = self.first_match(&watch, &Place::Stored(tree), filter)?;
             let Some((key, document)) = found else {
                 return Ok(Changed::Nothing);
             };
@@ -254,17 +264,13 @@ impl Collection {
         }
     }
 
-    fn first_match(
+    pub(super) fn first_match(
         &self,
         watch: &Watch,
-        transaction: &Transaction,
-        entry: &Entry,
+        place: &Place,
         filter: &Filter,
     ) -> Result<Option<Found>> {
-        let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
-            return Ok(None);
-        };
-        let mut matches = Matches::new(&tree, filter.clone(), None)?;
+        let mut matches = Matches::new(place, filter.clone(), None)?;
         let found = matches.next(watch, |key, document| {
             watch.room_for(key.len() + document.len())?;
             Ok((key.to_vec(), document.to_vec()))
@@ -303,7 +309,7 @@ impl Collection {
 
 /// What is to become of a document.
 #[derive(Debug)]
-enum Change {
+pub(super) enum Change {
     None,
     Put(Vec<u8>),
     Delete,
@@ -311,7 +317,7 @@ enum Change {
 
 /// What became of the first document that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Changed {
+pub(super) enum Changed {
     /// There was none.
     Nothing,
     /// It was as wanted already.

@@ -48,11 +48,31 @@ pub enum Mutant {
     DigestOfBlock,
     /// A resumed backup keeps a chunk although its entries have changed since.
     ResumeKeepsStaleChunk,
+    /// An answer that was judged on the appended root leaves before that is visible.
+    AnswerBeforeVisible,
+    /// Readers see a commit, and its writer is told of it, before it is durable.
+    VisibleBeforeDurable,
+    /// A snapshot is the newest state that was sealed, not the newest visible one.
+    StaleSnapshot,
+    /// A commit does not ask whether what it changes was changed by others.
+    SkipWriteCheck,
+    /// A serializable commit does not ask whether what it read still holds.
+    SkipReadCheck,
+    /// A serializable transaction forgets the ranges that it read.
+    ForgetRangesRead,
+    /// What prepared transactions have locked is open to all.
+    ForgetPreparedLocks,
+    /// A resource is told of a decision before that is durable.
+    TellBeforeDecision,
+    /// Opening gives ids of trees again that a prepared transaction will make.
+    ReusePreparedTreeIds,
+    /// A feed of changes shows commits that are not durable.
+    FeedBeforeDurable,
 }
 
 impl Mutant {
     /// Every planted bug, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 30] = [
         Self::AcknowledgeBeforeSync,
         Self::MetaBeforeData,
         Self::IgnoreChecksum,
@@ -73,6 +93,16 @@ impl Mutant {
         Self::LoadWithoutFlush,
         Self::DigestOfBlock,
         Self::ResumeKeepsStaleChunk,
+        Self::AnswerBeforeVisible,
+        Self::VisibleBeforeDurable,
+        Self::StaleSnapshot,
+        Self::SkipWriteCheck,
+        Self::SkipReadCheck,
+        Self::ForgetRangesRead,
+        Self::ForgetPreparedLocks,
+        Self::TellBeforeDecision,
+        Self::ReusePreparedTreeIds,
+        Self::FeedBeforeDurable,
     ];
 }
 

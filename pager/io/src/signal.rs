@@ -206,6 +206,11 @@ impl Listener<'_> {
     pub fn wait(self) {
         futex_wait(&self.event.count, self.seen, None);
     }
+
+    /// Like [`wait`](Self::wait), for at most `limit`.
+    pub fn wait_for(self, limit: Duration) {
+        futex_wait(&self.event.count, self.seen, Some(limit));
+    }
 }
 
 impl Drop for Listener<'_> {

@@ -1,9 +1,11 @@
 //! Room for pages: reserving it, giving it back, and when a freed number may be
 //! handed out again.
 
+use cs_base::Version;
 use cs_io::is_no_space;
 
 use super::{Freed, Shadow};
+use crate::format::PageRef;
 use crate::frames::ReadGuard;
 use crate::pool::Pager;
 use crate::{PagerError, Result};
@@ -96,6 +98,23 @@ impl Shadow {
             }
         }
         Err(PagerError::NoSpace { pages })
+    }
+
+    /// Keeps pages that only `version`, which is pinned, reaches: nobody else knew
+    /// of them when the file was opened, so they count as free until now.
+    pub fn keep_for(&mut self, version: Version, pages: impl IntoIterator<Item = PageRef>) {
+        for page in self.recent.drain(..) {
+            self.extents.add(page);
+        }
+        let freed = self.version;
+        for at in pages {
+            // Else a meta keeps it, or a newer version.
+            if self.extents.take(at.page) {
+                let (page, born) = (at.page, at.version);
+                let blocked = self.blocked.entry(version).or_default();
+                blocked.push(Freed { page, born, freed });
+            }
+        }
     }
 
     /// Frees what no version needs any more.

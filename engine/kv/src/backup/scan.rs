@@ -92,7 +92,7 @@ pub(crate) fn content_hash(trees: &[(TreeId, TreeStats)]) -> u128 {
 
 /// Whether a backup has this tree: not what the store makes anew.
 pub(crate) fn is_backed_up(tree: TreeId) -> bool {
-    tree != system::DIRECTORY && tree != system::DROPPED
+    tree != system::DIRECTORY && tree != system::DROPPED && tree != system::SNAPSHOTS
 }
 
 fn body<T: FromBytes>(bytes: &[u8]) -> Result<T, String> {

@@ -59,6 +59,7 @@ impl Core {
     ) -> Result<Option<Ticket>> {
         let mut writer = self.lock_writer();
         self.check_writable()?;
+        writer.locks(&self.pager)?.check_tree(tree, None)?;
         writer.begin_plan();
         let is_behind = writer.plan_append(&self.pager, tree, first);
         if !matches!(is_behind, Ok(true)) {
@@ -76,11 +77,8 @@ impl Core {
             self.reserve_log(log, &parts).map(Some)
         });
         let result = reserved.and_then(|reservation| {
-            let commit = Commit {
-                batch: &Batch::new(),
-                options,
-                snapshot: None,
-            };
+            let nothing = Batch::new();
+            let commit = Commit::of(&nothing, options);
             let planned = Planned { reservation };
             let done = self.execute(&mut writer, &commit, payload, planned);
             writer.broken |= done.is_err();

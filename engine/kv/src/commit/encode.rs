@@ -1,6 +1,6 @@
 //! What a commit logs: its effects, checked against the limits.
 
-use crate::batch::Operation;
+use crate::batch::{Change, Operation};
 use crate::effects::{Effect, EffectWriter};
 use crate::error::{Error, Result};
 use crate::limits::{MAX_KEY, MAX_RESULTS, MAX_VALUE};
@@ -18,7 +18,7 @@ pub(super) fn check_limits(commit: &Commit<'_>) -> Result<()> {
         if operation.key.len() > MAX_KEY {
             return Err(too_large("key", operation.key.len() as u64, MAX_KEY as u64));
         }
-        let value = operation.value.as_ref().map_or(0, Vec::len);
+        let value = operation.change.value_len();
         if value > MAX_VALUE {
             return Err(too_large("value", value as u64, MAX_VALUE as u64));
         }
@@ -35,7 +35,12 @@ pub(super) fn check_limits(commit: &Commit<'_>) -> Result<()> {
 /// The effects of a commit; large values are packed on the way.
 pub(super) fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
     let batch = commit.batch;
-    let room = |op: &Operation| 13 + op.key.len() + op.value.as_ref().map_or(0, Vec::len);
+    let before = |op: &Operation| {
+        op.before
+            .as_ref()
+            .map_or(0, |value| 13 + op.key.len() + value.len())
+    };
+    let room = |op: &Operation| 13 + op.key.len() + op.change.value_len() + before(op);
     let bytes: usize = batch.operations.iter().map(room).sum();
     let mut writer = EffectWriter::with_capacity(bytes);
     for &tree in &batch.created {
@@ -43,9 +48,14 @@ pub(super) fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
     }
     for operation in &batch.operations {
         let (tree, key) = (operation.tree, operation.key.as_slice());
-        match &operation.value {
-            Some(value) => packer.put(&mut writer, tree, key, value),
-            None => writer.push(Effect::Delete { tree, key }),
+        if let Some(value) = &operation.before {
+            writer.push(Effect::Before { tree, key, value });
+        }
+        match &operation.change {
+            Change::Put(value) => packer.put(&mut writer, tree, key, value),
+            Change::Delete => writer.push(Effect::Delete { tree, key }),
+            // Encoded when it is known what it comes to.
+            Change::Evaluate(_) => {}
         }
     }
     for &tree in &batch.dropped {

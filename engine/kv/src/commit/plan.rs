@@ -4,19 +4,21 @@
 //! Invariant: it changes nothing, whether it succeeds or not.
 
 use cs_base::TreeId;
-use cs_pager::{Pager, ReadGuard};
+use cs_base::mutants::{Mutant, planted};
+use cs_pager::Pager;
 use cs_wal::{Log, Reservation};
 
-use super::{Commit, Planned};
+use super::{Commit, Planned, Stage};
 use crate::batch::{Batch, Expect, Operation};
+use crate::certify::{check_reads, check_write};
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::limits::MAX_PART;
 use crate::packing::Payload;
+use crate::prepared::decided_key;
 use crate::root::{Root, is_system};
-use crate::tree::{Position, SealedSource, find};
 use crate::tree_root::{directory_key, system};
-use crate::writer::{Writer, get_sealed, lookup_tree};
+use crate::writer::Writer;
 
 /// So many operations ahead their leaves are asked for, where data is not in
 /// memory: as many reads as are in flight at once.
@@ -37,6 +39,11 @@ impl Core {
             writer.plan_unknown();
         }
         self.plan_session(writer, commit)?;
+        check_locks(pager, writer, commit)?;
+        // With the lock held it is not ended any more before the plan is.
+        commit
+            .basis
+            .map_or(Ok(()), |basis| basis.snapshot.check())?;
         plan_trees(pager, writer, commit)?;
         let mut last = None;
         let operations = &commit.batch.operations;
@@ -49,14 +56,28 @@ impl Core {
             if last.replace(operation.tree) != Some(operation.tree) {
                 writer.plan_root(pager, operation.tree)?;
             }
+            if operation.before.is_some() {
+                writer.plan_unknown();
+            }
             if commit.batch.created.contains(&operation.tree) {
                 writer.plan_unknown();
                 continue;
             }
             let there = writer.plan_key(pager, operation.tree, &operation.key)?;
             check_expectation(operation, position, there)?;
-            if let Some(snapshot) = commit.snapshot {
-                check_conflict(pager, writer, snapshot, operation)?;
+            if let (Some(basis), Stage::Whole) = (&commit.basis, commit.stage)
+                && !planted(Mutant::SkipWriteCheck)
+            {
+                let root = basis.snapshot.root();
+                check_write(pager, writer, root, operation.tree, &operation.key)?;
+            }
+        }
+        if let Some(basis) = &commit.basis {
+            if let Stage::Prepare { changes, .. } = commit.stage {
+                check_changes(pager, writer, basis.snapshot.root(), changes)?;
+            }
+            if let Some(footprint) = basis.footprint {
+                check_reads(pager, writer, basis.certified_to(), footprint)?;
             }
         }
         let (pages, run) =
@@ -111,6 +132,7 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
         operations,
         created,
         dropped,
+        telling: _,
     } = commit.batch;
     let twice = |trees: &[TreeId]| {
         let mut sorted = trees.to_vec();
@@ -125,11 +147,13 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
     if created.iter().chain(dropped).any(|&tree| is_system(tree)) {
         return Err(Error::Refused("a system tree cannot be made or dropped"));
     }
-    let own = [system::DIRECTORY, system::DROPPED, system::SESSIONS];
-    if operations
-        .iter()
-        .any(|operation| own.contains(&operation.tree))
-    {
+    let is_whole = matches!(commit.stage, Stage::Whole);
+    let is_own = |operation: &Operation| match operation.tree {
+        system::DIRECTORY | system::DROPPED | system::SESSIONS => true,
+        system::PREPARED | system::DECIDED | system::SNAPSHOTS => is_whole,
+        _ => false,
+    };
+    if operations.iter().any(is_own) {
         return Err(Error::Refused(
             "the trees of the store itself are not written to",
         ));
@@ -164,52 +188,45 @@ fn check_expectation(operation: &Operation, position: usize, there: bool) -> Res
     }
 }
 
-/// Whether a leaf that was there in the snapshot says how the key stood in it:
-/// the key is in it, or between two that are. At its edges the key may have
-/// been in a neighbour that was emptied since, and whose range the leaf took over.
-fn speaks_for_key(position: &Position<'_>) -> bool {
-    match position.slot {
-        Ok(_) => true,
-        Err(slot) => 0 < slot && slot < position.leaf.len(),
+/// Refuses what a prepared transaction is in the way of.
+fn check_locks(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
+    if let Stage::Prepare { gid, .. } = commit.stage
+        && writer
+            .get(pager, system::DECIDED, &decided_key(gid))?
+            .is_some()
+    {
+        return Err(Error::NameTaken { gid: gid.into() });
+    }
+    let locks = writer.locks(pager)?;
+    if locks.is_empty() || planted(Mutant::ForgetPreparedLocks) {
+        return Ok(());
+    }
+    match commit.stage {
+        Stage::Whole | Stage::Own => locks.check_batch(commit.batch, None),
+        Stage::Decide { gid } => locks.check_batch(commit.batch, Some(gid)),
+        Stage::Prepare { changes, .. } => {
+            locks.check_batch(changes, None)?;
+            let footprint = commit.basis.and_then(|basis| basis.footprint);
+            footprint.map_or(Ok(()), |footprint| locks.check_reads(footprint))
+        }
     }
 }
 
-/// First committer wins: has anybody changed this key since the snapshot?
-///
-/// A leaf that is not newer than the snapshot answers at once; otherwise the
-/// values in the two states are compared.
-fn check_conflict(
+/// What a prepared transaction will change must be as its snapshot had it, and
+/// possible.
+fn check_changes(
     pager: &Pager,
     writer: &mut Writer,
     snapshot: &Root,
-    operation: &Operation,
+    changes: &Batch,
 ) -> Result<()> {
-    let (tree, key) = (operation.tree, operation.key.as_slice());
-    let Some(root) = writer.tree(pager, tree)? else {
-        return Err(Error::UnknownTree(tree));
-    };
-    let unchanged = {
-        let source = writer.source(pager);
-        let guard = ReadGuard::enter();
-        let leaf = find(&source, &guard, tree, &root, key, |_| {})?;
-        match &leaf {
-            Some(position) => {
-                position.at.version <= snapshot.record.version && speaks_for_key(position)
-            }
-            None => lookup_tree(&SealedSource(pager), &snapshot.directory, tree)?
-                .is_some_and(|before| before.height == 0),
+    for operation in &changes.operations {
+        if !changes.created.contains(&operation.tree) {
+            check_write(pager, writer, snapshot, operation.tree, &operation.key)?;
         }
-    };
-    if unchanged {
-        return Ok(());
     }
-    let before = get_sealed(pager, snapshot, tree, key)?;
-    let now = writer.get(pager, tree, key)?;
-    if before == now {
-        Ok(())
-    } else {
-        Err(Error::Conflict {
-            lost_to: writer.position.index,
-        })
+    for &tree in &changes.dropped {
+        writer.tree(pager, tree)?.ok_or(Error::UnknownTree(tree))?;
     }
+    Ok(())
 }

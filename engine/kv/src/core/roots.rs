@@ -6,14 +6,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use cs_base::mutants::{Mutant, planted};
 use cs_base::{Index, Lsn};
 use cs_wal::{LogError, LogOwner};
 
 use super::Core;
 use crate::error::{Error, Result};
+use crate::pinned::Pinned;
 use crate::recorder::Event;
 use crate::root::Root;
-use crate::snapshot::Pinned;
 use crate::visibility::Visibility;
 use crate::writer::Writer;
 
@@ -45,13 +46,17 @@ impl Core {
         let newest = visibility.advance(durable);
         self.publish(&visibility, newest);
         self.advanced.fetch_max(durable.0, Ordering::AcqRel);
+        drop(visibility);
+        self.feeds.notify();
     }
 
     pub(crate) fn publish(&self, visibility: &Visibility, newest: Option<Arc<Root>>) {
         if let Some(root) = newest {
             // Pinned before the one before it is not any more.
             let version = root.record.version;
-            let before = self.published.swap(Pinned::new(&self.pager, root));
+            let newest = Pinned::new(&self.pager, &self.live_roots, root);
+            let before = self.published.swap(newest);
+            before.supersede(self.runtime.monotonic());
             self.pager.set_visible(version);
             drop(before);
         }
@@ -66,12 +71,17 @@ impl Core {
         loop {
             let target = self.target.load(Ordering::Acquire);
             let published = self.published.load_full();
-            if published.root().record.index.0 >= target {
+            if published.root().record.index.0 >= target || planted(Mutant::StaleSnapshot) {
                 return Ok(published);
             }
             // Visible already, but not sealed: whoever asks first seals it.
             self.seal_visible(&mut self.lock_writer())?;
         }
+    }
+
+    /// The newest state that was sealed for readers: the visible one, or one before it.
+    pub(crate) fn published(&self) -> Arc<Pinned> {
+        self.published.load_full()
     }
 
     /// Seals the visible state and publishes it, also where the open version is

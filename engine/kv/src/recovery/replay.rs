@@ -140,6 +140,9 @@ fn join(gathered: &[u8], ends: &[usize]) -> Result<Vec<u8>> {
     for payload in payloads(gathered, ends) {
         for effect in Effects::of(payload)? {
             let effect = effect?;
+            if matches!(effect, Effect::Before { .. }) {
+                continue;
+            }
             let (Effect::Put { key, .. }
             | Effect::PutPacked { key, .. }
             | Effect::Delete { key, .. }) = effect

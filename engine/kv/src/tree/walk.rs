@@ -4,7 +4,7 @@ use cs_base::{PageId, TreeId};
 use cs_pager::{PageRef, ReadGuard};
 
 use super::overflow::{expect_overflow, start};
-use super::read::{PageSource, expect_node};
+use super::read::{PageSource, expect_node, load_key, load_value};
 use crate::error::Result;
 use crate::node::{Branch, Leaf, OverflowRef, ValueRef};
 use crate::tree_root::TreeRoot;
@@ -96,4 +96,38 @@ impl<'s, S: PageSource> Walker<'s, S> {
         }
         Ok(())
     }
+}
+
+/// A key and its value.
+pub(crate) type OwnedEntry = (Vec<u8>, Vec<u8>);
+
+/// All entries of a tree, in order: for small ones.
+///
+/// # Errors
+/// A page could not be read.
+pub(crate) fn all_entries(
+    source: &impl PageSource,
+    tree: TreeId,
+    root: &TreeRoot,
+) -> Result<Vec<OwnedEntry>> {
+    let mut entries = Vec::new();
+    let mut list = |_, level, bytes: &[u8]| {
+        if level > 0 {
+            return Ok(());
+        }
+        let leaf = Leaf::new(bytes);
+        for slot in 0..leaf.len() {
+            let mut key = Vec::new();
+            load_key(source, tree, leaf, slot, &mut key)?;
+            let value = load_value(source, tree, leaf.value(slot))?;
+            entries.push((key, value.into_owned()));
+        }
+        Ok(())
+    };
+    let mut walker = Walker::new(source, tree, root);
+    let mut pages = Vec::new();
+    while walker.step(&mut pages, &mut list)? {
+        pages.clear();
+    }
+    Ok(entries)
 }

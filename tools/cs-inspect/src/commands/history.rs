@@ -179,6 +179,7 @@ impl History {
                 ("put", Some(key), plain.map(|info| info.plain_len as u64))
             }
             Effect::Delete { key, .. } => ("delete", Some(key), None),
+            Effect::Before { key, value, .. } => ("before", Some(key), Some(value.len() as u64)),
             Effect::CreateTree { .. } => ("create-tree", None, None),
             Effect::DropTree { .. } => ("drop-tree", None, None),
         };

@@ -48,6 +48,7 @@ struct Record {
 struct Summary {
     puts: u64,
     deletes: u64,
+    befores: u64,
     creates: u64,
     drops: u64,
     trees: BTreeSet<TreeId>,
@@ -151,6 +152,7 @@ impl Summary {
                 *match effect {
                     Effect::Put { .. } | Effect::PutPacked { .. } => &mut summary.puts,
                     Effect::Delete { .. } => &mut summary.deletes,
+                    Effect::Before { .. } => &mut summary.befores,
                     Effect::CreateTree { .. } => &mut summary.creates,
                     Effect::DropTree { .. } => &mut summary.drops,
                 } += 1;
@@ -164,6 +166,7 @@ impl Summary {
         json!({
             "put": self.puts,
             "delete": self.deletes,
+            "before": self.befores,
             "create_tree": self.creates,
             "drop_tree": self.drops,
             "trees": self.trees.iter().map(|tree| tree.0).collect::<Vec<_>>(),
@@ -178,6 +181,7 @@ impl Summary {
         let counts = [
             (self.puts, "put"),
             (self.deletes, "delete"),
+            (self.befores, "before"),
             (self.creates, "create tree"),
             (self.drops, "drop tree"),
         ];

@@ -206,12 +206,17 @@ impl<'a> Rescue<'a> {
 
     fn apply(&mut self, effect: &Effect<'_>, is_repair: bool) -> Result<()> {
         let tree = effect.tree();
+        if matches!(effect, Effect::Before { .. }) {
+            return Ok(());
+        }
         if is_repair {
             let key = match effect {
                 Effect::Put { key, .. }
                 | Effect::PutPacked { key, .. }
                 | Effect::Delete { key, .. } => *key,
-                Effect::CreateTree { .. } | Effect::DropTree { .. } => return Ok(()),
+                Effect::Before { .. } | Effect::CreateTree { .. } | Effect::DropTree { .. } => {
+                    return Ok(());
+                }
             };
             let Some(known) = self.trees.get_mut(&tree.0) else {
                 return Ok(());
@@ -245,6 +250,7 @@ impl<'a> Rescue<'a> {
                 self.note_change(tree, is_repair);
                 self.target.delete(tree, key.to_vec())
             }
+            Effect::Before { .. } => Ok(()),
             Effect::CreateTree { tree } => {
                 self.target.ensure(tree);
                 self.trees.entry(tree.0).or_insert_with(|| Tree {

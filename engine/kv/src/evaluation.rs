@@ -1,0 +1,155 @@
+//! Operations that are evaluated where they commit.
+//!
+//! A transaction that increments a counter reads a snapshot, and loses when
+//! another commits first; with many clients on one key nearly all lose. An
+//! [`Evaluate`] is called instead on the newest value there is, the appended one,
+//! under the writer's lock: it cannot lose, and shares its sync with the rest.
+//!
+//! ## Invariants
+//! * An evaluation sees the value that its outcome replaces, earlier operations
+//!   of the same batch included.
+//! * It may be called more than once for one commit (when space had to be made
+//!   first); the last outcome is the one that counts.
+//! * One that panics changes nothing and harms nobody else.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use cs_pager::Pager;
+
+use crate::batch::{Batch, Change, Operation};
+use crate::error::{Error, Result};
+use crate::writer::Writer;
+
+/// What an evaluation makes of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has this value now.
+    Put(Vec<u8>),
+    /// It is gone.
+    Delete,
+    /// It stays as it is.
+    Keep,
+}
+
+/// An evaluation does not want its commit to happen. It keeps the reason itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declined;
+
+/// A change that depends on the value it replaces.
+///
+/// It is called under the lock that all commits share, so it must be short, do
+/// no input or output, wait for nobody, and use no store. It depends on nothing
+/// but itself and `current`: clock values and random numbers are drawn before.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use cs_io::{RealRuntime, memory::MemoryDisk};
+/// use cs_kv::{Batch, CommitOptions, Declined, Evaluate, Outcome, Store, StoreOptions};
+///
+/// #[derive(Debug)]
+/// struct Increment;
+///
+/// impl Evaluate for Increment {
+///     fn evaluate(&self, current: Option<&[u8]>) -> Result<Outcome, Declined> {
+///         let number = match current {
+///             None => 0,
+///             Some(bytes) => u64::from_le_bytes(bytes.try_into().map_err(|_| Declined)?),
+///         };
+///         Ok(Outcome::Put((number + 1).to_le_bytes().to_vec()))
+///     }
+/// }
+///
+/// let store = Store::open(MemoryDisk::new(), RealRuntime::new(), StoreOptions::default())?;
+/// let tree = store.new_tree_id();
+/// let mut batch = Batch::new();
+/// batch.create_tree(tree);
+/// batch.evaluate(tree, b"hits".to_vec(), Arc::new(Increment));
+/// store.write(&batch, &CommitOptions::default())?.wait()?;
+/// assert_eq!(store.snapshot()?.get(tree, b"hits")?, Some(1_u64.to_le_bytes().to_vec()));
+/// # Ok::<(), cs_kv::Error>(())
+/// ```
+pub trait Evaluate: fmt::Debug + Send + Sync {
+    /// What becomes of a key with this value, or with none.
+    ///
+    /// # Errors
+    /// [`Declined`]: then nothing of the commit happens.
+    fn evaluate(&self, current: Option<&[u8]>) -> std::result::Result<Outcome, Declined>;
+}
+
+/// The batch with each evaluation replaced by what it came to, and with what is
+/// replaced where the record is to tell that; operations that change nothing are
+/// left out. The caller holds the writer's lock.
+///
+/// # Errors
+/// [`Error::Declined`], [`Error::UnknownTree`], or a page could not be read.
+/// Nothing has changed then.
+pub(crate) fn resolve(pager: &Pager, writer: &mut Writer, batch: &Batch) -> Result<Batch> {
+    let mut resolved = Batch {
+        operations: Vec::with_capacity(batch.operations.len()),
+        created: batch.created.clone(),
+        dropped: batch.dropped.clone(),
+        telling: batch.telling.clone(),
+    };
+    for (position, operation) in batch.operations.iter().enumerate() {
+        let evaluates = matches!(operation.change, Change::Evaluate(_));
+        if !evaluates && !batch.wants_before(operation) {
+            resolved.operations.push(operation.clone());
+            continue;
+        }
+        let current = current(pager, writer, &resolved, operation)?;
+        let outcome = match &operation.change {
+            Change::Evaluate(evaluation) => {
+                let outcome = evaluate(evaluation, current.as_deref());
+                match outcome.map_err(|Declined| Error::Declined { position })? {
+                    Outcome::Put(value) => Change::Put(value),
+                    Outcome::Delete => Change::Delete,
+                    Outcome::Keep => continue,
+                }
+            }
+            known => known.clone(),
+        };
+        let tells = batch.wants_before(operation);
+        resolved.operations.push(Operation {
+            change: outcome,
+            before: current.filter(|_| tells),
+            ..operation.clone()
+        });
+    }
+    Ok(resolved)
+}
+
+/// The value that an operation replaces.
+fn current(
+    pager: &Pager,
+    writer: &mut Writer,
+    resolved: &Batch,
+    operation: &Operation,
+) -> Result<Option<Vec<u8>>> {
+    let earlier = resolved.operations.iter().rev();
+    let mut earlier = earlier.filter(|earlier| is_same_key(earlier, operation));
+    match earlier.next().map(|earlier| &earlier.change) {
+        Some(Change::Put(value)) => Ok(Some(value.clone())),
+        Some(_) => Ok(None),
+        None if resolved.created.contains(&operation.tree) => Ok(None),
+        None => writer.get(pager, operation.tree, &operation.key),
+    }
+}
+
+fn is_same_key(one: &Operation, other: &Operation) -> bool {
+    one.tree == other.tree && one.key == other.key
+}
+
+/// A panic must not come out under the writer's lock: nothing has changed yet,
+/// so it is a refusal like any other.
+fn evaluate(
+    evaluation: &Arc<dyn Evaluate>,
+    current: Option<&[u8]>,
+) -> std::result::Result<Outcome, Declined> {
+    catch_unwind(AssertUnwindSafe(|| evaluation.evaluate(current))).unwrap_or(Err(Declined))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+use std::sync::Arc;
+
+use cs_base::TreeId;
+use cs_io::RealRuntime;
+use cs_io::memory::MemoryDisk;
+
+use super::{Declined, Evaluate, Outcome};
+use crate::batch::{Batch, Expect};
+use crate::error::Error;
+use crate::options::{CommitOptions, StoreOptions};
+use crate::store::Store;
+
+/// What it does depends on the length of the value.
+#[derive(Debug)]
+struct Grow(usize);
+
+impl Evaluate for Grow {
+    fn evaluate(&self, current: Option<&[u8]>) -> Result<Outcome, Declined> {
+        let len = current.map_or(0, <[u8]>::len);
+        match len + self.0 {
+            len if len > 10 => Err(Declined),
+            7 => panic!("a bug of the caller's"),
+            6 => Ok(Outcome::Delete),
+            5 => Ok(Outcome::Keep),
+            len => Ok(Outcome::Put(vec![1; len])),
+        }
+    }
+}
+
+fn grow(by: usize) -> Arc<dyn Evaluate> {
+    Arc::new(Grow(by))
+}
+
+fn store() -> (Store, TreeId) {
+    let store = Store::open(
+        MemoryDisk::new(),
+        RealRuntime::new(),
+        StoreOptions::default(),
+    );
+    let store = store.unwrap();
+    let tree = store.new_tree_id();
+    let mut batch = Batch::new();
+    batch.create_tree(tree);
+    batch.evaluate(tree, b"k".to_vec(), grow(1));
+    write(&store, &batch).unwrap();
+    (store, tree)
+}
+
+fn write(store: &Store, batch: &Batch) -> Result<cs_base::Index, Error> {
+    let ticket = store.write(batch, &CommitOptions::default())?;
+    ticket.wait()?;
+    Ok(ticket.index())
+}
+
+fn len(store: &Store, tree: TreeId) -> Option<usize> {
+    let value = store.snapshot().unwrap().get(tree, b"k").unwrap();
+    value.map(|value| value.len())
+}
+
+fn evaluated(tree: TreeId, by: usize) -> Batch {
+    let mut batch = Batch::new();
+    batch.evaluate(tree, b"k".to_vec(), grow(by));
+    batch
+}
+
+#[test]
+fn an_evaluation_sees_earlier_operations_of_its_batch() {
+    let (store, tree) = store();
+    let mut batch = Batch::new();
+    batch.put(tree, b"k".to_vec(), vec![0; 3], Expect::Present);
+    batch.put(tree, b"l".to_vec(), vec![0; 9], Expect::Absent);
+    batch.evaluate(tree, b"k".to_vec(), grow(1));
+    batch.evaluate(tree, b"k".to_vec(), grow(4));
+    write(&store, &batch).unwrap();
+    assert_eq!(len(&store, tree), Some(8));
+    let mut batch = Batch::new();
+    batch.delete(tree, b"k".to_vec(), Expect::Present);
+    batch.evaluate(tree, b"k".to_vec(), grow(2));
+    write(&store, &batch).unwrap();
+    assert_eq!(len(&store, tree), Some(2));
+}
+
+#[test]
+fn one_that_declines_or_panics_leaves_everything_as_it_was() {
+    let (store, tree) = store();
+    for by in [20, 6] {
+        let mut batch = Batch::new();
+        batch.put(tree, b"other".to_vec(), vec![], Expect::Any);
+        batch.evaluate(tree, b"k".to_vec(), grow(by));
+        let error = write(&store, &batch).unwrap_err();
+        assert!(matches!(error, Error::Declined { position: 1 }), "{error}");
+    }
+    assert_eq!(len(&store, tree), Some(1));
+    assert_eq!(store.snapshot().unwrap().get(tree, b"other").unwrap(), None);
+    write(&store, &evaluated(tree, 1)).unwrap();
+    assert_eq!(len(&store, tree), Some(2), "the store goes on");
+}
+
+#[test]
+fn an_evaluation_may_delete_or_keep() {
+    let (store, tree) = store();
+    let before = store.snapshot().unwrap().index();
+    assert_eq!(
+        write(&store, &evaluated(tree, 4)).unwrap(),
+        before,
+        "nothing to log"
+    );
+    assert_eq!(len(&store, tree), Some(1));
+    write(&store, &evaluated(tree, 5)).unwrap();
+    assert_eq!(len(&store, tree), None);
+    let unknown = write(&store, &evaluated(TreeId(99), 1)).unwrap_err();
+    assert!(
+        matches!(unknown, Error::UnknownTree(TreeId(99))),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn of_a_crowd_on_one_key_none_loses_and_none_is_lost() {
+    #[derive(Debug)]
+    struct Increment;
+    impl Evaluate for Increment {
+        fn evaluate(&self, current: Option<&[u8]>) -> Result<Outcome, Declined> {
+            let raw = current.map_or(Ok([0; 8]), <[u8; 8]>::try_from);
+            let number = u64::from_le_bytes(raw.map_err(|_| Declined)?);
+            Ok(Outcome::Put((number + 1).to_le_bytes().to_vec()))
+        }
+    }
+    let (store, tree) = store();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let mut batch = Batch::new();
+                    batch.evaluate(tree, b"n".to_vec(), Arc::new(Increment));
+                    store
+                        .write_and_wait(batch, &CommitOptions::default())
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let value = store.snapshot().unwrap().get(tree, b"n").unwrap();
+    assert_eq!(value, Some(1600_u64.to_le_bytes().to_vec()));
+    assert_eq!(store.stats().conflicts, 0);
+}

@@ -1,0 +1,107 @@
+//! Where an operation reads: a state of the database, or a transaction.
+
+use std::sync::Arc;
+
+use cs_kv::base::TreeId;
+use cs_kv::{KeyRange, TransactionEntries, TreeReader};
+
+use super::Collection;
+use super::matches::in_tree;
+use crate::catalog::Entry;
+use crate::error::Result;
+use crate::transaction::session::Session;
+
+/// The documents of one collection, as an operation sees them.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// In a snapshot, which it keeps.
+    Stored(TreeReader),
+    /// In a transaction, its own writes included.
+    Within(Arc<Session>, TreeId),
+}
+
+/// The documents of a range, one by one.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a query has one, and the usual one costs no allocation"
+)]
+pub(super) enum Rows {
+    Stored(cs_kv::Cursor),
+    Within(Box<TransactionEntries>),
+}
+
+impl Place {
+    /// The entries of a range, ascending.
+    pub(super) fn rows(&self, range: KeyRange) -> Result<Rows> {
+        Ok(match self {
+            Self::Stored(tree) => Rows::Stored(tree.cursor(range)),
+            Self::Within(session, tree) => Rows::Within(Box::new(session.entries(*tree, range)?)),
+        })
+    }
+
+    /// What `read` makes of the document under a key.
+    pub(super) fn with_value<R>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        Ok(match self {
+            Self::Stored(tree) => tree.with_value(key, read)?,
+            Self::Within(session, tree) => session.get(*tree, key)?.map(|value| read(&value)),
+        })
+    }
+}
+
+impl Rows {
+    /// The next key and document.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        Ok(match self {
+            Self::Stored(cursor) => cursor.next()?,
+            Self::Within(entries) => entries.next()?,
+        })
+    }
+
+    /// The next document.
+    #[inline]
+    pub(super) fn next_value(&mut self) -> Result<Option<&[u8]>> {
+        Ok(match self {
+            Self::Stored(cursor) => cursor.next_value()?,
+            Self::Within(entries) => entries.next()?.map(|(_, value)| value),
+        })
+    }
+}
+
+/// What an operation sees: the collection, if it is there, and the last commit.
+pub(super) struct View {
+    pub(super) place: Option<Place>,
+    pub(super) entry: Option<Entry>,
+    pub(super) index: u64,
+}
+
+impl Collection {
+    /// What an operation that begins now sees.
+    pub(super) fn view(&self) -> Result<View> {
+        if let Some(session) = &self.session {
+            self.environment.store()?;
+            let entry = session.entry(&self.namespace)?;
+            let within = |entry: &Entry| Place::Within(Arc::clone(session), entry.tree);
+            return Ok(View {
+                place: entry.as_ref().map(within),
+                index: session.index()?,
+                entry,
+            });
+        }
+        let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
+        let tree = match &entry {
+            Some(entry) => in_tree(snapshot.tree(entry.tree))?,
+            None => None,
+        };
+        Ok(View {
+            place: tree.map(Place::Stored),
+            entry,
+            index: snapshot.index().get(),
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! Numbers under `$inc`, `$mul` and `$bit`, with MongoDB's rules of types.
+//!
+//! int32 grows to int64 where it overflows, int64 does not grow: that is an
+//! error. A double makes the result a double, a decimal makes it a decimal.
+
+use super::decimal;
+use crate::values::{Decimal, Kind, OwnedValue, RawValue};
+
+/// A number of one of BSON's four types.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Numeric {
+    Int32(i32),
+    Int64(i64),
+    Double(f64),
+    Decimal(Decimal),
+}
+
+/// `$inc` or `$mul`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Add,
+    Multiply,
+}
+
+/// The operations of `$bit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bitwise {
+    And,
+    Or,
+    Xor,
+}
+
+impl Numeric {
+    /// The number, if the value is one.
+    pub(super) fn of(value: RawValue<'_>) -> Option<Self> {
+        Some(match value.kind() {
+            Kind::Int32 => Self::Int32(i32::try_from(value.integer()?).ok()?),
+            Kind::Int64 => Self::Int64(value.integer()?),
+            Kind::Double => Self::Double(value.double()?),
+            Kind::Decimal128 => Self::Decimal(value.decimal()?),
+            _ => return None,
+        })
+    }
+
+    /// The number as a value.
+    pub(super) fn to_value(self) -> OwnedValue {
+        match self {
+            Self::Int32(number) => scalar(Kind::Int32, &number.to_le_bytes()),
+            Self::Int64(number) => scalar(Kind::Int64, &number.to_le_bytes()),
+            Self::Double(number) => scalar(Kind::Double, &number.to_le_bytes()),
+            Self::Decimal(number) => scalar(Kind::Decimal128, &decimal::to_le_bytes(number)),
+        }
+    }
+
+    /// The sum or product; `None` where int64 overflows.
+    pub(super) fn combine(self, operation: Arithmetic, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Decimal(_), _) | (_, Self::Decimal(_)) => {
+                let (left, right) = (self.to_decimal(), other.to_decimal());
+                Some(Self::Decimal(match operation {
+                    Arithmetic::Add => decimal::add(left, right),
+                    Arithmetic::Multiply => decimal::multiply(left, right),
+                }))
+            }
+            (Self::Double(_), _) | (_, Self::Double(_)) => {
+                let (left, right) = (self.to_double(), other.to_double());
+                Some(Self::Double(match operation {
+                    Arithmetic::Add => left + right,
+                    Arithmetic::Multiply => left * right,
+                }))
+            }
+            _ => {
+                let (left, right) = (self.to_int64(), other.to_int64());
+                let result = match operation {
+                    Arithmetic::Add => left.checked_add(right),
+                    Arithmetic::Multiply => left.checked_mul(right),
+                }?;
+                let narrow = matches!((self, other), (Self::Int32(_), Self::Int32(_)));
+                Some(match i32::try_from(result) {
+                    Ok(small) if narrow => Self::Int32(small),
+                    _ => Self::Int64(result),
+                })
+            }
+        }
+    }
+
+    /// Bit by bit; both are integers.
+    pub(super) fn bitwise(self, operation: Bitwise, other: Self) -> Self {
+        let (left, right) = (self.to_int64(), other.to_int64());
+        let result = match operation {
+            Bitwise::And => left & right,
+            Bitwise::Or => left | right,
+            Bitwise::Xor => left ^ right,
+        };
+        match (self, other) {
+            // Both operands carry their signs: the result fits again.
+            (Self::Int32(_), Self::Int32(_)) => {
+                i32::try_from(result).map_or(Self::Int64(result), Self::Int32)
+            }
+            _ => Self::Int64(result),
+        }
+    }
+
+    fn to_int64(self) -> i64 {
+        match self {
+            Self::Int32(number) => i64::from(number),
+            Self::Int64(number) => number,
+            Self::Double(_) | Self::Decimal(_) => 0,
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "as MongoDB does")]
+    fn to_double(self) -> f64 {
+        match self {
+            Self::Int32(number) => f64::from(number),
+            Self::Int64(number) => number as f64,
+            Self::Double(number) => number,
+            Self::Decimal(_) => f64::NAN,
+        }
+    }
+
+    fn to_decimal(self) -> Decimal {
+        match self {
+            Self::Int32(number) => decimal::from_i64(i64::from(number)),
+            Self::Int64(number) => decimal::from_i64(number),
+            Self::Double(number) => decimal::from_f64(number),
+            Self::Decimal(number) => number,
+        }
+    }
+}
+
+/// A value of a fixed size.
+pub(super) fn scalar(kind: Kind, bytes: &[u8]) -> OwnedValue {
+    RawValue { kind, bytes }.into()
+}
+
+#[cfg(test)]
+mod tests;
