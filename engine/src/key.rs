@@ -11,7 +11,10 @@
 //! FORMAT.md has the tables and the argument for the order. The kind of a
 //! number and the digits of a decimal are not in the key: the document is.
 
+mod decode;
 mod number;
+
+pub(crate) use decode::decode;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::values::{Class, Elements, RawValue};

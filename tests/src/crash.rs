@@ -38,12 +38,17 @@ use crate::{Failure, Outcome, Verdict, panics};
 mod changes;
 mod compact;
 mod copy;
+mod evaluated;
 mod examine;
+mod follow;
 mod hits;
 mod life;
 mod load;
 mod mutants;
+mod named;
+mod options;
 pub mod parts;
+mod prepared;
 mod rot;
 #[cfg(test)]
 mod tests;
@@ -267,7 +272,7 @@ fn each_state(
         replay.advance_to((place - passed) as usize);
         watch.now_at(number);
         hits.state_at(replay.position(), &phase.spans, phase.packs());
-        let verdict = panics::catch(|| examine::examine(phase, &replay, &mut rng));
+        let verdict = panics::catch(|| examine::examine(phase, &replay, &mut rng, hits));
         let verdict = verdict.map_err(|failure: Failure| {
             failure.during(format_args!("event {} of run {run}", replay.position()))
         });

@@ -105,6 +105,20 @@ pub(crate) struct State {
     pub(crate) trees: BTreeMap<TreeId, Arc<TreeModel>>,
     /// Each session's newest statement.
     pub(crate) sessions: BTreeMap<u8, u64>,
+    /// Named snapshots: the last commit that each sees.
+    pub(crate) named: BTreeMap<String, u64>,
+    /// Prepared transactions that nobody has decided.
+    pub(crate) prepared: BTreeMap<String, Arc<Prepared>>,
+    /// How the others were decided: whether to commit.
+    pub(crate) decided: BTreeMap<String, bool>,
+}
+
+/// What a prepared transaction will do, and what it holds until it is decided.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prepared {
+    pub(crate) changes: Vec<Change>,
+    /// Keys that nobody else may write.
+    pub(crate) locked: Vec<(TreeId, Bytes)>,
 }
 
 /// The state after each commit, by its index; the empty one at 0.
@@ -115,29 +129,40 @@ impl State {
     pub(crate) fn after(&self, changes: &[Change]) -> Self {
         let mut next = self.clone();
         for change in changes {
-            match change {
-                Change::Create(tree) => {
-                    next.trees.entry(*tree).or_default();
-                }
-                Change::Put(tree, key, value) => {
-                    if let Some(model) = next.trees.get_mut(tree) {
-                        Arc::make_mut(model).put(key, value);
-                    }
-                }
-                Change::Delete(tree, key) => {
-                    if let Some(model) = next.trees.get_mut(tree) {
-                        Arc::make_mut(model).delete(key);
-                    }
-                }
-                Change::Drop(tree) => {
-                    next.trees.remove(tree);
-                }
-                Change::Statement(session, number) => {
-                    next.sessions.insert(*session, *number);
-                }
-            }
+            next.apply(change);
         }
         next
+    }
+
+    /// Carries out one change.
+    pub(crate) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Create(tree) => {
+                self.trees.entry(*tree).or_default();
+            }
+            Change::Put(tree, key, value) => {
+                if let Some(model) = self.trees.get_mut(tree) {
+                    Arc::make_mut(model).put(key, value);
+                }
+            }
+            Change::Delete(tree, key) => {
+                if let Some(model) = self.trees.get_mut(tree) {
+                    Arc::make_mut(model).delete(key);
+                }
+            }
+            Change::Drop(tree) => {
+                self.trees.remove(tree);
+            }
+            Change::Statement(session, number) => {
+                self.sessions.insert(*session, *number);
+            }
+        }
+    }
+
+    /// Whether a prepared transaction needs the tree.
+    pub(crate) fn is_locked(&self, tree: TreeId) -> bool {
+        let mut locked = self.prepared.values().flat_map(|one| &one.locked);
+        locked.any(|(of, _)| *of == tree)
     }
 
     pub(crate) fn get(&self, tree: TreeId, key: &[u8]) -> Option<&Bytes> {

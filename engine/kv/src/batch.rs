@@ -48,6 +48,8 @@ pub(crate) struct Operation {
     pub(crate) expect: Expect,
     /// The value that it replaces, where the record is to tell of it.
     pub(crate) before: Option<Vec<u8>>,
+    /// The key is known not to be there before; the record tells.
+    pub(crate) was_absent: bool,
 }
 
 /// Changes that commit together or not at all.
@@ -58,6 +60,9 @@ pub struct Batch {
     pub(crate) dropped: Vec<TreeId>,
     /// Trees of which the record tells what was replaced.
     pub(crate) telling: Vec<TreeId>,
+    /// The record is to tell whether keys were there, also of which nothing is
+    /// expected.
+    pub(crate) looks: bool,
 }
 
 impl Batch {
@@ -90,6 +95,7 @@ impl Batch {
             change,
             expect,
             before: None,
+            was_absent: expect == Expect::Absent,
         });
     }
 
@@ -101,11 +107,17 @@ impl Batch {
         }
     }
 
-    /// What the last operation replaces is known.
-    pub(crate) fn last_replaces(&mut self, before: Option<Vec<u8>>) {
+    /// What the last operation replaces is known, or that there is nothing.
+    pub(crate) fn last_replaces(&mut self, before: Option<Vec<u8>>, was_absent: bool) {
         if let Some(last) = self.operations.last_mut() {
             last.before = before;
+            last.was_absent = was_absent;
         }
+    }
+
+    /// Whether it has to be found out what this operation finds.
+    pub(crate) fn has_to_look(&self, operation: &Operation) -> bool {
+        self.wants_before(operation) || (self.looks && operation.expect == Expect::Any)
     }
 
     /// Whether the record tells what this operation replaces, and that is not known yet.
@@ -120,7 +132,8 @@ impl Batch {
         let evaluates = |operation: &Operation| matches!(operation.change, Change::Evaluate(_));
         let operations = &self.operations;
         operations.iter().any(evaluates)
-            || (!self.telling.is_empty() && operations.iter().any(|one| self.wants_before(one)))
+            || ((self.looks || !self.telling.is_empty())
+                && operations.iter().any(|one| self.has_to_look(one)))
     }
 
     /// Makes a tree, under an id from [`Store::new_tree_id`](crate::Store::new_tree_id).

@@ -305,6 +305,11 @@ impl<'a> BulkLoad<'a> {
         }
         let tree = self.tree;
         chunk.effects.push(Effect::Put { tree, key, value });
+        // Built behind the last key of the tree it is new; among its keys the
+        // batch is judged anew.
+        if self.last.as_deref() != Some(key) {
+            chunk.effects.note_absent();
+        }
         chunk.positions.push(position);
         chunk.len += more;
         chunk.bytes += (key.len() + value.len()) as u64;
@@ -364,6 +369,7 @@ impl<'a> BulkLoad<'a> {
             Duplicates::Replace => Expect::Any,
         };
         let mut batch = Batch::new();
+        batch.looks = true;
         for effect in Effects::of(payload)? {
             if let Effect::Put { tree, key, value } = effect? {
                 batch.put(tree, key.to_vec(), value.to_vec(), expect);

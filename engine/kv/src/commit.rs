@@ -239,6 +239,9 @@ impl Core {
         let resolved;
         let mut commit = *commit;
         if commit.batch.needs_resolving() {
+            self.check_writable()?;
+            // Whoever asks again hears what he was told, whatever is there by now.
+            self.plan_session(writer, &commit)?;
             resolved = resolve(&self.pager, writer, commit.batch)?;
             commit.batch = &resolved;
             if resolved.is_empty() && commit.options.session.is_none() {

@@ -8,7 +8,8 @@
 //! All numbers are little-endian. `Put` has key and value, `PutPacked` a digest
 //! too and a codec block for a value, `Delete` has a key, `CreateTree` and
 //! `DropTree` have neither. `Before` has key and value; it changes nothing, and
-//! tells of the effect behind it what it replaces. FORMAT.md has the table.
+//! tells of the effect behind it what it replaces. The uppermost bit of the op of
+//! a put or delete says that the key was not there. FORMAT.md has the table.
 //!
 //! Invariant: decoding reads no byte outside the payload and believes no length.
 
@@ -26,6 +27,9 @@ const VERSION: u8 = 1;
 pub(crate) const PACKED_VERSION: u8 = 2;
 /// Bytes before the first effect.
 const HEAD: usize = 5;
+/// In the op of a put or a delete: the key was not there before. For whoever
+/// follows the changes; without it the key was there, or nobody looked.
+const WAS_ABSENT: u8 = 0x80;
 
 /// One change to one tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +104,8 @@ impl Effect<'_> {
 pub(crate) struct EffectWriter {
     bytes: Vec<u8>,
     count: u32,
+    /// Where the last effect begins.
+    last: usize,
 }
 
 impl EffectWriter {
@@ -110,6 +116,14 @@ impl EffectWriter {
         Self {
             bytes: buffer,
             count: 0,
+            last: HEAD,
+        }
+    }
+
+    /// The key of the last effect, a put or a delete, was not there before.
+    pub(crate) fn note_absent(&mut self) {
+        if let Some(op) = self.bytes.get_mut(self.last) {
+            *op |= WAS_ABSENT;
         }
     }
 
@@ -122,6 +136,7 @@ impl EffectWriter {
             Effect::PutPacked { tree, .. } => (5, tree),
             Effect::Before { tree, .. } => (6, tree),
         };
+        self.last = self.bytes.len();
         self.bytes.push(op);
         self.bytes.extend_from_slice(&tree.0.to_le_bytes());
         match effect {
@@ -179,6 +194,7 @@ pub fn unpack_payload(payload: &[u8]) -> Result<Cow<'_, [u8]>> {
 pub struct Effects<'a> {
     rest: &'a [u8],
     left: u32,
+    was_absent: bool,
 }
 
 impl<'a> Effects<'a> {
@@ -202,7 +218,33 @@ impl<'a> Effects<'a> {
         Ok(Self {
             rest,
             left: u32::from_le_bytes(count),
+            was_absent: false,
         })
+    }
+
+    /// Goes on where [`place`](Self::place) was, in the same payload.
+    pub(crate) fn at(payload: &'a [u8], place: usize, left: u32) -> Result<Self> {
+        let Some(rest) = payload.get(place..) else {
+            return Err(damaged("it is shorter than it was"));
+        };
+        Ok(Self {
+            rest,
+            left,
+            was_absent: false,
+        })
+    }
+
+    /// Where in the payload the next effect begins, and how many are to come.
+    pub(crate) fn place(&self, payload: &[u8]) -> (usize, u32) {
+        (payload.len() - self.rest.len(), self.left)
+    }
+
+    /// Whether the key of the put or delete that came last is known not to have
+    /// been there before. Where it is not known to be absent, it was there, if
+    /// whoever wrote it had looked: transactions, inserts and evaluations do.
+    #[must_use]
+    pub fn was_absent(&self) -> bool {
+        self.was_absent
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8]> {
@@ -220,7 +262,12 @@ impl<'a> Effects<'a> {
     }
 
     fn read(&mut self) -> Result<Effect<'a>> {
-        let op = self.take(1)?[0];
+        let marked = self.take(1)?[0];
+        let op = marked & !WAS_ABSENT;
+        self.was_absent = op != marked;
+        if self.was_absent && !matches!(op, 1 | 2 | 5) {
+            return Err(damaged(&format!("unknown operation {marked}")));
+        }
         let tree = TreeId(self.number()?);
         Ok(match op {
             1 | 6 => {

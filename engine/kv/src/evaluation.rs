@@ -92,10 +92,11 @@ pub(crate) fn resolve(pager: &Pager, writer: &mut Writer, batch: &Batch) -> Resu
         created: batch.created.clone(),
         dropped: batch.dropped.clone(),
         telling: batch.telling.clone(),
+        looks: batch.looks,
     };
     for (position, operation) in batch.operations.iter().enumerate() {
         let evaluates = matches!(operation.change, Change::Evaluate(_));
-        if !evaluates && !batch.wants_before(operation) {
+        if !evaluates && !batch.has_to_look(operation) {
             resolved.operations.push(operation.clone());
             continue;
         }
@@ -114,6 +115,7 @@ pub(crate) fn resolve(pager: &Pager, writer: &mut Writer, batch: &Batch) -> Resu
         let tells = batch.wants_before(operation);
         resolved.operations.push(Operation {
             change: outcome,
+            was_absent: current.is_none(),
             before: current.filter(|_| tells),
             ..operation.clone()
         });

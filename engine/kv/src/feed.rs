@@ -15,6 +15,7 @@
 //!   database (another database, a commit that is not there) is refused.
 
 mod position;
+mod record;
 mod ring;
 
 use std::collections::VecDeque;
@@ -29,45 +30,18 @@ use cs_wal::{Log, LogError, RecordKind, RecordRef, Tail};
 use parking_lot::Mutex;
 
 use crate::core::Core;
-use crate::effects::{Effects, unpack_payload};
+use crate::effects::unpack_payload;
 use crate::error::{Error, Result};
 use crate::store::Store;
 
 pub use position::ChangePosition;
+pub use record::{ChangeRecord, NotedEffect, RecordEffects};
 pub(crate) use ring::Recent;
 use ring::{Look, Ring};
 
 /// Records after which a feed that is served from memory tells the log that it
 /// needs no more of it.
 const RENEW_PIN_EVERY: u32 = 256;
-
-/// One commit, as a feed shows it.
-#[derive(Clone, Debug)]
-pub struct ChangeRecord {
-    /// The place behind it: where to go on after it.
-    pub position: ChangePosition,
-    /// Its place in the order of all commits.
-    pub index: Index,
-    /// Its time.
-    pub time: HybridTime,
-    payload: Arc<[u8]>,
-}
-
-impl ChangeRecord {
-    /// What it changed, in order. Trees of the store itself are among them.
-    ///
-    /// # Errors
-    /// The record is damaged.
-    pub fn effects(&self) -> Result<Effects<'_>> {
-        Effects::of(&self.payload)
-    }
-
-    /// Bytes of what it changed.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.payload.len()
-    }
-}
 
 /// What all feeds of a store share.
 #[derive(Debug, Default)]
@@ -192,6 +166,8 @@ pub struct ChangeFeed {
     source: Source,
     /// Parts of a transaction, of which the end is still to come.
     parts: Vec<u8>,
+    /// Index before the first of them.
+    before_parts: Index,
     /// How far the log was durable when there was nothing more to show.
     seen: Lsn,
 }
@@ -233,6 +209,7 @@ impl Store {
             term: crate::commit::OWN_TERM,
             source: Source::Memory(kept),
             parts: Vec::new(),
+            before_parts: Index(0),
             seen: Lsn::MAX,
             core,
         })
@@ -254,6 +231,40 @@ impl Store {
             feed.read_log()?;
         }
         Ok(feed)
+    }
+}
+
+/// Hears of each move of what feeds may show, for whoever waits for several of them.
+#[derive(Clone, Debug)]
+pub struct ChangeMoves(Arc<Core>);
+
+impl ChangeMoves {
+    /// Waits until `is_over` says so, which is asked now and at each move, or
+    /// `limit` has passed; says whether it was the former. In simulation it does
+    /// not wait.
+    ///
+    /// # Errors
+    /// The database has failed.
+    pub fn wait(&self, limit: Duration, is_over: impl Fn() -> bool) -> Result<bool> {
+        let runtime = &self.0.runtime;
+        let deadline = runtime.monotonic().saturating_add(limit);
+        loop {
+            let listener = self.0.feeds.moved.listen();
+            if is_over() {
+                return Ok(true);
+            }
+            self.0.check_sound()?;
+            let left = deadline.saturating_sub(runtime.monotonic());
+            if left.is_zero() || !runtime.may_block() {
+                return Ok(false);
+            }
+            listener.wait_for(left);
+        }
+    }
+
+    /// Has everybody who waits for changes look again at what he waits for.
+    pub fn wake(&self) {
+        self.0.feeds.moved.notify_all();
     }
 }
 
@@ -321,24 +332,19 @@ impl ChangeFeed {
     /// # Errors
     /// The database has failed.
     pub fn wait(&self, limit: Duration) -> Result<bool> {
-        let runtime = &self.core.runtime;
-        let deadline = runtime.monotonic().saturating_add(limit);
-        loop {
-            let listener = self.core.feeds.moved.listen();
-            if self.has_more() {
-                return Ok(true);
-            }
-            self.core.check_sound()?;
-            let left = deadline.saturating_sub(runtime.monotonic());
-            if left.is_zero() || !runtime.may_block() {
-                return Ok(false);
-            }
-            listener.wait_for(left);
-        }
+        self.moves().wait(limit, || self.has_more())
     }
 
-    /// Whether it is worth looking. A store without a log shows what is visible.
-    fn has_more(&self) -> bool {
+    /// Hears of each move of what feeds may show.
+    #[must_use]
+    pub fn moves(&self) -> ChangeMoves {
+        ChangeMoves(Arc::clone(&self.core))
+    }
+
+    /// Whether it is worth looking: something may have come. A store without a
+    /// log shows what is visible.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
         let moved = |log: &Arc<Log>| self.seen == Lsn::MAX || log.durable_lsn() > self.seen;
         self.core.log.as_ref().is_none_or(moved) && self.after < self.core.visible_index()
     }
@@ -360,12 +366,13 @@ impl ChangeFeed {
         }
         self.after = recent.index;
         self.term = recent.term;
-        Some(self.record(recent.time, recent.payload))
+        Some(self.record(recent.before, recent.time, recent.payload))
     }
 
-    fn record(&self, time: HybridTime, payload: Arc<[u8]>) -> ChangeRecord {
+    fn record(&self, before: Index, time: HybridTime, payload: Arc<[u8]>) -> ChangeRecord {
         ChangeRecord {
             position: self.position(),
+            before,
             index: self.after,
             time,
             payload,
@@ -389,13 +396,14 @@ impl ChangeFeed {
         let Source::Log(tail) = &mut self.source else {
             return Ok(Logged::Other);
         };
-        let parts = &mut self.parts;
+        let (parts, before_parts) = (&mut self.parts, &mut self.before_parts);
         let read = |record: RecordRef<'_>| {
             let head = record.head;
             let payload = match head.kind {
                 RecordKind::Part => {
                     if head.flags & crate::commit::FIRST_PART != 0 {
                         parts.clear();
+                        *before_parts = Index(head.index.0.saturating_sub(1));
                     }
                     parts.extend_from_slice(record.payload);
                     None
@@ -421,8 +429,12 @@ impl ChangeFeed {
         let Some(payload) = payload else {
             return Ok(Logged::Other);
         };
+        let before = match head.flags & crate::commit::HAS_PARTS {
+            0 => Index(head.index.0.saturating_sub(1)),
+            _ => self.before_parts,
+        };
         self.parts = Vec::new();
-        Ok(Logged::Change(self.record(head.time, payload?)))
+        Ok(Logged::Change(self.record(before, head.time, payload?)))
     }
 
     fn lost(&self) -> Error {

@@ -374,7 +374,8 @@ fn put_decision(batch: &mut Batch, gid: &str, decided: &Decided) {
 /// The effects of a payload, as operations.
 fn add_effects(batch: &mut Batch, payload: &[u8]) -> Result<()> {
     let mut before = None;
-    for effect in Effects::of(payload)? {
+    let mut effects = Effects::of(payload)?;
+    while let Some(effect) = effects.next() {
         match effect? {
             Effect::Before { value, .. } => {
                 before = Some(value.to_vec());
@@ -394,7 +395,7 @@ fn add_effects(batch: &mut Batch, payload: &[u8]) -> Result<()> {
             Effect::CreateTree { tree } => batch.create_tree(tree),
             Effect::DropTree { tree } => batch.drop_tree(tree),
         }
-        batch.last_replaces(before.take());
+        batch.last_replaces(before.take(), effects.was_absent());
     }
     Ok(())
 }

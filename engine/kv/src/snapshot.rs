@@ -218,6 +218,24 @@ impl TreeReader {
         found.map_err(|error| self.snapshot.explain(error))
     }
 
+    /// Whether it has this key. The value is not read.
+    ///
+    /// # Errors
+    /// A page could not be read.
+    pub fn has(&self, key: &[u8]) -> Result<bool> {
+        self.snapshot.check()?;
+        let source = self.snapshot.source();
+        let guard = ReadGuard::enter();
+        let found = find(&source, &guard, self.tree, &self.root, key, |_| {});
+        let found = found.map_err(|error| self.snapshot.explain(error))?;
+        Ok(found.is_some_and(|position| position.slot.is_ok()))
+    }
+
+    /// Which tree it reads.
+    pub(crate) fn tree(&self) -> TreeId {
+        self.tree
+    }
+
     /// How many entries it has and what they amount to.
     #[must_use]
     pub fn stats(&self) -> TreeStats {

@@ -32,7 +32,7 @@ use crate::core::Core;
 use crate::cursor::KeyRange;
 use crate::error::{Error, Result};
 use crate::options::CommitOptions;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, TreeReader};
 use crate::ticket::Ticket;
 
 use changes::Changes;
@@ -383,13 +383,28 @@ impl Transaction {
     pub(crate) fn into_parts(self) -> Result<Parts> {
         self.snapshot.check()?;
         let mut changes = self.changes.into_batch();
-        // What a commit that passes replaces is what its snapshot has.
+        // What a commit that passes replaces is what its snapshot has. Looking
+        // also brings the leaves in before the writer's lock is taken.
+        let mut reader: Option<TreeReader> = None;
         for place in 0..changes.operations.len() {
             let operation = &changes.operations[place];
-            if changes.wants_before(operation) {
-                let before = self.snapshot.get(operation.tree, &operation.key)?;
-                changes.operations[place].before = before;
+            let (tree, key) = (operation.tree, &operation.key);
+            let (mut before, mut was_absent) = (None, true);
+            if !changes.created.contains(&tree) {
+                let same = reader.take().filter(|reader| reader.tree() == tree);
+                let reader = match same {
+                    Some(same) => reader.insert(same),
+                    None => reader.insert(self.snapshot.tree(tree)?),
+                };
+                if changes.wants_before(operation) {
+                    before = reader.get(key)?;
+                    was_absent = before.is_none();
+                } else {
+                    was_absent = !reader.has(key)?;
+                }
             }
+            let operation = &mut changes.operations[place];
+            (operation.before, operation.was_absent) = (before, was_absent);
         }
         changes.telling.clear();
         Ok(Parts {

@@ -102,3 +102,61 @@ fn encode(magnitude: &Magnitude, buffer: &mut [u8; MAX_LEN]) -> usize {
 fn biased(exponent: i32) -> u16 {
     u16::try_from(exponent + 0x8000).unwrap_or(if exponent < 0 { 0 } else { u16::MAX })
 }
+
+/// Reads back what [`append`] wrote, byte by byte.
+pub(super) fn read(next: &mut dyn FnMut() -> Option<u8>) -> Option<Number> {
+    let lead = next()?;
+    let negative = lead < ZERO;
+    Some(match lead {
+        NAN => Number::Nan,
+        NEGATIVE_INFINITY => Number::Infinite { negative: true },
+        POSITIVE_INFINITY => Number::Infinite { negative: false },
+        ZERO => Number::Zero,
+        _ => {
+            let distance = lead.abs_diff(ZERO);
+            let mut upright = || next().map(|byte| if negative { !byte } else { byte });
+            let magnitude = magnitude(distance, &mut upright)?;
+            Number::Finite {
+                negative,
+                magnitude,
+            }
+        }
+    })
+}
+
+fn magnitude(distance: u8, next: &mut dyn FnMut() -> Option<u8>) -> Option<Magnitude> {
+    let exponent = match distance {
+        SMALL | LARGE => unbiased(next)?,
+        whole => i32::from(whole - WHOLE),
+    };
+    let (mut mantissa, mut shift, mut more, mut groups) = (1_u64 << 63, 63, true, 0);
+    while more && groups < GROUPS {
+        let byte = next()?;
+        shift -= GROUP_BITS;
+        mantissa |= u64::from(byte >> 1) << shift;
+        more = byte & 1 == 1;
+        groups += 1;
+    }
+    let mut tail = None;
+    if more {
+        let exponent = unbiased(next)?;
+        let mut coefficient = 0;
+        for _ in 0..16 {
+            coefficient = (coefficient << 8) | u128::from(next()?);
+        }
+        tail = Some(Tail {
+            exponent,
+            coefficient,
+        });
+    }
+    Some(Magnitude {
+        exponent,
+        mantissa,
+        tail,
+    })
+}
+
+fn unbiased(next: &mut dyn FnMut() -> Option<u8>) -> Option<i32> {
+    let (upper, lower) = (next()?, next()?);
+    Some(i32::from(u16::from_be_bytes([upper, lower])) - 0x8000)
+}

@@ -3,7 +3,7 @@ use std::cmp::Ordering;
 use bson::{Bson, bson, doc};
 use proptest::prelude::*;
 
-use super::{MAX_KEY_LEN, descend, encode};
+use super::{MAX_KEY_LEN, decode, descend, encode};
 use crate::values::{OwnedValue, compare};
 
 fn decimal(text: &str) -> Bson {
@@ -379,4 +379,38 @@ proptest! {
         y.extend(d);
         prop_assert_eq!(x.cmp(&y), expected);
     }
+}
+
+/// Whatever a key tells is what went in.
+fn assert_decodes(value: &Bson) {
+    let key = key_of(value);
+    let decoded = decode(&key);
+    let decoded = decoded.unwrap_or_else(|| panic!("{value:?}: {key:02x?}"));
+    let (one, other) = (
+        OwnedValue::try_from(value).unwrap(),
+        OwnedValue::try_from(&decoded).unwrap(),
+    );
+    let order = compare(one.as_raw(), other.as_raw());
+    assert_eq!(order, Ordering::Equal, "{value:?} came back as {decoded:?}");
+    assert_eq!(key_of(&decoded), key);
+}
+
+#[test]
+fn a_key_gives_back_a_value_that_is_equal() {
+    for value in nasty() {
+        assert_decodes(&value);
+    }
+    for text in [
+        "0.1", "-0.1", "1E+25", "5E-30", "1E+6144", "1E-6176", "9.999999999999999999999999999999999E+6144",
+        "1234567890123456789012345678901234", "-18446744073709551615", "1E-20",
+    ] {
+        assert_decodes(&decimal(text));
+    }
+    for number in [f64::MIN_POSITIVE, 5e-324, f64::MAX, -1.5e300, 0.1] {
+        assert_decodes(&Bson::Double(number));
+    }
+    assert_eq!(decode(&key_of(&Bson::Double(7.0))), Some(Bson::Int32(7)));
+    assert_eq!(decode(&[]), None);
+    assert_eq!(decode(&[0xA0, b'a']), None, "a text without an end");
+    assert_eq!(decode(&[0x58, 0x58]), None, "two values");
 }

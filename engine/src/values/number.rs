@@ -203,6 +203,23 @@ impl Magnitude {
         }
     }
 
+    /// A double near it, which is it wherever one can be.
+    pub(crate) fn to_f64(self) -> f64 {
+        // Its 53 uppermost bits; then powers of two, in steps that no double
+        // that exists is lost in.
+        let mut value = (self.mantissa >> 11) as f64;
+        let mut exponent = self.exponent - 52;
+        while exponent != 0 {
+            let step = exponent.clamp(-500, 500);
+            value *= 2_f64.powi(step);
+            exponent -= step;
+            if value == 0.0 || value.is_infinite() {
+                break;
+            }
+        }
+        value
+    }
+
     fn from_decimal(coefficient: u128, exponent: i32) -> Self {
         let leading = bits::leading_bits(coefficient, exponent);
         let tail = (!leading.exact).then(|| Tail::new(coefficient, exponent));

@@ -2,6 +2,7 @@
 
 use cs_base::TreeId;
 use cs_io::sim::Rng;
+use cs_kv::Durability;
 
 use crate::model::{Bytes, Change, State};
 
@@ -21,6 +22,8 @@ pub(super) struct Taste {
     delete_percent: u8,
     /// Operations of a commit, at most.
     most_operations: u64,
+    /// Chance in percent of a commit that is not waited for.
+    lazy_percent: u8,
 }
 
 impl Taste {
@@ -29,6 +32,19 @@ impl Taste {
             large_percent: [0, 3, 8][rng.below(3) as usize],
             delete_percent: [20, 35, 50][rng.below(3) as usize],
             most_operations: [3, 8, 16][rng.below(3) as usize],
+            lazy_percent: [20, 20, 20, 80][rng.below(4) as usize],
+        }
+    }
+
+    /// What a commit asks for: mostly to be on disk, and the others lie between
+    /// and behind.
+    pub(super) fn level(self, rng: &mut Rng) -> Durability {
+        if !rng.percent(self.lazy_percent) {
+            Durability::Sync
+        } else if rng.percent(50) {
+            Durability::Async
+        } else {
+            Durability::Memory
         }
     }
 }
@@ -78,7 +94,8 @@ pub(super) fn tree_to_drop(rng: &mut Rng, state: &State) -> Option<TreeId> {
         return None;
     }
     let nth = rng.below(state.trees.len() as u64) as usize;
-    state.trees.keys().nth(nth).copied()
+    let tree = state.trees.keys().nth(nth).copied();
+    tree.filter(|&tree| !state.is_locked(tree))
 }
 
 pub(super) fn key(rng: &mut Rng) -> Bytes {

@@ -26,6 +26,8 @@ pub(super) struct Copies {
     /// The newest finished one, and what is in it.
     finished: Option<(String, Arc<State>)>,
     next: u64,
+    /// A crash or a close cut one, and nobody has gone on with it.
+    was_cut: bool,
 }
 
 struct UnderWay {
@@ -41,12 +43,13 @@ impl Copies {
             under_way: None,
             finished: None,
             next: 0,
+            was_cut: false,
         }
     }
 
     /// The same after the machine or the process crashed.
     pub(super) fn crash(&mut self, rng: &mut Rng, kind: CrashKind) {
-        self.under_way = None;
+        self.was_cut |= self.under_way.take().is_some();
         let image = self.disk.crash(rng, kind);
         self.disk = SimDisk::from_image(&image, rng.draw(), SimOptions::default());
     }
@@ -65,6 +68,14 @@ impl Life {
         self.restore_copy(&name, &state)
             .map_err(|failure| failure.during("a backup finished before the crash"))?;
         self.hits.count(Part::BackupsAfterCrash, 1);
+        Ok(())
+    }
+
+    /// Goes on with what was cut, mostly before much has changed.
+    pub(super) fn take_up_copy(&mut self) -> Verdict {
+        if self.copies.was_cut && self.rng.percent(75) {
+            return self.copy();
+        }
         Ok(())
     }
 
@@ -94,6 +105,7 @@ impl Life {
             other => other,
         };
         let backup = begun?;
+        self.copies.was_cut = false;
         let index = backup.position().index.0;
         self.copies.under_way = Some(UnderWay {
             backup,
@@ -108,7 +120,14 @@ impl Life {
         let Some(mut under_way) = self.copies.under_way.take() else {
             return Ok(());
         };
-        let progress = under_way.backup.step(1 + self.rng.below(2_000))?;
+        let progress = match under_way.backup.step(1 + self.rng.below(2_000)) {
+            Err(Error::SnapshotEvicted { .. }) if self.has_limits() => {
+                self.copies.under_way = Some(under_way);
+                self.stop_copy();
+                return Ok(());
+            }
+            progress => progress?,
+        };
         if !progress.is_done {
             self.copies.under_way = Some(under_way);
             return Ok(());
@@ -134,6 +153,7 @@ impl Life {
     pub(super) fn stop_copy(&mut self) {
         if let Some(under_way) = self.copies.under_way.take() {
             self.spans(Part::BackupStates, under_way.begun);
+            self.copies.was_cut = true;
         }
     }
 

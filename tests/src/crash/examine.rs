@@ -7,7 +7,11 @@ use cs_io::sim::{CrashKind, Replay, Rng, SimDisk, SimImage, SimOptions};
 use cs_kv::{CommitOptions, Durability, Store};
 
 use super::changes::{self, Taste};
+use super::follow::check_feed;
+use super::hits::Hits;
 use super::life::Phase;
+use super::named::check_named;
+use super::prepared::check_prepared;
 use super::rot;
 use crate::model::{Change, Expected, History, batch_of, check, check_sessions};
 use crate::verdict::ensure;
@@ -17,6 +21,8 @@ use crate::{Failure, Verdict};
 const CRASHED_AGAIN: u64 = 8;
 /// Of so many states one goes on with commits.
 const GOES_ON: u64 = 2;
+/// Of so many states one is that of somebody who follows the changes.
+const FOLLOWS: u64 = 2;
 
 /// A store that was opened on an image.
 struct Booted {
@@ -28,7 +34,12 @@ struct Booted {
 }
 
 /// Crashes at the place where `replay` stands.
-pub(super) fn examine(phase: &Phase, replay: &Replay<'_>, rng: &mut Rng) -> Verdict {
+pub(super) fn examine(
+    phase: &Phase,
+    replay: &Replay<'_>,
+    rng: &mut Rng,
+    hits: &mut Hits,
+) -> Verdict {
     let acknowledged = replay.last_mark().unwrap_or(phase.acknowledged);
     let expected = Expected {
         history: &phase.history,
@@ -45,13 +56,17 @@ pub(super) fn examine(phase: &Phase, replay: &Replay<'_>, rng: &mut Rng) -> Verd
         return rot::examine(phase, &mut image, expected, rng);
     }
     let again = |failure: Failure| failure.during(format_args!("{kind:?} crash"));
-    let booted = boot(phase, &image, expected, rng).map_err(again)?;
+    let booted = boot(phase, &image, expected, rng, hits).map_err(again)?;
+    if rng.below(FOLLOWS) == 0 {
+        let (store, index) = (&booted.store, booted.index);
+        check_feed(phase, replay.position(), store, index, hits).map_err(again)?;
+    }
     // A process crash leaves most for a second one to take back.
     if manner == 0 || rng.below(CRASHED_AGAIN) == 0 {
-        crash_again(phase, &image, &booted, expected, rng).map_err(again)?;
+        crash_again(phase, &image, &booted, expected, rng, hits).map_err(again)?;
     }
     if rng.below(GOES_ON) == 0 {
-        go_on(phase, &image, booted, rng).map_err(again)?;
+        go_on(phase, &image, booted, rng, hits).map_err(again)?;
     }
     Ok(())
 }
@@ -67,13 +82,21 @@ pub(super) fn open(
     Ok((disk, store))
 }
 
-fn boot(phase: &Phase, image: &SimImage, expected: Expected<'_>, rng: &mut Rng) -> Verdict<Booted> {
+fn boot(
+    phase: &Phase,
+    image: &SimImage,
+    expected: Expected<'_>,
+    rng: &mut Rng,
+    hits: &mut Hits,
+) -> Verdict<Booted> {
     let (disk, store) = open(phase, image, rng)
         .map_err(|error| Failure(format!("the store does not open: {error}")))?;
     let index = expected.verify(&store)?;
     let opened_at = disk.event_count();
     check(&store)?;
     check_sessions(&store, &expected.history[index as usize])?;
+    check_prepared(&store, &expected.history[index as usize], hits)?;
+    check_named(&store, expected.history, index, rng, hits)?;
     Ok(Booted {
         disk,
         store,
@@ -89,6 +112,7 @@ fn crash_again(
     booted: &Booted,
     expected: Expected<'_>,
     rng: &mut Rng,
+    hits: &mut Hits,
 ) -> Verdict {
     let journal = booted.disk.journal();
     let mut replay = Replay::from_image(image, &journal);
@@ -119,6 +143,7 @@ fn crash_again(
             ..expected
         },
         rng,
+        hits,
     )
     .map(drop)
     .map_err(|failure| {
@@ -130,7 +155,13 @@ fn crash_again(
 }
 
 /// Commits some more, each waited for, crashes the machine, and finds them.
-fn go_on(phase: &Phase, image: &SimImage, booted: Booted, rng: &mut Rng) -> Verdict {
+fn go_on(
+    phase: &Phase,
+    image: &SimImage,
+    booted: Booted,
+    rng: &mut Rng,
+    hits: &mut Hits,
+) -> Verdict {
     let Booted {
         disk, store, index, ..
     } = booted;
@@ -168,7 +199,7 @@ fn go_on(phase: &Phase, image: &SimImage, booted: Booted, rng: &mut Rng) -> Verd
         history: &history,
         at_least,
     };
-    boot(phase, &image, expected, rng)
+    boot(phase, &image, expected, rng, hits)
         .map(drop)
         .map_err(|failure| {
             failure.during(format_args!(

@@ -34,11 +34,28 @@ pub enum Part {
     ValuesGzip,
     ValueBytesSaved,
     PackedStates,
+    Named,
+    NamedDropped,
+    NamedAfterCrash,
+    Prepared,
+    PreparedCommitted,
+    PreparedRolledBack,
+    LocksTried,
+    InDoubtAfterCrash,
+    DecidedAfterCrash,
+    FeedCommits,
+    FeedsResumed,
+    FeedsLost,
+    FeedStates,
+    Evaluated,
+    EvaluationsDeclined,
+    Savepoints,
+    SnapshotsEvicted,
 }
 
 impl Part {
     /// Each with what is printed for it, in order.
-    const ALL: [(Self, &'static str); 24] = [
+    const ALL: [(Self, &'static str); 41] = [
         (Self::Compactions, "compactions finished"),
         (Self::CompactionsStopped, "compactions stopped"),
         (Self::PagesCompacted, "pages compacted"),
@@ -63,12 +80,35 @@ impl Part {
         (Self::ValuesGzip, "values by gzip"),
         (Self::ValueBytesSaved, "value bytes saved"),
         (Self::PackedStates, "states behind packed bytes"),
+        (Self::Named, "named snapshots made"),
+        (Self::NamedDropped, "named snapshots dropped"),
+        (Self::NamedAfterCrash, "named read after a crash"),
+        (Self::Prepared, "transactions prepared"),
+        (Self::PreparedCommitted, "prepared, committed"),
+        (Self::PreparedRolledBack, "prepared, rolled back"),
+        (Self::LocksTried, "locks tried"),
+        (Self::InDoubtAfterCrash, "in doubt after a crash"),
+        (Self::DecidedAfterCrash, "decided before a crash"),
+        (Self::FeedCommits, "commits shown by feeds"),
+        (Self::FeedsResumed, "feeds taken up again"),
+        (Self::FeedsLost, "feeds that came too late"),
+        (Self::FeedStates, "states followed on"),
+        (Self::Evaluated, "operations evaluated"),
+        (Self::EvaluationsDeclined, "batches that declined"),
+        (Self::Savepoints, "savepoints rolled back to"),
+        (Self::SnapshotsEvicted, "snapshots ended by limits"),
     ];
 }
 
 /// How often each part was met; a state counts that was crashed amid it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hits([u64; Part::ALL.len()]);
+
+impl Default for Hits {
+    fn default() -> Self {
+        Self([0; Part::ALL.len()])
+    }
+}
 
 /// Long work beside the writers, and the events of its phase that it spans.
 #[derive(Clone, Debug)]

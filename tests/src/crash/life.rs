@@ -9,11 +9,17 @@ use std::time::Duration;
 
 use cs_io::SimRuntime;
 use cs_io::sim::{CrashKind, Journal, Rng, SimDisk, SimImage, SimOptions};
-use cs_kv::{AutoCompact, Compression, Durability, Snapshot, Store, StoreOptions};
+use cs_kv::{
+    ChangeFeed, Compression, Durability, Error, Snapshot, SnapshotLimits, Store, StoreOptions,
+};
 
 use super::changes::Taste;
 use super::copy::Copies;
+use super::follow::{Place, Reached};
 use super::hits::{Hits, Part, Span};
+use super::named::check_named;
+use super::options;
+use super::prepared::check_prepared;
 use super::writer::{Done, Writer, last_index};
 use crate::model::{Expected, History, State, check, check_sessions};
 use crate::verdict::ensure;
@@ -23,8 +29,6 @@ use crate::{Failure, Verdict};
 const WRITERS: usize = 4;
 /// Crashes in the middle of a run, and its end.
 const PHASES: usize = 3;
-/// Of so many runs one is that of a store without a log.
-const WITHOUT_LOG_EVERY: u64 = 8;
 /// Turns that background work and the disk may take to come to rest.
 const MOST_TO_REST: u64 = 20_000;
 /// Snapshots held at once, at most.
@@ -45,6 +49,8 @@ pub(super) struct Phase {
     pub(super) options: StoreOptions,
     /// Long work that states may be crashed amid.
     pub(super) spans: Vec<Span>,
+    /// Where whoever follows the changes was, and when.
+    pub(super) places: Vec<Reached>,
 }
 
 impl Phase {
@@ -63,6 +69,7 @@ struct Mood {
     reader: u64,
     rare: u64,
     work: u64,
+    promises: u64,
 }
 
 impl Mood {
@@ -75,6 +82,7 @@ impl Mood {
             reader: pick([0, 3, 8]),
             rare: pick([0, 1, 2]),
             work: pick([0, 1, 1]),
+            promises: pick([0, 1, 2]),
         }
     }
 }
@@ -97,53 +105,14 @@ pub(super) struct Life {
     /// Commits of the writers in this phase.
     appended: u64,
     held: Vec<Snapshot>,
+    /// Whether somebody follows the changes in this phase, and where he is.
+    pub(super) follows: bool,
+    pub(super) feed: Option<ChangeFeed>,
+    pub(super) place: Option<Place>,
+    pub(super) places: Vec<Reached>,
     pub(super) copies: Copies,
     pub(super) hits: Hits,
     spans: Vec<Span>,
-}
-
-/// Small sizes, so that everything happens often.
-fn options(rng: &mut Rng) -> StoreOptions {
-    let mut pick = |choices: [u64; 3]| choices[rng.below(3) as usize];
-    let mut options = StoreOptions::default();
-    options.page_size = 4096;
-    options.cache_bytes = pick([64, 128, 256]) << 10;
-    options.checkpoint_log_bytes = pick([16, 32, 64]) << 10;
-    options.checkpoint_log_bytes_max = options.checkpoint_log_bytes;
-    options.log.segment_bytes_min = pick([16, 16, 32]) << 10;
-    options.log.segment_bytes_max = pick([16, 32, 64]) << 10;
-    options.log.groups_in_flight = pick([2, 3, 3]) as usize;
-    options.log.group_bytes_max = 16 << 10;
-    options.log.spare_segments = pick([1, 2, 3]) as usize;
-    let threshold = pick([16, 128, 1024]) as u32;
-    options.auto_compact = match pick([0, 1, 2]) {
-        0 => None,
-        1 => auto_compact(10, 16 << 10),
-        _ => auto_compact(30, 96 << 10),
-    };
-    if rng.below(WITHOUT_LOG_EVERY) == 0 {
-        options.durability = Some(Durability::Memory);
-    }
-    options.compression.log = compression(rng);
-    options.compression.values = compression(rng);
-    options.compression.threshold_bytes = threshold;
-    options
-}
-
-fn auto_compact(waste_percent: u8, waste_bytes: u64) -> Option<AutoCompact> {
-    Some(AutoCompact {
-        waste_percent,
-        waste_bytes,
-    })
-}
-
-fn compression(rng: &mut Rng) -> Compression {
-    match rng.below(6) {
-        0 | 1 => Compression::None,
-        2 => Compression::Gzip(1 + rng.below(9) as u8),
-        3 => Compression::Auto,
-        _ => Compression::Lz4,
-    }
 }
 
 /// Lives a whole life, and counts what it met.
@@ -152,7 +121,9 @@ fn compression(rng: &mut Rng) -> Compression {
 /// Something went wrong without a crash, or in the recovery between two phases.
 pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
     let mut rng = Rng::new(seed);
-    let options = options(&mut rng);
+    let options = options::draw(&mut rng);
+    let follows = rng.percent(35);
+    let mut place = None;
     let mut image = SimImage::new();
     let mut history: History = vec![Arc::new(State::default())];
     let mut acknowledged = 0;
@@ -173,6 +144,8 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
         };
         let index = expected.verify(&store)?;
         check_sessions(&store, &history[index as usize])?;
+        check_prepared(&store, &history[index as usize], hits)?;
+        check_named(&store, &history, index, &mut rng, hits)?;
         // What came after is lost, and its numbers are given again.
         history.truncate(index as usize + 1);
         let begun_with = std::mem::replace(&mut acknowledged, index);
@@ -192,12 +165,18 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
             writers: Default::default(),
             appended: 0,
             held: Vec::new(),
+            follows,
+            feed: None,
+            place,
+            places: Vec::new(),
             copies,
             hits: Hits::default(),
             spans: Vec::new(),
         };
         let commits = 15 + life.rng.below(60);
         life.prove_old_copy()
+            .and_then(|()| life.begin_to_follow())
+            .and_then(|()| life.take_up_copy())
             .and_then(|()| life.go_on(commits))
             .map_err(|failure| failure.during(format_args!("phase {number}")))?;
         life.stop_copy();
@@ -211,6 +190,7 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
         let next_image = life.disk.crash(&mut rng, kind);
         copies = life.copies;
         copies.crash(&mut rng, kind);
+        place = life.place;
         phases.push(Phase {
             image: std::mem::replace(&mut image, next_image),
             journal: life.disk.journal(),
@@ -218,6 +198,7 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
             acknowledged: begun_with,
             options: options.clone(),
             spans: life.spans,
+            places: life.places,
         });
         (history, acknowledged) = (life.history, life.acknowledged);
     }
@@ -242,12 +223,22 @@ impl Life {
 
     /// Somebody's turn.
     fn turn(&mut self) -> Verdict {
-        let Mood { rare, work, .. } = self.mood;
-        let turn = self.rng.below(self.small() + rare + work);
+        let Mood {
+            rare,
+            work,
+            promises,
+            ..
+        } = self.mood;
+        let turn = self.rng.below(self.small() + rare + work + promises);
         if turn < self.small() {
             self.small_turn(turn)
         } else if turn < self.small() + rare {
             self.rarely()
+        } else if turn < self.small() + rare + promises {
+            match self.rng.below(3) {
+                0 => self.keep_state(),
+                _ => self.promise(),
+            }
         } else {
             match self.rng.below(3) {
                 0 => self.compact(),
@@ -321,8 +312,13 @@ impl Life {
 
     fn write(&mut self) -> Verdict<bool> {
         let nth = self.rng.below(WRITERS as u64) as usize;
-        let done =
-            self.writers[nth].step(&mut self.rng, self.taste, &self.store, &mut self.history)?;
+        let done = self.writers[nth].step(
+            &mut self.rng,
+            self.taste,
+            &self.store,
+            &mut self.history,
+            &mut self.hits,
+        )?;
         match done {
             Done::Nothing => {}
             Done::Acknowledged(index) if self.has_log() => self.acknowledge(index.0),
@@ -364,19 +360,46 @@ impl Life {
         }
     }
 
-    /// Takes a snapshot to hold, or lets one go after it was read once more.
+    /// Takes a snapshot to hold, or lets one go after it was read once more; or
+    /// looks what is new.
     fn read(&mut self) -> Verdict {
-        if self.held.len() < HELD && self.rng.percent(50) {
+        if self.feed.is_some() && self.rng.percent(40) {
+            self.follow()
+        } else if self.held.len() < HELD && self.rng.percent(50) {
             self.held.push(self.store.snapshot()?);
-        } else if !self.held.is_empty() {
+            Ok(())
+        } else if self.held.is_empty() {
+            Ok(())
+        } else {
             let nth = self.rng.below(self.held.len() as u64) as usize;
             let snapshot = self.held.swap_remove(nth);
-            let state = &self.history[snapshot.index().0 as usize];
-            state
-                .compare(&snapshot)
-                .map_err(|failure| failure.during("a held snapshot"))?;
+            self.let_go(&snapshot)
         }
-        Ok(())
+    }
+
+    /// Holds a snapshot beside the others.
+    pub(super) fn hold(&mut self, snapshot: Snapshot) {
+        self.held.push(snapshot);
+    }
+
+    fn let_go(&mut self, snapshot: &Snapshot) -> Verdict {
+        if snapshot.is_evicted() {
+            self.hits.count(Part::SnapshotsEvicted, 1);
+            let answer = snapshot.trees();
+            return ensure(
+                self.has_limits() && matches!(answer, Err(Error::SnapshotEvicted { .. })),
+                || format!("a snapshot that was ended got {answer:?}"),
+            );
+        }
+        let state = &self.history[snapshot.index().0 as usize];
+        state
+            .compare(snapshot)
+            .map_err(|failure| failure.during("a held snapshot"))
+    }
+
+    /// Whether states are ended that keep too much.
+    pub(super) fn has_limits(&self) -> bool {
+        self.options.snapshot_limits != SnapshotLimits::default()
     }
 
     fn rarely(&mut self) -> Verdict {
@@ -417,6 +440,7 @@ impl Life {
         }
         self.acknowledge(last_index(&self.history));
         self.held.clear();
+        self.feed = None;
         // The lock of the directory goes with the last handle.
         let elsewhere = Store::open(
             SimDisk::new(0, SimOptions::default()),
@@ -433,7 +457,11 @@ impl Life {
             history: &self.history,
             at_least: last_index(&self.history),
         };
-        expected.verify(&self.store)?;
-        Ok(())
+        let index = expected.verify(&self.store)?;
+        let state = &self.history[index as usize];
+        check_prepared(&self.store, state, &mut self.hits)?;
+        let (store, hits) = (&self.store, &mut self.hits);
+        check_named(store, &self.history, index, &mut self.rng, hits)?;
+        self.begin_to_follow()
     }
 }

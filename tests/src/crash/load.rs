@@ -71,7 +71,9 @@ impl Life {
     fn tree_to_load(&mut self, trees: Vec<TreeId>) -> Verdict<TreeId> {
         let mut changes = Vec::new();
         if trees.len() >= TREES
-            && let Some(&last) = trees.last()
+            && let Some(&last) = trees
+                .iter()
+                .rfind(|&&tree| !newest(&self.history).is_locked(tree))
         {
             changes.push(Change::Drop(last));
         }

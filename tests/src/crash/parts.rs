@@ -15,7 +15,7 @@ use cs_io::sim::{Replay, Rng, SimDisk, SimImage, SimOptions};
 use cs_kv::limits::MAX_PART;
 use cs_kv::{BulkOptions, BulkProgress, CommitOptions, Store, StoreOptions};
 
-use super::{examine, life::Phase, mix};
+use super::{Hits, examine, life::Phase, mix};
 use crate::model::{Bytes, Change, History, State, batch_of};
 use crate::verdict::ensure;
 use crate::{Outcome, Verdict, panics};
@@ -47,7 +47,8 @@ pub fn explore(seed: u64, states: u64) -> Outcome {
     for number in 0..states {
         let mut rng = Rng::new(mix(mix(seed, number), 0x9A27));
         replay.advance_to((number * events / states) as usize);
-        let verdict = panics::catch(|| examine::examine(&phase, &replay, &mut rng));
+        let verdict =
+            panics::catch(|| examine::examine(&phase, &replay, &mut rng, &mut Hits::default()));
         if let Err(failure) = &verdict {
             let event = replay.position();
             eprintln!("parts, seed {seed}, state {number} of {states}, event {event}: {failure}");
@@ -114,6 +115,7 @@ fn live(seed: u64) -> Verdict<Phase> {
         acknowledged: 0,
         options,
         spans: Vec::new(),
+        places: Vec::new(),
     })
 }
 

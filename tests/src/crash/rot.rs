@@ -11,6 +11,7 @@ use cs_pager::format::{DATA_FILE, META_OFFSETS, Meta};
 
 use super::examine::open;
 use super::life::Phase;
+use super::named::check_named_after_rot;
 use crate::model::{Expected, check};
 use crate::{Failure, Verdict};
 
@@ -71,7 +72,10 @@ pub(super) fn examine(
         at_least,
         ..expected
     };
-    let looked = expected.verify(&store).and_then(|_| check(&store));
+    let looked = expected.verify(&store).and_then(|index| {
+        check_named_after_rot(&store, expected.history, index)?;
+        check(&store)
+    });
     match looked {
         // Pages that only a lost meta still needed may be gone: said, not hidden.
         Err(failure) if !(lost && says_damage(&failure)) => Err(failure.during(what)),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use cs_base::Index;
 use cs_io::sim::Rng;
-use cs_kv::{Batch, Durability, Error, Expect, Store, Ticket, Transaction};
+use cs_kv::{Durability, Error, SnapshotLimits, Store, Ticket, Transaction};
 
 use super::changes::{self, Taste};
+use super::evaluated;
+use super::hits::{Hits, Part};
 use crate::model::{Change, History, State, options_of, refuses_again};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
@@ -47,6 +49,7 @@ impl Writer {
         taste: Taste,
         store: &Store,
         history: &mut History,
+        hits: &mut Hits,
     ) -> Verdict<Done> {
         match std::mem::take(self) {
             Self::Waiting { ticket, level } if !ticket.is_complete() => {
@@ -66,19 +69,20 @@ impl Writer {
                 })
             }
             Self::Idle if rng.percent(30) => {
-                *self = begin(rng, taste, store, history)?;
+                *self = begin(rng, taste, store, history, hits)?;
                 Ok(Done::Nothing)
             }
-            Self::Idle => self.write_batch(rng, taste, store, history),
+            Self::Idle => self.write_batch(rng, taste, store, history, hits),
             Self::Open {
                 txn,
                 base,
                 mut changes,
             } => {
-                let level = level(rng);
+                let level = taste.level(rng);
                 changes.extend(changes::statement(rng, newest(history)));
                 let outcome = txn.commit(&options_of(&changes, level));
-                self.after_transaction(outcome, level, base, &changes, history)
+                let may_evict = store.options().snapshot_limits != SnapshotLimits::default();
+                self.after_transaction(outcome, level, base, &changes, history, may_evict)
             }
         }
     }
@@ -89,6 +93,7 @@ impl Writer {
         taste: Taste,
         store: &Store,
         history: &mut History,
+        hits: &mut Hits,
     ) -> Verdict<Done> {
         let newest = Arc::clone(newest(history));
         let mut changes = changes::changes(rng, taste, &newest);
@@ -106,11 +111,24 @@ impl Writer {
             sees_all(store, history)?;
         }
         changes.extend(changes::statement(rng, &newest));
-        let (batch, broken) = batch_of(rng, &newest, &changes);
-        let level = level(rng);
-        let outcome = store.write(&batch, &options_of(&changes, level));
-        match (outcome, broken) {
-            (Ok(ticket), None) => self.appended(ticket, level, &changes, history),
+        let meant = evaluated::batch_of(rng, &newest, &changes);
+        let level = taste.level(rng);
+        let outcome = store.write(&meant.batch, &options_of(&changes, level));
+        if let Some(declines) = meant.declines {
+            hits.count(Part::EvaluationsDeclined, 1);
+            return match outcome {
+                Err(Error::Declined { position }) if position == declines => Ok(Done::Nothing),
+                outcome => Err(Failure(format!(
+                    "expected operation {declines} to decline, found {:?}",
+                    outcome.map(|ticket| ticket.index())
+                ))),
+            };
+        }
+        match (outcome, meant.broken) {
+            (Ok(ticket), None) => {
+                hits.count(Part::Evaluated, meant.evaluated);
+                self.appended(ticket, level, &changes, history)
+            }
             (Err(Error::Expectation { position, .. }), Some(broken)) if position == broken => {
                 // The answer spoke of everything appended, so that is visible by now.
                 sees_all(store, history)?;
@@ -131,6 +149,7 @@ impl Writer {
         base: u64,
         changes: &[Change],
         history: &mut History,
+        may_evict: bool,
     ) -> Verdict<Done> {
         let read = Arc::clone(&history[base as usize]);
         let others = changed_meanwhile(&read, newest(history), changes);
@@ -147,6 +166,8 @@ impl Writer {
             Err(Error::Conflict { .. } | Error::UnknownTree(_)) if last_index(history) > base => {
                 Ok(Done::Nothing)
             }
+            // It read for too long.
+            Err(Error::SnapshotEvicted { .. }) if may_evict => Ok(Done::Nothing),
             Err(error) => Err(error.into()),
         }
     }
@@ -178,7 +199,13 @@ fn sees_all(store: &Store, history: &History) -> Verdict {
 }
 
 /// Begins a transaction, reads a little, changes what it will.
-fn begin(rng: &mut Rng, taste: Taste, store: &Store, history: &History) -> Verdict<Writer> {
+fn begin(
+    rng: &mut Rng,
+    taste: Taste,
+    store: &Store,
+    history: &History,
+    hits: &mut Hits,
+) -> Verdict<Writer> {
     let mut txn = store.begin()?;
     let base = txn.snapshot().index().0;
     let read = history.get(base as usize);
@@ -201,6 +228,10 @@ fn begin(rng: &mut Rng, taste: Taste, store: &Store, history: &History) -> Verdi
             Change::Create(_) | Change::Drop(_) | Change::Statement(..) => {}
         }
     }
+    if rng.percent(25) {
+        think_better(rng, &mut txn, taste, read)?;
+        hits.count(Part::Savepoints, 1);
+    }
     if changes::wants_tree(rng, read) {
         let tree = txn.create_tree();
         let (key, value) = (changes::key(rng), changes::key(rng));
@@ -217,46 +248,21 @@ fn begin(rng: &mut Rng, taste: Taste, store: &Store, history: &History) -> Verdi
     })
 }
 
-/// The batch, and which of its operations demands what does not hold.
-fn batch_of(rng: &mut Rng, state: &State, changes: &[Change]) -> (Batch, Option<usize>) {
-    let mut batch = Batch::new();
-    let mut broken = None;
-    for change in changes {
-        let (tree, key, value) = match change {
-            Change::Create(tree) => {
-                batch.create_tree(*tree);
-                continue;
-            }
-            Change::Drop(tree) => {
-                batch.drop_tree(*tree);
-                continue;
-            }
-            Change::Statement(..) => continue,
-            Change::Put(tree, key, value) => (*tree, key, Some(value)),
-            Change::Delete(tree, key) => (*tree, key, None),
-        };
-        let there = state.get(tree, key).is_some();
-        let expect = match rng.below(40) {
-            // Mostly what holds, once in a while what does not.
-            0..4 if there => Expect::Present,
-            0..4 => Expect::Absent,
-            4 => Expect::Present,
-            _ => Expect::Any,
-        };
-        let holds = match expect {
-            Expect::Any => true,
-            Expect::Present => there,
-            Expect::Absent => !there,
-        };
-        if !holds && broken.is_none() {
-            broken = Some(batch.len());
-        }
-        match value {
-            Some(value) => batch.put(tree, key.to_vec(), value.to_vec(), expect),
-            None => batch.delete(tree, key.to_vec(), expect),
+/// Changes more, and takes it back.
+fn think_better(rng: &mut Rng, txn: &mut Transaction, taste: Taste, read: &State) -> Verdict {
+    let savepoint = txn.set_savepoint();
+    for change in changes::changes(rng, taste, read) {
+        match change {
+            Change::Put(tree, key, value) => txn.put(tree, key.to_vec(), value.to_vec())?,
+            Change::Delete(tree, key) => txn.delete(tree, key.to_vec())?,
+            Change::Create(_) | Change::Drop(_) | Change::Statement(..) => {}
         }
     }
-    (batch, broken)
+    if rng.percent(20) {
+        let made = txn.create_tree();
+        txn.put(made, b"never".to_vec(), Vec::new())?;
+    }
+    Ok(txn.roll_back_to(savepoint)?)
 }
 
 /// Whether a key that the changes touch has another value than when it was read.
@@ -267,15 +273,6 @@ fn changed_meanwhile(read: &State, now: &State, changes: &[Change]) -> bool {
         }
         Change::Create(_) | Change::Drop(_) | Change::Statement(..) => false,
     })
-}
-
-/// Mostly on disk; the others lie between and behind.
-fn level(rng: &mut Rng) -> Durability {
-    match rng.below(10) {
-        0 => Durability::Async,
-        1 => Durability::Memory,
-        _ => Durability::Sync,
-    }
 }
 
 pub(super) fn newest(history: &History) -> &Arc<State> {

@@ -55,7 +55,10 @@ pub(super) fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
             Change::Put(value) => packer.put(&mut writer, tree, key, value),
             Change::Delete => writer.push(Effect::Delete { tree, key }),
             // Encoded when it is known what it comes to.
-            Change::Evaluate(_) => {}
+            Change::Evaluate(_) => continue,
+        }
+        if operation.was_absent {
+            writer.note_absent();
         }
     }
     for &tree in &batch.dropped {

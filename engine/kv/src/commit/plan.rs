@@ -104,7 +104,7 @@ impl Core {
         }
     }
 
-    fn plan_session(&self, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
+    pub(super) fn plan_session(&self, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
         let Some(statement) = &commit.options.session else {
             return Ok(());
         };
@@ -133,6 +133,7 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
         created,
         dropped,
         telling: _,
+        looks: _,
     } = commit.batch;
     let twice = |trees: &[TreeId]| {
         let mut sorted = trees.to_vec();

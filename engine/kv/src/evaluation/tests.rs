@@ -97,6 +97,26 @@ fn one_that_declines_or_panics_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_statement_that_is_sent_again_hears_what_it_was_told_and_is_not_evaluated() {
+    let (store, tree) = store();
+    let mut options = CommitOptions::default();
+    options.session = Some(crate::options::SessionStatement {
+        session: [7; 16],
+        number: 1,
+        results: b"grown".to_vec(),
+    });
+    for batch in [evaluated(tree, 1), evaluated(tree, 20)] {
+        let outcome = store.write(&batch, &options).and_then(|ticket| ticket.wait());
+        match outcome {
+            Ok(()) => {}
+            Err(Error::AlreadyApplied { number: 1, results }) => assert_eq!(results, b"grown"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(len(&store, tree), Some(2));
+}
+
+#[test]
 fn an_evaluation_may_delete_or_keep() {
     let (store, tree) = store();
     let before = store.snapshot().unwrap().index();

@@ -1,0 +1,66 @@
+use std::sync::Arc;
+
+use cs_loom::plant::Plant;
+use cs_loom::wal::log::Log;
+use cs_loom::{HANGS, assert_found, check};
+use loom::thread;
+
+const BOUND: usize = 2;
+
+fn committers(count: usize) {
+    let log = Arc::new(Log::default());
+    let others: Vec<_> = (1..count)
+        .map(|_| {
+            let log = Arc::clone(&log);
+            thread::spawn(move || log.append_and_wait())
+        })
+        .collect();
+    log.append_and_wait();
+    for other in others {
+        other.join().unwrap();
+    }
+    log.assert_all_durable();
+}
+
+fn two() {
+    committers(2);
+}
+
+fn three() {
+    committers(3);
+}
+
+#[test]
+fn whoever_waits_is_answered_when_his_record_is_durable() {
+    check(BOUND, None, two);
+}
+
+#[test]
+fn so_it_is_with_three() {
+    check(1, None, three);
+}
+
+#[test]
+fn waking_a_successor_before_leadership_is_free_is_found() {
+    assert_found(BOUND, Plant::WakeBeforeLayingDown, HANGS, two);
+}
+
+#[test]
+fn looking_before_listening_is_found() {
+    assert_found(BOUND, Plant::LookBeforeListening, HANGS, two);
+}
+
+#[test]
+fn a_cut_that_is_seen_before_its_flight_is_found() {
+    assert_found(BOUND, Plant::CutBeforeFlight, HANGS, two);
+}
+
+#[test]
+fn finishing_the_second_group_before_the_first_is_found() {
+    assert_found(BOUND, Plant::SecondGroupWithoutFirst, HANGS, three);
+}
+
+#[test]
+fn waking_before_the_durable_lsn_moves_is_found() {
+    assert_found(BOUND, Plant::WakeBeforeDurable, HANGS, two);
+}
