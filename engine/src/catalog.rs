@@ -36,12 +36,15 @@ pub(crate) struct Entry {
     pub(crate) tree: TreeId,
     /// What it was created with.
     pub(crate) options: Arc<RawDocumentBuf>,
+    /// Its changes tell what was before: the options say so.
+    pub(crate) tells_before: bool,
 }
 
 impl Entry {
     pub(crate) fn new(tree: TreeId, options: RawDocumentBuf) -> Self {
         Self {
             tree,
+            tells_before: crate::changes::tells_before(&options),
             options: Arc::new(options),
         }
     }
@@ -100,7 +103,9 @@ pub(crate) fn key_of(namespace: &Namespace) -> Vec<u8> {
     key
 }
 
-fn database_prefix(database: &str) -> Vec<u8> {
+/// With what every key of a database begins; by itself no key, for its deletion
+/// says that the database was dropped.
+pub(crate) fn database_prefix(database: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(database.len() + 32);
     key.extend_from_slice(database.as_bytes());
     key.push(0);
@@ -125,21 +130,32 @@ pub(crate) fn entries_in(
     let mut cursor = snapshot.cursor(system::CATALOG, range)?;
     let mut entries = Vec::new();
     while let Some((key, value)) = cursor.next()? {
-        let names = std::str::from_utf8(key).ok().and_then(|text| {
-            let (database, rest) = text.split_once('\0')?;
-            Some((database, rest.strip_suffix('\0')?))
-        });
-        let Some((database, collection)) = names else {
-            let message = format!("catalog has a key of no name: {key:02x?}");
-            return Err(Error::new(ErrorKind::Corruption, message));
-        };
-        let namespace = Namespace {
-            database: database.into(),
-            collection: collection.into(),
-        };
-        entries.push((namespace, Entry::decode(key, value)?));
+        entries.push((parse_key(key)?, Entry::decode(key, value)?));
     }
     Ok(entries)
+}
+
+/// The names in the key of an entry.
+pub(crate) fn parse_key(key: &[u8]) -> Result<Namespace> {
+    let names = std::str::from_utf8(key).ok().and_then(|text| {
+        let (database, rest) = text.split_once('\0')?;
+        Some((database, rest.strip_suffix('\0')?))
+    });
+    let Some((database, collection)) = names else {
+        let message = format!("catalog has a key of no name: {key:02x?}");
+        return Err(Error::new(ErrorKind::Corruption, message));
+    };
+    Ok(Namespace {
+        database: database.into(),
+        collection: collection.into(),
+    })
+}
+
+/// The name in what stands for a whole database: see [`database_prefix`].
+pub(crate) fn parse_database_key(key: &[u8]) -> Option<String> {
+    let name = key.strip_suffix(&[0])?;
+    let name = std::str::from_utf8(name).ok()?;
+    (!name.contains('\0')).then(|| name.to_owned())
 }
 
 /// The cache, and the order of those who change the catalog.

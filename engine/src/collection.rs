@@ -28,6 +28,7 @@ use bson::RawDocumentBuf;
 use cs_kv::{Batch, Expect, system};
 
 use crate::catalog::{Entry, entry_in, key_of};
+use crate::changes::check_image_option;
 use crate::context::OperationContext;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
@@ -60,6 +61,19 @@ impl Collection {
         }
     }
 
+    pub(crate) fn environment(&self) -> &Arc<Environment> {
+        &self.environment
+    }
+
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Whether its changes are to tell what was before.
+    fn tells_before(&self, entry: &Entry) -> bool {
+        self.environment.wanting.is_wanted(&self.namespace, entry)
+    }
+
     /// Its name, without that of the database.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -81,7 +95,9 @@ impl Collection {
         self.create_with(&OperationContext::new(), RawDocumentBuf::new())
     }
 
-    /// Creates the collection, with options that are kept as given.
+    /// Creates the collection, with options that are kept as given. One is known:
+    /// with `changeStreamPreAndPostImages: { enabled: true }` what changes replace
+    /// goes into the log, for change streams that ask for it.
     ///
     /// # Errors
     /// As [`create`](Self::create), the options are no valid document, or
@@ -93,6 +109,7 @@ impl Collection {
     ) -> Result<()> {
         let options = options.into_document()?;
         validate_document(options.as_bytes())?;
+        check_image_option(&options)?;
         self.namespace.check()?;
         context.start(&self.environment.runtime).check()?;
         if let Some(session) = &self.session {
@@ -178,6 +195,7 @@ impl Collection {
             return Ok(false);
         };
         let mut batch = Batch::new();
+        batch.tell_before(system::CATALOG);
         batch.delete(system::CATALOG, key_of(&self.namespace), Expect::Present);
         batch.drop_tree(entry.tree);
         store.write(&batch, &context.commit_options())?.wait()?;
@@ -232,6 +250,7 @@ impl Collection {
                 return Err(Error::new(ErrorKind::NamespaceNotFound, message));
             };
             let mut batch = Batch::new();
+            batch.tell_before(system::CATALOG);
             batch.delete(system::CATALOG, key_of(&self.namespace), Expect::Present);
             let expect = match entry_in(&snapshot, &target.namespace)? {
                 Some(_) if !drop_target => return Err(target.exists()),

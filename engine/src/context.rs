@@ -144,6 +144,19 @@ impl Watch {
         Ok(())
     }
 
+    /// How long it may wait at once of the time that it wants: until its deadline,
+    /// and no longer than `look_every` where there is a flag to look at.
+    pub(crate) fn longest_wait(&self, wanted: Duration, look_every: Duration) -> Duration {
+        let mut longest = wanted;
+        if let Some(deadline) = self.deadline {
+            longest = longest.min(deadline.saturating_sub(self.runtime.monotonic()));
+        }
+        if self.cancel.is_some() {
+            longest = longest.min(look_every);
+        }
+        longest
+    }
+
     /// The operation takes so many bytes until it [releases](Self::release) them.
     pub(crate) fn charge(&mut self, bytes: usize) -> Result<()> {
         self.room_for(bytes)?;

@@ -10,7 +10,7 @@ use cs_kv::{
     Account, Batch, CompactOptions, CompactProgress, CompactReport, Expect, SpaceReport, system,
 };
 
-use crate::catalog::{entries_in, key_of};
+use crate::catalog::{database_prefix, entries_in, key_of};
 use crate::collection::Collection;
 use crate::environment::Environment;
 use crate::error::Result;
@@ -168,10 +168,13 @@ impl Database {
             return Ok(0);
         }
         let mut batch = Batch::new();
+        batch.tell_before(system::CATALOG);
         for (namespace, entry) in &entries {
             batch.delete(system::CATALOG, key_of(namespace), Expect::Present);
             batch.drop_tree(entry.tree);
         }
+        // Nothing is there; whoever follows the changes knows what it means.
+        batch.delete(system::CATALOG, database_prefix(&self.name), Expect::Any);
         store
             .write(&batch, &cs_kv::CommitOptions::default())?
             .wait()?;

@@ -7,6 +7,7 @@
 //! | generator of object ids | here; starts anew at each open |
 //! | transactions under way | here: each has a snapshot, and changes that nobody else sees |
 //! | counters since open | here |
+//! | listeners, and who wants to be told what was before | here; their places in the history are of this process |
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -15,6 +16,7 @@ use cs_kv::io::{ForkMark, Runtime};
 use cs_kv::{Housekeeping, Snapshot, Store, Transaction};
 
 use crate::catalog::{Catalog, Entry};
+use crate::changes::{Listeners, Wanting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
@@ -24,6 +26,9 @@ use crate::transaction::Registry;
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Environment {
+    // Before the store, so that they are gone before it is.
+    pub(crate) listeners: Listeners,
+    pub(crate) wanting: Arc<Wanting>,
     store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) catalog: Catalog,
@@ -33,11 +38,15 @@ pub(crate) struct Environment {
     read_only: bool,
     closed: AtomicBool,
     fork: ForkMark,
+    this: Weak<Self>,
 }
 
 impl Environment {
     pub(crate) fn new(store: Store, runtime: Arc<dyn Runtime>, read_only: bool) -> Arc<Self> {
-        let environment = Arc::new(Self {
+        let environment = Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            listeners: Listeners::default(),
+            wanting: Arc::default(),
             store,
             object_ids: ObjectIds::new(Arc::clone(&runtime)),
             runtime,
@@ -86,7 +95,13 @@ impl Environment {
 
     /// Refuses all further operations and closes the store.
     pub(crate) fn close(&self) -> Result<()> {
-        if self.closed.swap(true, Ordering::AcqRel) || self.read_only {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        // Whoever waits for changes looks, and finds it closed.
+        self.store.wake_followers();
+        self.listeners.stop();
+        if self.read_only {
             return Ok(());
         }
         Ok(self.store.close()?)
@@ -114,6 +129,8 @@ impl Environment {
 
 impl Housekeeping for Environment {
     fn step(&self) -> bool {
-        self.transactions.expire()
+        let expired = self.transactions.expire();
+        let this = self.this.upgrade();
+        expired | this.is_some_and(|this| self.listeners.step(&this))
     }
 }

@@ -3,6 +3,7 @@
 
 mod backup;
 mod catalog;
+mod changes;
 mod collection;
 mod context;
 mod database;
@@ -20,11 +21,15 @@ mod stats;
 mod transaction;
 pub mod values;
 
+pub use changes::{
+    ChangeEvent, ChangeOperation, ChangeStream, Changes, ResumeToken, Subscription, WatchOptions,
+};
 pub use collection::{
     Collection, Cursor, Find, ImportOptions, ImportReport, InsertMany, InsertManyOptions,
     MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult,
 };
 pub use context::{CancelFlag, OperationContext};
+pub use cs_kv::base::HybridTime;
 pub use cs_kv::io;
 pub use cs_kv::{
     Account, AutoCompact, BlockStats, BulkOptions, BulkProgress, BulkReport, CompactOptions,

@@ -9,7 +9,9 @@ use cs_kv::io::overlay::OverlayDisk;
 use cs_kv::io::sys::{DirectIo, SysDisk};
 use cs_kv::io::uring::{IoChoice, open_best};
 use cs_kv::io::{Disk, RealRuntime, Runtime};
-use cs_kv::{AutoCompact, CompressionOptions, Durability, ReadPath, Store, StoreOptions};
+use cs_kv::{
+    AutoCompact, CompressionOptions, Durability, KeepChanges, ReadPath, Store, StoreOptions,
+};
 
 use crate::database::Database;
 use crate::environment::Environment;
@@ -100,6 +102,24 @@ impl DatabaseOptions {
     /// minutes unless told.
     pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
         self.store.checkpoint_interval = interval;
+        self
+    }
+
+    /// How much of the history is kept for change streams that go on after they
+    /// were away, or the database was closed: bytes of log at most, and nothing
+    /// older than `age`. Nothing beyond what checkpoints leave, unless told.
+    pub fn keep_changes(mut self, bytes: u64, age: Duration) -> Self {
+        self.store.keep_changes = Some(KeepChanges {
+            max_bytes: bytes,
+            max_age: age,
+        });
+        self
+    }
+
+    /// Bytes of log that one stream or listener which falls behind may keep; 256
+    /// MiB unless told. Beyond, it is told that changes are lost.
+    pub fn feed_log_bytes(mut self, bytes: u64) -> Self {
+        self.store.feed_log_bytes = bytes;
         self
     }
 

@@ -50,15 +50,24 @@ const LANDINGS: &[Edit] = &[
 
 const LEAD: &[Edit] = &[
     ("use std::sync::atomic::", "use loom::sync::atomic::"),
-    ("use parking_lot::Mutex;", "use crate::plant::{Plant, planted};\nuse crate::locks::Mutex;"),
+    (
+        "use parking_lot::Mutex;",
+        "use crate::plant::{Plant, planted};\nuse crate::locks::Mutex;",
+    ),
     ("mod thread;\n", ""),
-    ("use thread::{Attached, Thread};", "use crate::wal::thread::{Attached, Thread};"),
+    (
+        "use thread::{Attached, Thread};",
+        "use crate::wal::thread::{Attached, Thread};",
+    ),
     ("use crate::callback;", "use crate::wal::callback;"),
     ("use crate::error::", "use crate::wal::error::"),
     ("use crate::group::", "use crate::wal::group::"),
     ("use crate::log::", "use crate::wal::log::"),
     ("use crate::tickets::", "use crate::wal::tickets::"),
-    ("#[derive(Debug, Default)]\npub(crate) struct Lead", "#[derive(Default)]\npub(crate) struct Lead"),
+    (
+        "#[derive(Debug, Default)]\npub(crate) struct Lead",
+        "#[derive(Default)]\npub(crate) struct Lead",
+    ),
     ("cs_io::EventCount", "crate::signal::EventCount"),
     (
         "            self.lead.role.set(Role::Free);
@@ -83,9 +92,18 @@ const LEAD: &[Edit] = &[
 ];
 
 const QUEUE: &[Edit] = &[
+    (
+        "        fence(Ordering::SeqCst);
+        self.len.load",
+        "        if !planted(Plant::QueueWithoutFence) { fence(Ordering::SeqCst); }
+        self.len.load",
+    ),
     ("use std::sync::atomic::", "use loom::sync::atomic::"),
     ("use cs_io::EventCount;", "use crate::signal::EventCount;"),
-    ("use parking_lot::Mutex;", "use crate::plant::{Plant, planted};\nuse crate::locks::Mutex;"),
+    (
+        "use parking_lot::Mutex;",
+        "use crate::plant::{Plant, planted};\nuse crate::locks::Mutex;",
+    ),
     ("use crate::batch::", "use crate::kv::batch::"),
     ("use crate::commit::", "use crate::kv::commit::"),
     ("use crate::core::", "use crate::kv::core::"),
@@ -146,6 +164,10 @@ const GUARD: &[Edit] = &[
         "        if planted(Plant::LookBeforeUnlocking) && !self.after.is_leader && !self.core.queue.is_empty() {
             self.core.queue.wake_one();
         }
+        if planted(Plant::LookBeforeUnlocking) {
+            // Loom changes threads before a step of its own only, and unlocking is none.
+            loom::thread::yield_now();
+        }
         if std::thread::panicking() {
             self.writer.broken",
     ),
@@ -201,10 +223,19 @@ fn main() {
     let signal = read("../../pager/io/src/signal.rs");
     let signal = format!("{SIGNAL_HEAD}{}", from(&signal, "const DOWN: u32 = 0;"));
     write("signal.rs", &edited(&signal, SIGNAL));
-    write("landings.rs", &edited(&read("../../wal/src/landings.rs"), LANDINGS));
+    write(
+        "landings.rs",
+        &edited(&read("../../wal/src/landings.rs"), LANDINGS),
+    );
     write("lead.rs", &edited(&read("../../wal/src/lead.rs"), LEAD));
-    write("commit_queue.rs", &edited(&read("../../engine/kv/src/commit_queue.rs"), QUEUE));
-    write("guard.rs", &edited(&read("../../engine/kv/src/core/guard.rs"), GUARD));
+    write(
+        "commit_queue.rs",
+        &edited(&read("../../engine/kv/src/commit_queue.rs"), QUEUE),
+    );
+    write(
+        "guard.rs",
+        &edited(&read("../../engine/kv/src/core/guard.rs"), GUARD),
+    );
     write("register.rs", &read("../../pager/src/register.rs"));
 
     let source = read("../../engine/kv/src/background.rs");
@@ -235,12 +266,16 @@ fn read(path: &str) -> String {
     println!("cargo:rerun-if-changed={path}");
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let kept = text.lines().filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
+    let kept = text
+        .lines()
+        .filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
     kept.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn from(text: &str, mark: &str) -> String {
-    let at = text.find(mark).unwrap_or_else(|| panic!("nothing begins with {mark:?}"));
+    let at = text
+        .find(mark)
+        .unwrap_or_else(|| panic!("nothing begins with {mark:?}"));
     text[at..].to_owned()
 }
 
@@ -250,7 +285,9 @@ fn item(text: &str, head: &str) -> String {
     let text = from(text, &format!("\n{head}"));
     let depth = head.len() - head.trim_start().len();
     let end = format!("\n{}}}\n", " ".repeat(depth));
-    let at = text.find(&end).unwrap_or_else(|| panic!("no end of {head:?}"));
+    let at = text
+        .find(&end)
+        .unwrap_or_else(|| panic!("no end of {head:?}"));
     text[1..at + end.len()].to_owned()
 }
 
@@ -258,7 +295,10 @@ fn edited(text: &str, edits: &[Edit]) -> String {
     let mut text = text.to_owned();
     for (find, replace) in edits {
         let found = text.matches(find).count();
-        assert_eq!(found, 1, "an edit that expects one place finds {found}: {find}");
+        assert_eq!(
+            found, 1,
+            "an edit that expects one place finds {found}: {find}"
+        );
         text = text.replace(find, replace);
     }
     text

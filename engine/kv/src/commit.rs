@@ -237,12 +237,13 @@ impl Core {
         payload: &mut Payload,
     ) -> Result<Ticket> {
         let resolved;
+        let mut places = Vec::new();
         let mut commit = *commit;
         if commit.batch.needs_resolving() {
             self.check_writable()?;
             // Whoever asks again hears what he was told, whatever is there by now.
             self.plan_session(writer, &commit)?;
-            resolved = resolve(&self.pager, writer, commit.batch)?;
+            (resolved, places) = resolve(&self.pager, writer, commit.batch)?;
             commit.batch = &resolved;
             if resolved.is_empty() && commit.options.session.is_none() {
                 // Nothing is to be changed, and that too was judged on the
@@ -263,6 +264,11 @@ impl Core {
                 writer.broken |= done.is_err();
                 self.must(done)
             }
+            // Whoever made the batch knows its own places.
+            Err(Error::Expectation { position, expected }) => Err(Error::Expectation {
+                position: places.get(position).copied().unwrap_or(position),
+                expected,
+            }),
             Err(error) => Err(error),
         };
         writer.shadow.end_plan();

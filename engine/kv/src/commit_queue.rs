@@ -14,7 +14,7 @@
 //! * Nobody waits for the log with the writer's lock held.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use cs_base::{Index, Lsn};
 use cs_io::EventCount;
@@ -119,7 +119,11 @@ impl CommitQueue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len.load(Ordering::SeqCst) == 0
+        // Asked after the lock was given back. Pairs with the one in
+        // `EventCount::listen`: either we see what a follower has left, or it sees,
+        // when it tries the lock after that, that the lock is free.
+        fence(Ordering::SeqCst);
+        self.len.load(Ordering::Relaxed) == 0
     }
 
     /// The lock is free again: one of those who left something takes it.

@@ -81,12 +81,18 @@ pub trait Evaluate: fmt::Debug + Send + Sync {
 
 /// The batch with each evaluation replaced by what it came to, and with what is
 /// replaced where the record is to tell that; operations that change nothing are
-/// left out. The caller holds the writer's lock.
+/// left out. Beside it the places that its operations had in the batch. The caller
+/// holds the writer's lock.
 ///
 /// # Errors
 /// [`Error::Declined`], [`Error::UnknownTree`], or a page could not be read.
 /// Nothing has changed then.
-pub(crate) fn resolve(pager: &Pager, writer: &mut Writer, batch: &Batch) -> Result<Batch> {
+pub(crate) fn resolve(
+    pager: &Pager,
+    writer: &mut Writer,
+    batch: &Batch,
+) -> Result<(Batch, Vec<usize>)> {
+    let mut places = Vec::with_capacity(batch.operations.len());
     let mut resolved = Batch {
         operations: Vec::with_capacity(batch.operations.len()),
         created: batch.created.clone(),
@@ -98,6 +104,7 @@ pub(crate) fn resolve(pager: &Pager, writer: &mut Writer, batch: &Batch) -> Resu
         let evaluates = matches!(operation.change, Change::Evaluate(_));
         if !evaluates && !batch.has_to_look(operation) {
             resolved.operations.push(operation.clone());
+            places.push(position);
             continue;
         }
         let current = current(pager, writer, &resolved, operation)?;
@@ -119,8 +126,9 @@ pub(crate) fn resolve(pager: &Pager, writer: &mut Writer, batch: &Batch) -> Resu
             before: current.filter(|_| tells),
             ..operation.clone()
         });
+        places.push(position);
     }
-    Ok(resolved)
+    Ok((resolved, places))
 }
 
 /// The value that an operation replaces.

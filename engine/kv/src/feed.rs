@@ -215,6 +215,11 @@ impl Store {
         })
     }
 
+    /// Has everybody who waits for changes look again at what he waits for.
+    pub fn wake_followers(&self) {
+        self.core().feeds.moved.notify_all();
+    }
+
     /// Follows all changes behind a place where another feed was, in this process
     /// or an earlier one.
     ///

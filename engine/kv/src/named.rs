@@ -13,6 +13,9 @@
 //! * The state that a name stands for is one that a meta named when it was made.
 //!   Where opening had to fall back to a meta from before that, the name is there
 //!   and its state is not: an error that says so.
+//! * A meta may still tell of a name whose drop is in the log alone, and whose pages
+//!   have been reused: a state of which not every page is what its pointer says is
+//!   not kept, and harms nobody who opens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,8 +36,8 @@ use crate::root::Root;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::tree::{SealedSource, all_entries};
-use crate::tree_root::{TreeRoot, system};
-use crate::writer::{Writer, lookup_tree};
+use crate::tree_root::{TreeRoot, directory_key, system};
+use crate::writer::{Writer, get_value, lookup_tree};
 
 /// Longest name of a snapshot, in bytes.
 pub const MAX_SNAPSHOT_NAME: usize = 255;
@@ -199,8 +202,8 @@ impl Store {
     /// The state that is kept under a name.
     ///
     /// # Errors
-    /// [`Error::NoSuchSnapshot`]; [`Error::Damaged`]: its state was lost when the
-    /// newest meta was damaged, and opening had to go back to an older one.
+    /// [`Error::NoSuchSnapshot`]; [`Error::Damaged`]: its state was lost when a page
+    /// of it, or the newest meta, was damaged.
     pub fn open_snapshot(&self, name: &str) -> Result<Snapshot> {
         let core = self.core();
         let pinned = core.named.pinned.lock().get(name.as_bytes()).cloned();
@@ -211,7 +214,7 @@ impl Store {
         Err(match there {
             None => Error::NoSuchSnapshot(name.into()),
             Some(_) => Error::Damaged(format!(
-                "the state of the snapshot '{name}' was lost with the newest meta"
+                "the state of the snapshot '{name}' was lost when a page of it or the newest meta was damaged"
             )),
         })
     }
@@ -311,8 +314,16 @@ pub(crate) fn keep(pager: &Pager, writer: &mut Writer, newest: &Root) -> Result<
         let version = state.record.version;
         pager.pin_version(version);
         kept.versions.push(version);
-        let pages = pages_only_in(pager, &state, newest)?;
-        writer.shadow.keep_for(version, pages);
+        match pages_only_in(pager, &state, newest) {
+            Ok(pages) => writer.shadow.keep_for(version, pages),
+            // Its pages have served others since: the log has the drop that freed
+            // them, or it was made after a meta that was lost.
+            Err(error) if error.is_corruption() || error.is_overtaken() => {
+                kept.versions.pop();
+                pager.unpin(version);
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(kept)
 }
@@ -335,13 +346,25 @@ fn pages_only_in(pager: &Pager, state: &Root, other: &Root) -> Result<Vec<PageRe
         let raw = raw.map_err(|_| Error::Damaged("key of the directory".into()))?;
         let tree = TreeId(u32::from_be_bytes(raw));
         let root = TreeRoot::decode(tree, &value)?;
-        pages.extend(between(
-            tree,
-            root,
-            lookup_tree(&source, &other.directory, tree)?,
-        )?);
+        pages.extend(between(tree, root, tree_or_dropped(&source, other, tree)?)?);
     }
     Ok(pages)
+}
+
+/// A tree that was dropped has its pages until they are freed.
+fn tree_or_dropped(
+    source: &SealedSource<'_>,
+    root: &Root,
+    tree: TreeId,
+) -> Result<Option<TreeRoot>> {
+    if let Some(found) = lookup_tree(source, &root.directory, tree)? {
+        return Ok(Some(found));
+    }
+    let dropped = lookup_tree(source, &root.directory, system::DROPPED)?.unwrap_or_default();
+    let found = get_value(source, system::DROPPED, &dropped, &directory_key(tree))?;
+    found
+        .map(|value| TreeRoot::decode(tree, &value))
+        .transpose()
 }
 
 impl Core {

@@ -10,6 +10,7 @@ use super::inserter::Waiting;
 use super::place::Place;
 use super::tally::Tally;
 use super::write::{Change, Changed};
+use crate::catalog::Entry;
 use crate::context::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
@@ -23,7 +24,7 @@ impl Collection {
     }
 
     /// Refuses what cannot be part of a transaction.
-    pub(super) fn outside_only(&self, what: &str) -> Result<()> {
+    pub(crate) fn outside_only(&self, what: &str) -> Result<()> {
         if self.session.is_none() {
             return Ok(());
         }
@@ -47,11 +48,20 @@ impl Collection {
                 return Ok(Err(position));
             }
         }
+        self.tell_before_within(session, &entry)?;
         for Waiting { document, .. } in documents {
             let (key, value) = (document.key.clone(), document.document.clone());
             session.put(entry.tree, key, value)?;
         }
         Ok(Ok(()))
+    }
+
+    /// What it changes in this collection tells what was before, if anybody asks.
+    fn tell_before_within(&self, session: &Session, entry: &Entry) -> Result<()> {
+        if self.tells_before(entry) {
+            session.tell_before(entry.tree)?;
+        }
+        Ok(())
     }
 
     /// How many documents there are.
@@ -86,6 +96,7 @@ impl Collection {
         let Some((key, document)) = self.first_match(watch, &place, filter)? else {
             return Ok(Changed::Nothing);
         };
+        self.tell_before_within(session, &entry)?;
         match change(&document)? {
             Change::None => return Ok(Changed::Same),
             Change::Put(new) => {
@@ -109,6 +120,7 @@ impl Collection {
         let Some(entry) = session.entry(&self.namespace)? else {
             return Ok(());
         };
+        self.tell_before_within(session, &entry)?;
         let place = Place::Within(Arc::clone(session), entry.tree);
         let mut after: Option<Vec<u8>> = None;
         loop {

@@ -176,6 +176,9 @@ impl Collection {
                 return Ok(());
             };
             let count = keys.len() as u64;
+            if self.tells_before(&entry) {
+                transaction.tell_before(entry.tree)?;
+            }
             for key in keys {
                 transaction.delete(entry.tree, key)?;
             }
@@ -230,7 +233,7 @@ impl Collection {
         let mut attempts = 0;
         loop {
             watch.check()?;
-            let (transaction, entry) = self.environment.begin(&self.namespace)?;
+            let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
             let Some(entry) = entry else {
                 return Ok(Changed::Nothing);
             };
@@ -252,6 +255,9 @@ impl Collection {
             let committed = if filter.single_id().is_some() {
                 self.change_by_id(&entry, key, change, &options)
             } else {
+                if self.tells_before(&entry) {
+                    transaction.tell_before(entry.tree)?;
+                }
                 commit_change(transaction, &entry, key, change, &options)
             };
             match committed {
@@ -288,6 +294,9 @@ impl Collection {
         options: &CommitOptions,
     ) -> Result<(), cs_kv::Error> {
         let mut batch = Batch::new();
+        if self.tells_before(entry) {
+            batch.tell_before(entry.tree);
+        }
         match change {
             Change::Put(document) => batch.put(entry.tree, key, document, Expect::Present),
             Change::Delete | Change::None => batch.delete(entry.tree, key, Expect::Present),

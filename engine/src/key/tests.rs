@@ -331,6 +331,7 @@ proptest! {
     #[test]
     fn generated_values_agree_with_comparison(a in any_value(), b in any_value()) {
         let expected = agree(&a, &b);
+        assert_decodes(&a);
         let (mut x, mut y) = (key_of(&a), key_of(&b));
         descend(&mut x);
         descend(&mut y);
@@ -401,8 +402,16 @@ fn a_key_gives_back_a_value_that_is_equal() {
         assert_decodes(&value);
     }
     for text in [
-        "0.1", "-0.1", "1E+25", "5E-30", "1E+6144", "1E-6176", "9.999999999999999999999999999999999E+6144",
-        "1234567890123456789012345678901234", "-18446744073709551615", "1E-20",
+        "0.1",
+        "-0.1",
+        "1E+25",
+        "5E-30",
+        "1E+6144",
+        "1E-6176",
+        "9.999999999999999999999999999999999E+6144",
+        "1234567890123456789012345678901234",
+        "-18446744073709551615",
+        "1E-20",
     ] {
         assert_decodes(&decimal(text));
     }

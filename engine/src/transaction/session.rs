@@ -193,6 +193,7 @@ impl Session {
     pub(crate) fn create(&self, namespace: &Namespace, options: RawDocumentBuf) -> Result<Entry> {
         let key = key_of(namespace);
         self.with(|store| {
+            store.tell_before(system::CATALOG)?;
             let entry = Entry::new(store.create_tree(), options);
             store.put(system::CATALOG, key, entry.encode())?;
             Ok(entry)
@@ -213,6 +214,10 @@ impl Session {
 
     pub(crate) fn put(&self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.with(|store| store.put(tree, key, value))
+    }
+
+    pub(crate) fn tell_before(&self, tree: TreeId) -> Result<()> {
+        self.with(|store| store.tell_before(tree))
     }
 
     pub(crate) fn delete(&self, tree: TreeId, key: Vec<u8>) -> Result<()> {

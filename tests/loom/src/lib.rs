@@ -13,7 +13,10 @@
 //! | visible root | `publish` of `core/roots.rs`, `evict` and `drop` of `pinned.rs`, `pager/src/register.rs` | a page that a snapshot reads is not reused; where it was evicted, it has been told |
 //! | background thread | `after_append`, `run_background`, `rest` of `background.rs` | what was committed is flushed, without anybody committing again |
 #![forbid(unsafe_code)]
-#![allow(private_interfaces, reason = "the text of other crates says pub where we model less")]
+#![allow(
+    private_interfaces,
+    reason = "the text of other crates says pub where we model less"
+)]
 
 pub mod background;
 pub mod futex;
@@ -59,7 +62,10 @@ pub fn assert_found(preemptions: usize, plant: plant::Plant, symptom: &str, body
     let output = child.output().expect("a second process");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{plant:?} was not found");
-    assert!(said.contains(symptom), "{plant:?}: expected {symptom:?}, found {said}");
+    assert!(
+        said.contains(symptom),
+        "{plant:?}: expected {symptom:?}, found {said}"
+    );
 }
 
 /// What loom says where nobody can go on.

@@ -20,6 +20,8 @@ pub enum Plant {
     SleepWithoutTrying,
     /// The writer's lock is given back after the look into the queue.
     LookBeforeUnlocking,
+    /// Whoever gave the writer's lock back looks into the queue without a fence before.
+    QueueWithoutFence,
     /// Followers are woken before their commits are durable, and not again.
     TellBeforeDone,
     /// Whoever leads the log wakes a successor, then lays leadership down.
@@ -28,8 +30,6 @@ pub enum Plant {
     CutBeforeFlight,
     /// Groups are finished in any order.
     SecondGroupWithoutFirst,
-    /// Those of a group are woken before the durable LSN has moved.
-    WakeBeforeDurable,
     /// The old root's pin goes before readers can find the new root.
     UnpinBeforeSwap,
     /// A reader pins the root that it has loaded, instead of loading one that is pinned.

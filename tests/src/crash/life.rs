@@ -174,6 +174,7 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
             spans: Vec::new(),
         };
         let commits = 15 + life.rng.below(60);
+        if std::env::var_os("TRACE").is_some() { eprintln!("phase {number} from {} {:?} {:?}", life.begun_with, life.history[life.begun_with as usize].named, life.options.durability); }
         life.prove_old_copy()
             .and_then(|()| life.begin_to_follow())
             .and_then(|()| life.take_up_copy())
@@ -236,13 +237,13 @@ impl Life {
             self.rarely()
         } else if turn < self.small() + rare + promises {
             match self.rng.below(3) {
-                0 => self.keep_state(),
-                _ => self.promise(),
+                0 => self.keep_state().map_err(|failure| failure.during("a named snapshot")),
+                _ => self.promise().map_err(|failure| failure.during("a prepared transaction")),
             }
         } else {
             match self.rng.below(3) {
                 0 => self.compact(),
-                1 => self.load(),
+                1 => self.load().map_err(|failure| failure.during("a bulk load")),
                 _ => self.copy(),
             }
         }

@@ -109,6 +109,8 @@ impl Life {
         let report = match loaded {
             Ok(report) => report,
             Err(Error::UnknownTree(tree)) if !now.trees.contains_key(&tree) => return Ok(()),
+            // What a prepared transaction needs no load is put behind.
+            Err(Error::Prepared { .. }) if now.is_locked(plan.tree) => return Ok(()),
             Err(Error::DuplicateEntry { position }) => {
                 let entry = usize::try_from(position)
                     .ok()

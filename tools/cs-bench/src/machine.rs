@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 pub(crate) mod cgroup;
 pub(crate) mod quiet;
@@ -30,6 +31,19 @@ fn status_bytes(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// Processor time that this process has used, its own and the system's for it, in ticks
+/// of a hundredth of a second.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    cpu_time_in(&fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+fn cpu_time_in(stat: &str) -> Option<Duration> {
+    // The name may have blanks; after its bracket utime and stime are the 12th and 13th.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// Release of the running kernel.

@@ -25,6 +25,7 @@ mod machine;
 mod probe;
 mod report;
 mod run;
+mod txn;
 
 use std::process::ExitCode;
 
@@ -61,13 +62,14 @@ fn run(arguments: &RunArgs) -> Result<(), BenchError> {
     match arguments.level() {
         Level::Doc => run::main(&arguments.documents()?),
         Level::Kv => kv::main(arguments),
+        Level::Txn => txn::main(arguments),
     }
 }
 
 /// What can be measured.
 fn list() -> Result<(), BenchError> {
     let mut table = report::table(&["level", "workload", "what it does"], 3);
-    for (level, name) in [(Level::Doc, "doc"), (Level::Kv, "kv")] {
+    for (level, name) in [(Level::Doc, "doc"), (Level::Kv, "kv"), (Level::Txn, "txn")] {
         for (workload, sentence) in cli::listed(level) {
             table.add_row([name.to_owned(), workload, sentence]);
         }

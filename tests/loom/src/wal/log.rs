@@ -130,11 +130,8 @@ impl Log {
     /// `group.rs`, `lead_step`.
     pub(crate) fn lead_step(&self, owner: &dyn LogOwner, patience: Patience) -> Drive {
         let landed = self.landings.landed();
-        if planted(Plant::WakeBeforeDurable) && self.finish_one(false, true) {
-            return Drive::Progress;
-        }
         let mut finished = 0;
-        while self.finish_one(patience == Patience::Oldest && finished == 0, false) {
+        while self.finish_one(patience == Patience::Oldest && finished == 0) {
             finished += 1;
         }
         let started = self.start_group(owner, true);
@@ -207,8 +204,8 @@ impl Log {
         Some(flight)
     }
 
-    /// `group.rs`, `finish_one` and, where told too early, `tell`.
-    fn finish_one(&self, block: bool, tells: bool) -> bool {
+    /// `group.rs`, `finish_one`.
+    fn finish_one(&self, block: bool) -> bool {
         let flight = {
             let queue = self.queue.lock();
             let next = match planted(Plant::SecondGroupWithoutFirst) {
@@ -230,11 +227,6 @@ impl Log {
         queue.retain(|other| !Arc::ptr_eq(other, &flight));
         self.count.store(queue.len(), Ordering::Release);
         drop(queue);
-        let before = self.landings.landed();
-        if tells {
-            self.landings.land(flight.number);
-            self.landings.wake_landed(before);
-        }
         let durable = self.durable.fetch_max(flight.end, Ordering::AcqRel);
         assert_eq!(durable, flight.begin, "the durable LSN passes over a gap");
         self.landings.land(flight.number);

@@ -74,7 +74,11 @@ fn a_wait_that_ends_by_itself_comes_before_one_that_does_not() {
     if !shared.0.wait_for(std::time::Duration::from_millis(1)) {
         shared.0.wait();
     }
-    assert_eq!(shared.1.load(Ordering::Relaxed), 1, "raised after the change");
+    assert_eq!(
+        shared.1.load(Ordering::Relaxed),
+        1,
+        "raised after the change"
+    );
     raiser.join().unwrap();
 }
 

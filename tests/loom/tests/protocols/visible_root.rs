@@ -58,5 +58,10 @@ fn pinning_a_root_after_it_was_loaded_is_found() {
 
 #[test]
 fn unpinning_before_the_flag_of_eviction_is_found() {
-    assert_found(BOUND, Plant::UnpinBeforeFlag, REUSED, a_reader_that_is_evicted);
+    assert_found(
+        BOUND,
+        Plant::UnpinBeforeFlag,
+        REUSED,
+        a_reader_that_is_evicted,
+    );
 }

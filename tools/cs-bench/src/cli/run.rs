@@ -1,4 +1,4 @@
-//! Arguments of `run`, for both of its levels.
+//! Arguments of `run`, for all of its levels.
 //!
 //! Invariant: what belongs to the other level is refused, not ignored.
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::engine::{EngineName, ReadPath};
 use crate::error::BenchError;
-use crate::kv;
+use crate::{kv, txn};
 
 use super::{MOST_THREADS, bytes, seconds, value_size};
 
@@ -26,14 +26,14 @@ pub(crate) struct RunArgs {
     #[arg(required_unless_present = "list", value_parser = PossibleValuesParser::new(names()),
           hide_possible_values = true)]
     pub(crate) workloads: Vec<String>,
-    /// List the workloads of both levels and end
+    /// List the workloads of all levels and end
     #[arg(long)]
     pub(crate) list: bool,
     /// Directory of the databases: new or empty
     #[arg(long, value_name = "DIR", required_unless_present = "list")]
     pub(crate) dir: Option<PathBuf>,
-    /// Documents, or the keys and values below them [default: kv where --engine is given or a
-    /// workload is only known there, else doc]
+    /// Documents, the keys and values below them, or transactions [default: kv where --engine is
+    /// given or a workload is only known there, txn for those named txn-…, else doc]
     #[arg(long, value_enum)]
     pub(crate) level: Option<Level>,
     /// Engines to measure, in turns; more than cs with the feature `peers` [default: cs]
@@ -73,7 +73,7 @@ pub(crate) struct DocumentOptions {
     /// Bytes of the value in each document (suffixes KiB, MiB) [default: 150]
     #[arg(long, value_name = "BYTES", value_parser = value_size)]
     value_size: Option<u64>,
-    /// When a commit counts as done [default: sync]
+    /// When a commit counts as done; at --level txn too [default: sync]
     #[arg(long, value_enum)]
     durability: Option<Durability>,
     /// Documents for each call: insert-batch (default 100) and load-bulk (default 10000)
@@ -122,15 +122,20 @@ pub(crate) enum Level {
     Kv,
     /// Documents, Collection Store only
     Doc,
+    /// Transactions, Collection Store only
+    Txn,
 }
 
-/// Names and sentences of all workloads; those that both levels know, once.
+/// Names and sentences of all workloads; those that several levels know, once.
 fn names() -> Vec<PossibleValue> {
     fn of<T: ValueEnum + 'static>() -> impl Iterator<Item = PossibleValue> {
         T::value_variants().iter().filter_map(T::to_possible_value)
     }
     let mut names = vec![PossibleValue::new(ALL)];
-    for value in of::<Workload>().chain(of::<kv::Workload>()) {
+    for value in of::<Workload>()
+        .chain(of::<kv::Workload>())
+        .chain(of::<txn::Workload>())
+    {
         if !names
             .iter()
             .any(|known| known.get_name() == value.get_name())
@@ -161,6 +166,7 @@ pub(crate) fn listed(level: Level) -> Vec<(String, String)> {
             list.push((ALL.to_owned(), all.to_owned()));
             list
         }
+        Level::Txn => of::<txn::Workload>(),
     }
 }
 
@@ -168,13 +174,14 @@ impl RunArgs {
     /// The level asked for, or the one that fits.
     pub(crate) fn level(&self) -> Level {
         let is_document = |name: &String| Workload::from_str(name, false).is_ok();
-        self.level.unwrap_or(
-            if self.engine.is_empty() && self.workloads.iter().all(is_document) {
-                Level::Doc
-            } else {
-                Level::Kv
-            },
-        )
+        let is_txn = |name: &String| txn::Workload::from_str(name, false).is_ok();
+        self.level.unwrap_or(if self.workloads.iter().any(is_txn) {
+            Level::Txn
+        } else if self.engine.is_empty() && self.workloads.iter().all(is_document) {
+            Level::Doc
+        } else {
+            Level::Kv
+        })
     }
 
     /// Where the databases go.
@@ -219,13 +226,31 @@ impl RunArgs {
             threads: self.threads.first().copied().unwrap_or(1),
             docs: self.documents.docs.unwrap_or(100_000),
             value_size: self.documents.value_size.unwrap_or(150),
-            durability: self.documents.durability.unwrap_or(Durability::Sync),
+            durability: self.durability(),
             batch: self.documents.batch,
             seed: self.seed,
             cache_bytes: self.cache_bytes,
             json: self.json.clone(),
             keep: self.keep,
         })
+    }
+
+    /// When a commit counts as done.
+    pub(crate) fn durability(&self) -> Durability {
+        self.documents.durability.unwrap_or(Durability::Sync)
+    }
+
+    /// Refuses what only documents have, but for that.
+    pub(crate) fn refuse_all_but_durability(&self) -> Result<(), BenchError> {
+        let options = &self.documents;
+        refuse(
+            "doc",
+            &[
+                ("--docs", options.docs.is_some()),
+                ("--value-size", options.value_size.is_some()),
+                ("--batch", options.batch.is_some()),
+            ],
+        )
     }
 
     /// Refuses what only documents have.

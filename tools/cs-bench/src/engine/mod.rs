@@ -217,7 +217,7 @@ pub(crate) fn open(
 }
 
 /// For `map_err`: the engine refused `what`.
-fn refused<E: fmt::Display>(what: &'static str) -> impl FnOnce(E) -> BenchError {
+pub(crate) fn refused<E: fmt::Display>(what: &'static str) -> impl FnOnce(E) -> BenchError {
     move |error| BenchError::Database {
         what,
         reason: error.to_string(),

@@ -15,21 +15,21 @@ use crate::latency::Latencies;
 
 /// What the threads did.
 #[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) ops: u64,
-    pub(super) seconds: f64,
-    pub(super) latencies: Latencies,
+pub(crate) struct Outcome {
+    pub(crate) ops: u64,
+    pub(crate) seconds: f64,
+    pub(crate) latencies: Latencies,
 }
 
 impl Outcome {
-    pub(super) fn per_s(&self) -> f64 {
+    pub(crate) fn per_s(&self) -> f64 {
         // A measurement of one operation can be over within a tick of the clock.
         self.ops as f64 / self.seconds.max(1e-9)
     }
 }
 
 /// The clock of one thread.
-pub(super) struct Lap<'a> {
+pub(crate) struct Lap<'a> {
     gate: &'a Barrier,
     stop: &'a AtomicBool,
     time: Duration,
@@ -41,14 +41,14 @@ pub(super) struct Lap<'a> {
 
 impl Lap<'_> {
     /// Waits until all threads are here, and starts the clock.
-    pub(super) fn begin(&mut self) -> Instant {
+    pub(crate) fn begin(&mut self) -> Instant {
         self.gate.wait();
         *self.start.insert(Instant::now())
     }
 
     /// Counts a call that began at `from` and did `ops` operations; whether to
     /// go on.
-    pub(super) fn done(&mut self, from: Instant, ops: u64) -> bool {
+    pub(crate) fn done(&mut self, from: Instant, ops: u64) -> bool {
         let now = Instant::now();
         self.latencies.record(now - from);
         self.ops += ops;
@@ -58,30 +58,30 @@ impl Lap<'_> {
     }
 
     /// Whether another thread has failed.
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Counts operations of which nobody asks how long they took.
-    pub(super) fn count(&mut self, ops: u64) {
+    pub(crate) fn count(&mut self, ops: u64) {
         self.ops += ops;
     }
 }
 
 /// One thread at its end.
 #[derive(Debug)]
-pub(super) struct Done<T> {
+pub(crate) struct Done<T> {
     ops: u64,
     start: Instant,
     end: Instant,
     latencies: Latencies,
     /// What its body returned.
-    pub(super) value: T,
+    pub(crate) value: T,
 }
 
 /// Runs `body` in as many threads, each with its number, for `time` (or until
 /// they end by themselves).
-pub(super) fn in_threads<T: Send>(
+pub(crate) fn in_threads<T: Send>(
     threads: u64,
     time: Duration,
     body: impl Fn(u64, &mut Lap<'_>) -> Result<T, BenchError> + Sync,
@@ -132,7 +132,7 @@ pub(super) fn in_threads<T: Send>(
 }
 
 /// What several threads did together.
-pub(super) fn merged<'a, T: 'a>(threads: impl IntoIterator<Item = &'a Done<T>>) -> Outcome {
+pub(crate) fn merged<'a, T: 'a>(threads: impl IntoIterator<Item = &'a Done<T>>) -> Outcome {
     let mut outcome = Outcome {
         ops: 0,
         seconds: 0.0,

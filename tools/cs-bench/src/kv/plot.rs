@@ -11,8 +11,8 @@ use super::statistics::{Ratio, Row, engines, subjects};
 const COLOURS: [&str; 8] = [
     "#1b6ca8", "#d1495b", "#3c8d53", "#e09f3e", "#7b5ea7", "#4a4e4d", "#00798c", "#a44a3f",
 ];
-const WIDTH: f64 = 900.0;
-const LEFT: f64 = 230.0;
+const WIDTH: f64 = 960.0;
+const LEFT: f64 = 290.0;
 const RIGHT: f64 = 70.0;
 const BAR: f64 = 13.0;
 const PANEL: f64 = 240.0;

@@ -15,40 +15,40 @@ use super::measured::{Measured, Subject, Unit};
 
 /// The figures of one engine for one subject, over all turns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Row {
-    pub(super) engine: String,
+pub(crate) struct Row {
+    pub(crate) engine: String,
     #[serde(flatten)]
-    pub(super) subject: Subject,
-    pub(super) unit: Unit,
-    pub(super) median: f64,
-    pub(super) min: f64,
-    pub(super) max: f64,
+    pub(crate) subject: Subject,
+    pub(crate) unit: Unit,
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
     /// One for each turn.
-    pub(super) values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
     /// Of the turn that is nearest to the median.
-    pub(super) latency_us: Option<Summary>,
-    pub(super) details: BTreeMap<String, f64>,
+    pub(crate) latency_us: Option<Summary>,
+    pub(crate) details: BTreeMap<String, f64>,
 }
 
 /// One engine against another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Ratio {
+pub(crate) struct Ratio {
     #[serde(flatten)]
-    pub(super) subject: Subject,
+    pub(crate) subject: Subject,
     /// Whose.
-    pub(super) of: String,
+    pub(crate) of: String,
     /// Against whom.
-    pub(super) to: String,
+    pub(crate) to: String,
     /// Above 1: `of` is better.
-    pub(super) ratio: f64,
-    pub(super) min: f64,
-    pub(super) max: f64,
+    pub(crate) ratio: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
     /// `to` has the best median of all others.
-    pub(super) best: bool,
+    pub(crate) best: bool,
 }
 
 /// The middle of `values`, or the mean of the two that are nearest to it; 0 of none.
-pub(super) fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -66,7 +66,7 @@ fn extremes(values: &[f64]) -> (f64, f64) {
 
 /// What is gathered turn by turn.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(crate) struct Gathered {
     /// In the order in which they came first.
     order: Vec<(String, Subject)>,
     turns: BTreeMap<(String, Subject), Vec<Measured>>,
@@ -74,7 +74,7 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Adds the figures of an engine's turn.
-    pub(super) fn add(&mut self, engine: &str, figures: Vec<Measured>) {
+    pub(crate) fn add(&mut self, engine: &str, figures: Vec<Measured>) {
         for figure in figures {
             let key = (engine.to_owned(), figure.subject.clone());
             if !self.turns.contains_key(&key) {
@@ -85,7 +85,7 @@ impl Gathered {
     }
 
     /// One row for each engine and subject.
-    pub(super) fn rows(&self) -> Vec<Row> {
+    pub(crate) fn rows(&self) -> Vec<Row> {
         let row = |key: &(String, Subject)| {
             let turns = self.turns.get(key)?;
             let values: Vec<f64> = turns.iter().map(|turn| turn.value).collect();
@@ -112,7 +112,7 @@ impl Gathered {
 }
 
 /// Ratios of each engine that `is_ours` to each that is not.
-pub(super) fn ratios(rows: &[Row], is_ours: impl Fn(&str) -> bool) -> Vec<Ratio> {
+pub(crate) fn ratios(rows: &[Row], is_ours: impl Fn(&str) -> bool) -> Vec<Ratio> {
     let mut ratios = Vec::new();
     for ours in rows.iter().filter(|row| is_ours(&row.engine)) {
         let peers: Vec<&Row> = rows
@@ -149,7 +149,7 @@ pub(super) fn ratios(rows: &[Row], is_ours: impl Fn(&str) -> bool) -> Vec<Ratio>
 }
 
 /// A quotient that JSON can hold: nothing divided by nothing is level.
-pub(super) fn finite(quotient: f64) -> f64 {
+pub(crate) fn finite(quotient: f64) -> f64 {
     if quotient.is_nan() {
         1.0
     } else {
@@ -158,7 +158,7 @@ pub(super) fn finite(quotient: f64) -> f64 {
 }
 
 /// What rows there are, each once, in their order.
-pub(super) fn subjects(rows: &[Row]) -> Vec<Subject> {
+pub(crate) fn subjects(rows: &[Row]) -> Vec<Subject> {
     let mut seen = BTreeSet::new();
     let subjects = rows.iter().map(|row| &row.subject);
     subjects
@@ -168,7 +168,7 @@ pub(super) fn subjects(rows: &[Row]) -> Vec<Subject> {
 }
 
 /// Which engines there are, each once, in their order.
-pub(super) fn engines(rows: &[Row]) -> Vec<String> {
+pub(crate) fn engines(rows: &[Row]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let engines = rows.iter().map(|row| &row.engine);
     engines

@@ -1,6 +1,6 @@
 //! `run --level doc`: one workload of documents against a fresh database.
 
-mod documents;
+pub(crate) mod documents;
 mod drive;
 mod embedded;
 #[cfg(test)]
