@@ -18,6 +18,7 @@ mod object_ids;
 mod options;
 mod stats;
 mod transaction;
+mod update;
 pub mod values;
 
 pub use collection::{
@@ -45,5 +46,6 @@ pub use input::{IntoDocument, IntoFilter};
 pub use options::DatabaseOptions;
 pub use stats::{CollectionStats, DatabaseStats, OperationStats};
 pub use transaction::{Savepoint, Transaction, TransactionInfo, TransactionOptions};
+pub use update::{Applied, Update, UpdateContext, UpdateOptions};
 
 pub use bson;
