@@ -17,20 +17,23 @@
 //! `$alwaysTrue`, `$alwaysFalse`. Any other is refused by name.
 //!
 //! Reading order: `path` (where values are found), `ast` (what is asked),
-//! `parse`, `matcher`, `bounds` (what the tree of the `_id` can answer).
+//! `parse`, `matcher`, `bounds` (what the tree of the `_id` can answer),
+//! `position` and `inspect` (what updates ask).
 
 mod ast;
 mod bounds;
+mod inspect;
 mod matcher;
 mod parse;
 mod path;
+mod position;
 
 pub(crate) use bounds::IdBounds;
 
 use bson::RawDocument;
 
 use crate::error::Result;
-use crate::values::validate_document;
+use crate::values::{RawValue, validate_document};
 
 /// A filter, ready to be matched against documents.
 ///
@@ -83,6 +86,41 @@ impl Filter {
     #[must_use]
     pub(crate) fn matches_bytes(&self, document: &[u8]) -> bool {
         matcher::matches(&self.root, document)
+    }
+
+    /// Where in an array `document` matches: the position that stands for the
+    /// positional `$` of an update. `None` if the document does not match, or
+    /// not through an array. Of several arrays, the last condition's tells.
+    ///
+    /// ```
+    /// use bson::rawdoc;
+    /// use collection_store::filter::Filter;
+    ///
+    /// let filter = Filter::parse(&rawdoc! { "grades": { "$gte": 90 } })?;
+    /// assert_eq!(filter.matched_position(&rawdoc! { "grades": [70, 95] }), Some(1));
+    /// assert_eq!(filter.matched_position(&rawdoc! { "grades": 95 }), None);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    #[must_use]
+    pub fn matched_position(&self, document: &RawDocument) -> Option<usize> {
+        let mut found = None;
+        position::find(&self.root, document.as_bytes(), &mut found)
+            .then_some(found)
+            .flatten()
+    }
+
+    /// The first steps of all its paths, in order, with repetitions.
+    pub(crate) fn first_names(&self) -> Vec<&[u8]> {
+        let mut names = Vec::new();
+        inspect::first_names(&self.root, &mut names);
+        names
+    }
+
+    /// The paths that must equal one value, with the values.
+    pub(crate) fn equalities(&self) -> Vec<(Vec<u8>, RawValue<'_>)> {
+        let mut found = Vec::new();
+        inspect::equalities(&self.root, &mut found);
+        found
     }
 
     /// Whether every document matches.

@@ -19,6 +19,7 @@ mod object_ids;
 mod options;
 mod stats;
 mod transaction;
+mod update;
 pub mod values;
 
 pub use changes::{
@@ -50,5 +51,6 @@ pub use input::{IntoDocument, IntoFilter};
 pub use options::DatabaseOptions;
 pub use stats::{CollectionStats, DatabaseStats, OperationStats};
 pub use transaction::{Savepoint, Transaction, TransactionInfo, TransactionOptions};
+pub use update::{Applied, Update, UpdateContext, UpdateOptions};
 
 pub use bson;

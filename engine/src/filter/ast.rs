@@ -108,6 +108,14 @@ impl ValueSet {
             .is_ok()
     }
 
+    /// The one value, if it is one.
+    pub(super) fn single(&self) -> Option<RawValue<'_>> {
+        match self.sorted.as_slice() {
+            [one] => Some(one.as_raw()),
+            _ => None,
+        }
+    }
+
     /// The values, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &OwnedValue> {
         self.sorted.iter()

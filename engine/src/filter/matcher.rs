@@ -32,7 +32,20 @@ fn element_matches(expression: &Expression, element: RawValue<'_>) -> bool {
     }
 }
 
-fn satisfies(predicate: &Predicate, value: Option<RawValue<'_>>) -> bool {
+/// Whether an element is one that the predicate, an `$elemMatch`, asks for.
+pub(super) fn is_element_match(predicate: &Predicate, element: RawValue<'_>) -> bool {
+    match predicate {
+        Predicate::ElementMatches(inner) => {
+            // An array is a document, whose names are positions.
+            matches!(element.kind(), Kind::Document | Kind::Array)
+                && matches(inner, element.bytes())
+        }
+        Predicate::ElementSatisfies(inner) => element_matches(inner, element),
+        _ => false,
+    }
+}
+
+pub(super) fn satisfies(predicate: &Predicate, value: Option<RawValue<'_>>) -> bool {
     match predicate {
         Predicate::Compare(comparison, operand) => {
             satisfies_comparison(*comparison, operand, value)
@@ -41,15 +54,8 @@ fn satisfies(predicate: &Predicate, value: Option<RawValue<'_>>) -> bool {
         Predicate::Exists => value.is_some(),
         Predicate::Type(kinds) => value.is_some_and(|value| kinds.contains(value.kind())),
         Predicate::Size(size) => elements_of_array(value).is_some_and(|all| all.count() == *size),
-        Predicate::ElementMatches(inner) => elements_of_array(value).is_some_and(|mut all| {
-            all.any(|element| {
-                // An array is a document, whose names are positions.
-                matches!(element.value.kind(), Kind::Document | Kind::Array)
-                    && matches(inner, element.value.bytes())
-            })
-        }),
-        Predicate::ElementSatisfies(inner) => elements_of_array(value)
-            .is_some_and(|mut all| all.any(|element| element_matches(inner, element.value))),
+        Predicate::ElementMatches(_) | Predicate::ElementSatisfies(_) => elements_of_array(value)
+            .is_some_and(|mut all| all.any(|element| is_element_match(predicate, element.value))),
     }
 }
 

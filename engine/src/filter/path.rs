@@ -18,9 +18,9 @@ pub(super) struct Path {
 }
 
 #[derive(Clone, Debug)]
-struct Step {
-    name: Box<[u8]>,
-    is_digits: bool,
+pub(super) struct Step {
+    pub(super) name: Box<[u8]>,
+    pub(super) is_digits: bool,
 }
 
 /// What a path that ends at an array reaches.
@@ -50,6 +50,17 @@ impl Path {
     /// Whether it is this one name.
     pub(super) fn is(&self, name: &[u8]) -> bool {
         matches!(&*self.steps, [step] if &*step.name == name)
+    }
+
+    /// The steps, in order.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The path as it was written.
+    pub(super) fn text(&self) -> Vec<u8> {
+        let names: Vec<&[u8]> = self.steps.iter().map(|step| &*step.name).collect();
+        names.join(&b'.')
     }
 
     /// Walks over what the path reaches in the document until `visit` says

@@ -302,3 +302,23 @@ fn bounds_of_the_id_hold_what_can_match() {
         );
     }
 }
+
+#[test]
+fn a_match_through_an_array_has_a_position() {
+    let position =
+        |query: Document, document: Document| filter(&query).matched_position(&raw(&document));
+    assert_eq!(position(doc! { "a": 2 }, doc! { "a": [1, 2, 2] }), Some(1));
+    assert_eq!(position(doc! { "a": 2 }, doc! { "a": 2 }), None);
+    assert_eq!(position(doc! { "a": 3 }, doc! { "a": [1, 2] }), None);
+    assert_eq!(position(doc! { "a": [1, 2] }, doc! { "a": [1, 2] }), None);
+    // The outermost array tells.
+    let nested = doc! { "a": [{ "b": [5] }, { "b": [1, 7] }] };
+    assert_eq!(position(doc! { "a.b": 7 }, nested.clone()), Some(1));
+    assert_eq!(position(doc! { "a.1.b": 7 }, nested.clone()), Some(1));
+    let query = doc! { "a": { "$elemMatch": { "b": { "$gt": 6 } } } };
+    assert_eq!(position(query, nested), Some(1));
+    // Of two conditions the last one, and none under a negation.
+    let two = doc! { "a": [1, 2], "b": [3, 4] };
+    assert_eq!(position(doc! { "a": 1, "b": 4 }, two.clone()), Some(1));
+    assert_eq!(position(doc! { "a": 2, "b": { "$ne": 5 } }, two), Some(1));
+}

@@ -318,8 +318,7 @@ fn rounds_up(digits: &[u8], dropped: usize) -> bool {
         Ordering::Less => false,
         Ordering::Greater => true,
         Ordering::Equal => {
-            rest.iter().any(|digit| *digit != 0)
-                || kept.last().is_some_and(|digit| digit % 2 == 1)
+            rest.iter().any(|digit| *digit != 0) || kept.last().is_some_and(|digit| digit % 2 == 1)
         }
     }
 }

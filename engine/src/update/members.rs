@@ -27,8 +27,9 @@ pub(super) enum Matcher {
     Values(Filter),
 }
 
-/// Operators that ask about a value, and not about the fields of a document.
-const ABOUT_VALUES: [&[u8]; 25] = [
+/// Operators that ask about a value, and not about the fields of a document. As in
+/// MongoDB `$not` is not among them.
+const ABOUT_VALUES: [&[u8]; 24] = [
     b"$eq",
     b"$ne",
     b"$gt",
@@ -37,7 +38,6 @@ const ABOUT_VALUES: [&[u8]; 25] = [
     b"$lte",
     b"$in",
     b"$nin",
-    b"$not",
     b"$exists",
     b"$type",
     b"$size",
@@ -195,10 +195,7 @@ pub(super) fn pull_all(elements: &mut Vec<Node<'_>>, sorted: &[OwnedValue]) -> R
     })
 }
 
-fn retain(
-    elements: &mut Vec<Node<'_>>,
-    keep: impl Fn(RawValue<'_>) -> bool,
-) -> Result<Outcome> {
+fn retain(elements: &mut Vec<Node<'_>>, keep: impl Fn(RawValue<'_>) -> bool) -> Result<Outcome> {
     for element in &mut *elements {
         element.flat()?;
     }

@@ -10,11 +10,13 @@
 //! so have the paths of an update.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::values::{Elements, Kind, MAX_DOCUMENT_LEN, OwnedValue, RawValue};
 
 /// A value: bytes as they lie, a scalar that was worked out, or one taken apart.
+/// (In boxes, as an array of 16 MiB may have millions of elements.)
 #[derive(Clone, Debug)]
 pub(super) enum Node<'a> {
     /// Of the document or of an operand.
@@ -22,9 +24,9 @@ pub(super) enum Node<'a> {
     /// Worked out by an operator.
     Owned(OwnedValue),
     /// Taken apart, or made.
-    Document(DocumentNode<'a>),
+    Document(Box<DocumentNode<'a>>),
     /// Taken apart, or made.
-    Array(ArrayNode<'a>),
+    Array(Box<ArrayNode<'a>>),
 }
 
 /// A document in parts.
@@ -54,15 +56,15 @@ pub(super) fn position_of(step: &[u8]) -> Option<usize> {
 impl<'a> Node<'a> {
     /// An empty document.
     pub(super) fn document() -> Self {
-        Self::Document(DocumentNode::default())
+        Self::Document(Box::default())
     }
 
     /// An array of these.
     pub(super) fn array(elements: Vec<Node<'a>>) -> Self {
-        Self::Array(ArrayNode {
+        Self::Array(Box::new(ArrayNode {
             elements,
             original: None,
-        })
+        }))
     }
 
     pub(super) fn null() -> Self {
@@ -96,7 +98,13 @@ impl<'a> Node<'a> {
         if self.raw().is_none() {
             let bytes = self.to_bytes()?;
             let kind = self.kind();
-            *self = Self::Owned(RawValue { kind, bytes: &bytes }.into());
+            *self = Self::Owned(
+                RawValue {
+                    kind,
+                    bytes: &bytes,
+                }
+                .into(),
+            );
         }
         self.raw()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a value has no bytes"))
@@ -107,16 +115,16 @@ impl<'a> Node<'a> {
         let Self::Raw(raw) = *self else { return };
         let elements = Elements::new(raw.bytes());
         *self = match raw.kind() {
-            Kind::Document => Self::Document(DocumentNode {
+            Kind::Document => Self::Document(Box::new(DocumentNode {
                 fields: elements
                     .map(|element| (Cow::Borrowed(element.name), Self::Raw(element.value)))
                     .collect(),
                 original: Some(raw),
-            }),
-            Kind::Array => Self::Array(ArrayNode {
+            })),
+            Kind::Array => Self::Array(Box::new(ArrayNode {
                 elements: elements.map(|element| Self::Raw(element.value)).collect(),
                 original: Some(raw),
-            }),
+            })),
             _ => return,
         };
     }
@@ -150,6 +158,47 @@ impl<'a> Node<'a> {
             Self::Array(array) => array.elements.get_mut(at),
             _ => None,
         }
+    }
+
+    /// How many children it has, if it was taken apart.
+    pub(super) fn children(&self) -> usize {
+        match self {
+            Self::Document(document) => document.fields.len(),
+            Self::Array(array) => array.elements.len(),
+            _ => 0,
+        }
+    }
+
+    /// Where the fields of a document are, if it is worth it for so many lookups.
+    pub(super) fn index(&mut self, lookups: usize) -> Option<BTreeMap<Vec<u8>, usize>> {
+        /// Comparisons that take about as long as making an index.
+        const WORTH_IT: usize = 64 * 1024;
+        self.expand();
+        let Self::Document(document) = self else {
+            return None;
+        };
+        if lookups.saturating_mul(document.fields.len()) <= WORTH_IT {
+            return None;
+        }
+        let mut index = BTreeMap::new();
+        for (at, (name, _)) in document.fields.iter().enumerate() {
+            index.entry(name.to_vec()).or_insert(at);
+        }
+        Some(index)
+    }
+
+    /// Takes fields out of a document, by their places.
+    pub(super) fn remove_fields(&mut self, mut gone: Vec<usize>) {
+        let Self::Document(document) = self else {
+            return;
+        };
+        gone.sort_unstable();
+        let mut at = 0;
+        document.fields.retain(|_| {
+            at += 1;
+            gone.binary_search(&(at - 1)).is_err()
+        });
+        self.touch();
     }
 
     /// Takes the child out of a document; in an array null stays in its place.

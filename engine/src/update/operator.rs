@@ -182,11 +182,9 @@ impl Operator {
                 Some(Node::array(elements))
             }
             Self::Renamed { index } => scene.moved(*index)?,
-            Self::Unset
-            | Self::Pull(_)
-            | Self::PullAll(_)
-            | Self::Pop { .. }
-            | Self::Reserved => None,
+            Self::Unset | Self::Pull(_) | Self::PullAll(_) | Self::Pop { .. } | Self::Reserved => {
+                None
+            }
         })
     }
 
@@ -212,13 +210,15 @@ fn set<'a>(node: &mut Node<'a>, value: &'a OwnedValue) -> Outcome {
     Outcome::changed(!is_same)
 }
 
-/// Puts a number in the place of the one it was made from.
+/// Puts a number in the place of the one it was made from. One of the same type
+/// and value is no change, even if its zero has another sign or its decimal
+/// another exponent.
 fn replace_number<'a>(node: &mut Node<'a>, number: Numeric) -> Outcome {
     let value = number.to_value();
     let new = value.as_raw();
     let is_same = node
         .raw()
-        .is_some_and(|old| old.kind() == new.kind() && old.bytes() == new.bytes());
+        .is_some_and(|old| old.kind() == new.kind() && compare(old, new).is_eq());
     if !is_same {
         *node = Node::Owned(value);
     }

@@ -68,9 +68,6 @@ impl UpdatePath {
                      position in path '{shown}'"
                 )));
             }
-            Some(Step::Name(name)) if name.starts_with(b"$") => {
-                return Err(dollar_prefixed(name, text));
-            }
             _ => {}
         }
         let positional = steps.iter().filter(|step| **step == Step::Positional);
@@ -99,11 +96,10 @@ impl UpdatePath {
 }
 
 /// A name at the top of a document that starts with a dollar.
-pub(super) fn dollar_prefixed(name: &[u8], place: &[u8]) -> Error {
-    let (name, place) = (String::from_utf8_lossy(name), String::from_utf8_lossy(place));
+pub(super) fn dollar_prefixed(name: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(name);
     Error::bad_value(format!(
-        "the dollar ($) prefixed field '{name}' in '{place}' is not allowed in the context of \
-         an update"
+        "the dollar ($) prefixed field '{name}' is not allowed in the context of an update"
     ))
     .with_code(52)
 }

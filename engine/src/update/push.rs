@@ -54,7 +54,9 @@ impl Push {
         for clause in Elements::new(operand.bytes()) {
             let name = String::from_utf8_lossy(clause.name);
             if seen.contains(&clause.name) {
-                return Err(Error::bad_value(format!("only one {name} is supported in $push")));
+                return Err(Error::bad_value(format!(
+                    "only one {name} is supported in $push"
+                )));
             }
             match clause.name {
                 b"$each" => {}

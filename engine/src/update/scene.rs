@@ -8,11 +8,16 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How many values one application may make: more than any document of 16 MiB
 /// can hold, as the shortest element takes three bytes. It bounds the memory
-/// and the work of an update that names each element of a large array.
+/// and the work of an update that names each element of a large array; what array
+/// filters look at counts too.
 pub(super) const MAX_MADE: usize = 16 * 1024 * 1024;
 
 /// How many nulls may fill an array up to a position, as MongoDB has it.
 pub(super) const MAX_PADDING: usize = 1_500_000;
+
+/// What a rename found at its source: nothing, a value, or why that cannot be
+/// moved, which is said when the rename's turn comes.
+pub(super) type Source<'a> = Option<Result<Node<'a>>>;
 
 /// One application of an update to one document.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ pub(super) struct Scene<'a> {
     pub(super) path: Vec<&'a [u8]>,
     /// How many arrays lie on that path.
     pub(super) arrays_above: usize,
-    sources: Vec<Option<Node<'a>>>,
+    sources: Vec<Source<'a>>,
     made: usize,
 }
 
@@ -40,7 +45,7 @@ impl<'a> Scene<'a> {
         context: &super::UpdateContext,
         position: Option<&'a [u8]>,
         filters: &'a ArrayFilters,
-        sources: Vec<Option<Node<'a>>>,
+        sources: Vec<Source<'a>>,
     ) -> Self {
         Self {
             is_insert: context.is_upsert_insert,
@@ -68,10 +73,11 @@ impl<'a> Scene<'a> {
     /// What a rename brings to the place at hand; nothing if its source is missing.
     pub(super) fn moved(&mut self, index: usize) -> Result<Option<Node<'a>>> {
         let moved = self.sources.get_mut(index).and_then(Option::take);
+        let moved = moved.transpose()?;
         if moved.is_some() && self.arrays_above > 0 {
-            return Err(self.bad_value(
-                "the destination field of $rename cannot be an array element",
-            ));
+            return Err(
+                self.bad_value("the destination field of $rename cannot be an array element")
+            );
         }
         Ok(moved)
     }

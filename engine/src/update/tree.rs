@@ -50,8 +50,7 @@ pub(super) struct Name(pub(super) Box<[u8]>);
 /// The order in which children are applied: numbers by value; names among
 /// numbers as if the number began with `0`, so that the order is a total one.
 pub(super) fn order(left: &[u8], right: &[u8]) -> Ordering {
-    let is_number =
-        |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_digit);
+    let is_number = |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_digit);
     let before_numbers = |name: &[u8]| name < b"0".as_slice();
     match (is_number(left), is_number(right)) {
         (true, true) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),

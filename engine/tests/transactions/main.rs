@@ -1,5 +1,7 @@
 //! Transactions over documents, through the public surface.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, helpers included")]
+
 mod atomicity;
 mod endings;
 mod isolation;
