@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (the handle, and what changes the catalog), `find`
 //! (queries and cursors, over `matches`), `insert` (over `inserter`), `write`
-//! (replace and delete), `transfer` (lines of JSON in and out), `bulk` (whole
+//! (replace and delete), `update`, `transfer` (lines of JSON in and out), `bulk` (whole
 //! collections at once), `place` and `within` (the same in a transaction).
 
 mod bulk;
@@ -13,12 +13,14 @@ mod matches;
 mod place;
 mod tally;
 mod transfer;
+mod update;
 mod within;
 mod write;
 
 pub use find::{Cursor, Find};
 pub use insert::{InsertMany, InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 pub use transfer::{ImportOptions, ImportReport};
+pub use update::UpdateResult;
 pub use write::ReplaceResult;
 
 use std::fmt;

@@ -27,7 +27,7 @@ pub use changes::{
 };
 pub use collection::{
     Collection, Cursor, Find, ImportOptions, ImportReport, InsertMany, InsertManyOptions,
-    MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult,
+    MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult, UpdateResult,
 };
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::base::HybridTime;

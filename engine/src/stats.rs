@@ -9,6 +9,7 @@ use cs_kv::StoreStats;
 pub(crate) struct Counters {
     pub(crate) inserted: AtomicU64,
     pub(crate) replaced: AtomicU64,
+    pub(crate) updated: AtomicU64,
     pub(crate) deleted: AtomicU64,
     pub(crate) queries: AtomicU64,
     pub(crate) examined: AtomicU64,
@@ -26,6 +27,7 @@ impl Counters {
         OperationStats {
             inserted: get(&self.inserted),
             replaced: get(&self.replaced),
+            updated: get(&self.updated),
             deleted: get(&self.deleted),
             queries: get(&self.queries),
             examined: get(&self.examined),
@@ -43,6 +45,8 @@ pub struct OperationStats {
     pub inserted: u64,
     /// Documents replaced.
     pub replaced: u64,
+    /// Documents modified by updates.
+    pub updated: u64,
     /// Documents deleted.
     pub deleted: u64,
     /// Queries begun: finds, and the searches of counts, replacements and deletions.

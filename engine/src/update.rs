@@ -56,6 +56,20 @@ use scene::Scene;
 pub struct UpdateOptions {
     /// For each identifier `x` in a step `$[x]` a filter whose paths begin with `x`.
     pub array_filters: Vec<RawDocumentBuf>,
+    /// Insert a document where none matches: for whoever looks for documents; parsing
+    /// and applying do not ask.
+    pub upsert: bool,
+}
+
+impl UpdateOptions {
+    /// Insert a document where none matches.
+    #[must_use]
+    pub fn upsert() -> Self {
+        Self {
+            upsert: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// What one application depends on, besides update and document.

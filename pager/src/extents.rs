@@ -55,6 +55,11 @@ impl Extents {
         self.pages += count;
     }
 
+    /// All of them: first page and length, by place.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.by_start.iter().map(|(&start, &len)| (start, len))
+    }
+
     /// Takes the free page with the lowest number.
     pub(crate) fn take_first(&mut self) -> Option<PageId> {
         let (&start, &len) = self.by_start.iter().next()?;

@@ -203,10 +203,17 @@ impl<'a> BulkLoad<'a> {
             last: None,
             sorter: None,
             appends: true,
+            heeds_locks: true,
             in_flight: VecDeque::new(),
             taken: 0,
             report: BulkReport::default(),
         })
+    }
+
+    /// Builds what prepared transactions of a backup hold: they were there before.
+    pub(crate) fn heeding_no_locks(mut self) -> Self {
+        self.heeds_locks = false;
+        self
     }
 
     /// Takes an entry.
@@ -341,7 +348,13 @@ impl<'a> BulkLoad<'a> {
         if self.appends {
             ticket = self
                 .core
-                .append_run(self.tree, &chunk.first, &mut payload, &commit)?;
+                .append_run(
+                    self.tree,
+                    &chunk.first,
+                    &mut payload,
+                    &commit,
+                    self.heeds_locks,
+                )?;
             self.appends = ticket.is_some();
             self.report.appended += u64::from(ticket.is_some());
         }

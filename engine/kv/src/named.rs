@@ -321,6 +321,7 @@ pub(crate) fn keep(pager: &Pager, writer: &mut Writer, newest: &Root) -> Result<
             Err(error) if error.is_corruption() || error.is_overtaken() => {
                 kept.versions.pop();
                 pager.unpin(version);
+                writer.shadow.forget_free(pager, state.record.page_count);
             }
             Err(error) => return Err(error),
         }

@@ -57,7 +57,7 @@ impl Collection {
     }
 
     /// What it changes in this collection tells what was before, if anybody asks.
-    fn tell_before_within(&self, session: &Session, entry: &Entry) -> Result<()> {
+    pub(super) fn tell_before_within(&self, session: &Session, entry: &Entry) -> Result<()> {
         if self.tells_before(entry) {
             session.tell_before(entry.tree)?;
         }

@@ -218,7 +218,7 @@ impl Collection {
     }
 
     /// Changes the first document that matches, as `change` says.
-    fn change_one(
+    pub(super) fn change_one(
         &self,
         context: &OperationContext,
         filter: &Filter,
@@ -305,7 +305,7 @@ impl Collection {
         store.write_and_wait(batch, options).map(drop)
     }
 
-    fn count_attempt(&self, attempts: &mut u32) -> Result<()> {
+    pub(super) fn count_attempt(&self, attempts: &mut u32) -> Result<()> {
         *attempts += 1;
         Counters::add(&self.environment.counters.retries, 1);
         if *attempts >= MAX_ATTEMPTS {
@@ -350,7 +350,7 @@ fn commit_change(
 }
 
 /// Whether another was first: the document changed, or the collection went away.
-fn lost(error: &cs_kv::Error) -> bool {
+pub(super) fn lost(error: &cs_kv::Error) -> bool {
     error.is_retryable() || matches!(error, cs_kv::Error::UnknownTree(_))
 }
 

@@ -251,6 +251,7 @@ fn array_filters_choose_elements() {
             raw(&doc! { "low": { "$lt": 2 } }),
             raw(&doc! { "high": { "$gt": 2 } }),
         ],
+        ..UpdateOptions::default()
     };
     let update = doc! { "$inc": { "a.$[low]": 10, "a.$[high]": 100 } };
     let update = Update::parse(&raw(&update), &options).unwrap();

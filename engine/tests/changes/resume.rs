@@ -69,10 +69,8 @@ fn resuming_behind_any_event_shows_the_rest_exactly_also_after_a_restart() {
 
 #[test]
 fn names_are_those_of_the_moment_when_a_collection_was_dropped_renamed_and_made_anew() {
-    let database = Database::options()
-        .auto_compact(None)
-        .open(tempfile::tempdir().unwrap().path().join("db"))
-        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(&directory.path().join("db"));
     let mut stream = database.watch().unwrap();
     let begin = stream.token();
     let a = database.collection("a");

@@ -6,6 +6,7 @@ mod atomicity;
 mod endings;
 mod isolation;
 mod two_phase;
+mod updates;
 
 use bson::{Document, doc};
 use collection_store::{Collection, Database};

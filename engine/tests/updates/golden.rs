@@ -91,6 +91,7 @@ fn with_id(document: &RawDocument) -> RawDocumentBuf {
 fn run(case: &Case<'_>, filter: &Filter) -> Result<Outcome, Error> {
     let options = UpdateOptions {
         array_filters: case.documents("arrayFilters"),
+        ..UpdateOptions::default()
     };
     let update = Update::parse_value(case.0.get("update").unwrap().unwrap(), &options)?;
     if update.is_replacement() && case.flag("multi") {

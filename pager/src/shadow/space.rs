@@ -1,7 +1,7 @@
 //! Room for pages: reserving it, giving it back, and when a freed number may be
 //! handed out again.
 
-use cs_base::Version;
+use cs_base::{PageId, Version};
 use cs_io::is_no_space;
 
 use super::{Freed, Shadow};
@@ -114,6 +114,20 @@ impl Shadow {
                 let blocked = self.blocked.entry(version).or_default();
                 blocked.push(Freed { page, born, freed });
             }
+        }
+    }
+
+    /// Drops from memory what was read of pages that are free, or not there yet
+    /// (below `end`), before any of them is handed out: somebody followed pointers
+    /// that lead nowhere any more.
+    pub fn forget_free(&mut self, pager: &Pager, end: u64) {
+        for page in self.recent.drain(..) {
+            self.extents.add(page);
+        }
+        let guard = ReadGuard::enter();
+        let free = self.extents.runs().flat_map(|(first, len)| first..first + len);
+        for page in free.chain(self.page_count..end) {
+            pager.forget(PageId(page), &guard);
         }
     }
 

@@ -15,6 +15,7 @@ use cs_kv::{
 
 use super::hits::Part;
 use super::life::Life;
+use super::prepared::check_prepared;
 use crate::Verdict;
 use crate::model::{State, check, check_sessions};
 use crate::verdict::ensure;
@@ -186,6 +187,7 @@ impl Life {
             .compare(&copy.snapshot()?)
             .and_then(|()| check(&copy))
             .and_then(|()| check_sessions(&copy, state))
+            .and_then(|()| check_prepared(&copy, state, &mut self.hits))
             .map_err(|failure| failure.during("a restored backup"))?;
         self.hits.count(Part::BackupsRestored, 1);
         Ok(summary)

@@ -174,7 +174,6 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
             spans: Vec::new(),
         };
         let commits = 15 + life.rng.below(60);
-        if std::env::var_os("TRACE").is_some() { eprintln!("phase {number} from {} {:?} {:?}", life.begun_with, life.history[life.begun_with as usize].named, life.options.durability); }
         life.prove_old_copy()
             .and_then(|()| life.begin_to_follow())
             .and_then(|()| life.take_up_copy())

@@ -45,7 +45,6 @@ impl Life {
             return Ok(());
         }
         let made = self.store.create_snapshot(&name)?;
-        if std::env::var_os("TRACE").is_some() { eprintln!("made {name} at event {} version? {:?}", self.disk.event_count(), made); }
         ensure(made.index.0 == index, || {
             format!("'{name}' was made at {index}, it says {}", made.index)
         })?;
@@ -63,7 +62,6 @@ impl Life {
 
     fn drop_state(&mut self, name: &str) -> Verdict {
         let was_there = self.store.drop_snapshot(name)?;
-        if std::env::var_os("TRACE").is_some() { eprintln!("dropped {name} at event {}", self.disk.event_count()); }
         ensure(was_there, || format!("'{name}' was not there to drop"))?;
         let mut next = State::clone(newest(&self.history));
         next.named.remove(name);

@@ -56,7 +56,7 @@ fn a_debug_build_says_so_on_standard_error() {
 fn what_makes_no_sense_ends_with_code_2_and_an_empty_standard_output() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("precious"), "x").unwrap();
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["run", "insert-1"], "--dir"),
         (&["run", "insert-9", "--dir", "new"], "insert-9"),
         (&["run", "insert-1", "--dir", "."], "not empty"),
@@ -75,6 +75,11 @@ fn what_makes_no_sense_ends_with_code_2_and_an_empty_standard_output() {
         (&["run", "get", "insert-1", "--dir", "new"], "insert-1"),
         (&["run", "get", "--dir", "precious"], "not a directory"),
         (&["compare", "precious", "precious"], "expected a report"),
+        (
+            &["run", "txn-zipf", "--dir", "new", "--keys", "100"],
+            "640 at least",
+        ),
+        (&["run", "txn-hot", "get", "--dir", "new"], "get"),
     ];
     for (arguments, expected) in cases {
         let output = bench(directory.path(), arguments);
@@ -255,4 +260,43 @@ fn peers_run_beside_cs_survive_being_killed_and_are_compared() {
         assert_eq!(of_peer.count(), 7, "{peer}");
     }
     assert!(!directory.path().join("new").exists());
+}
+
+#[test]
+fn a_run_over_transactions_reports_rates_conflicts_and_costs() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["all", "--pairs", "2", "--json", "a.json"];
+    let all = [&["run"], &arguments[..], &SMALL, &["txn"]].concat();
+    let output = bench(directory.path(), &all);
+    assert!(output.status.success(), "{}", errors(&output));
+    let table = String::from_utf8(output.stdout).unwrap();
+    let report = json_of(&directory.path().join("a.json"));
+    assert_eq!(report["kind"], "txn");
+    let rows = report["rows"].as_array().unwrap();
+    let of = |name: &str, threads: u64| {
+        let is_it = |row: &&serde_json::Value| row["workload"] == name && row["threads"] == threads;
+        let row = rows.iter().find(is_it);
+        row.unwrap_or_else(|| panic!("{name} with {threads} threads"))
+    };
+    for name in [
+        "txn-disjoint",
+        "txn-zipf",
+        "txn-doc-disjoint",
+        "txn-doc-zipf",
+    ] {
+        assert!(table.contains(name), "{name}");
+        for threads in [1, 4, 16, 64] {
+            let row = of(name, threads);
+            assert_eq!(row["values"].as_array().unwrap().len(), 2);
+            let conflicts = row["details"]["conflict_rate"].as_f64().unwrap();
+            let is_contended = threads > 1 && name.ends_with("zipf");
+            assert!(is_contended || conflicts == 0.0, "{row}");
+        }
+    }
+    assert!(of("txn-hot: disjoint over hot", 64)["median"].as_f64() > Some(0.0));
+    let states = |name: &str| of(name, 1)["details"]["states"].as_f64();
+    assert!(states("txn-snapshots: puts beside 10000") >= Some(9_999.0));
+    assert!(states("txn-snapshot-memory: of distinct states") >= Some(9_999.0));
+    let left = directory.path().read_dir().unwrap();
+    assert_eq!(left.count(), 1, "only the report stays");
 }

@@ -349,7 +349,8 @@ impl Target {
             ..BulkOptions::default()
         };
         let mut unheard = |_: &_| ControlFlow::Continue(());
-        let mut load = BulkLoad::begin_any(store.core(), tree, &options, &mut unheard)?;
+        let load = BulkLoad::begin_any(store.core(), tree, &options, &mut unheard)?;
+        let mut load = load.heeding_no_locks();
         for (key, value) in entries(plain) {
             load.push(key, value)?;
         }

@@ -18,12 +18,14 @@ use crate::ticket::Ticket;
 impl Core {
     /// Commits puts in ascending order to one tree, if the first of them, and so
     /// each, lies behind its last key. `None`, and nothing has changed, if not.
+    /// What prepared transactions have locked is heeded unless told otherwise.
     pub(crate) fn append_run(
         self: &Arc<Self>,
         tree: TreeId,
         first: &[u8],
         effects: &mut Vec<u8>,
         options: &CommitOptions,
+        heeds_locks: bool,
     ) -> Result<Option<Ticket>> {
         self.check_writable()?;
         let (compression, packing) = (&self.options.compression, &self.counters.packing);
@@ -31,12 +33,12 @@ impl Core {
         let mut payload = packer.finish(std::mem::take(effects), self.log.is_some());
         self.start_background()?;
         self.relieve()?;
-        let outcome = match self.plan_and_append(tree, first, &mut payload, options) {
+        let outcome = match self.plan_and_append(tree, first, &mut payload, options, heeds_locks) {
             Err(error) if error.is_no_space() => {
                 // Two checkpoints free what only the metas still need.
                 self.checkpoint_now()?;
                 self.checkpoint_now()?;
-                self.plan_and_append(tree, first, &mut payload, options)
+                self.plan_and_append(tree, first, &mut payload, options, heeds_locks)
             }
             other => other,
         };
@@ -56,10 +58,13 @@ impl Core {
         first: &[u8],
         payload: &mut Payload,
         options: &CommitOptions,
+        heeds_locks: bool,
     ) -> Result<Option<Ticket>> {
         let mut writer = self.lock_writer();
         self.check_writable()?;
-        writer.locks(&self.pager)?.check_tree(tree, None)?;
+        if heeds_locks {
+            writer.locks(&self.pager)?.check_tree(tree, None)?;
+        }
         writer.begin_plan();
         let is_behind = writer.plan_append(&self.pager, tree, first);
         if !matches!(is_behind, Ok(true)) {

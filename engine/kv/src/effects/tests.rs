@@ -53,6 +53,36 @@ fn effects_come_back_as_they_went_in() {
 }
 
 #[test]
+fn whether_a_key_was_there_travels_with_puts_and_deletes_only() {
+    let tree = TreeId(16);
+    let key = &b"k"[..];
+    let mut writer = EffectWriter::with_capacity(0);
+    writer.push(Effect::Put {
+        tree,
+        key,
+        value: b"v",
+    });
+    writer.note_absent();
+    writer.push(Effect::Delete { tree, key });
+    writer.push(Effect::Delete { tree, key });
+    writer.note_absent();
+    let payload = writer.finish();
+    let mut effects = Effects::of(&payload).unwrap();
+    let mut absent = Vec::new();
+    while let Some(effect) = effects.next() {
+        effect.unwrap();
+        absent.push(effects.was_absent());
+    }
+    assert_eq!(absent, [true, false, true]);
+    for op in [3, 4, 6] {
+        let mut wrong = payload.clone();
+        wrong[HEAD] = WAS_ABSENT | op;
+        let error = Effects::of(&wrong).unwrap().next().unwrap().unwrap_err();
+        assert!(error.to_string().contains("unknown operation"), "{error}");
+    }
+}
+
+#[test]
 fn a_cut_or_padded_payload_is_refused_and_never_overread() {
     let payload = sample();
     for len in 0..payload.len() {

@@ -237,15 +237,17 @@ fn large_transactions_and_compressed_ones_are_shown_whole() {
     all(&mut feed);
 }
 
+#[derive(Debug)]
+struct Append;
+
+impl Evaluate for Append {
+    fn evaluate(&self, current: Option<&[u8]>) -> Result<Outcome, Declined> {
+        Ok(Outcome::Put([current.unwrap_or_default(), b"+"].concat()))
+    }
+}
+
 #[test]
 fn the_record_tells_what_was_replaced_where_that_is_wanted() {
-    #[derive(Debug)]
-    struct Append;
-    impl Evaluate for Append {
-        fn evaluate(&self, current: Option<&[u8]>) -> Result<Outcome, Declined> {
-            Ok(Outcome::Put([current.unwrap_or_default(), b"+"].concat()))
-        }
-    }
     let (_, store, tree) = fresh(options());
     let mut feed = store.changes().unwrap();
     let mut shown = || {
@@ -337,4 +339,66 @@ fn followers_beside_a_crowd_miss_nothing_and_wait_for_what_comes() {
             });
         }
     });
+}
+
+/// Each key that was put (`+` where it was not there before) or deleted (`-`).
+fn noted(feed: &mut ChangeFeed) -> Vec<String> {
+    let mut list = Vec::new();
+    while let Some(change) = feed.next().unwrap() {
+        let mut effects = change.one_by_one().unwrap();
+        let mut count = 0;
+        while let Some(noted) = effects.next().unwrap() {
+            assert_eq!(noted.ordinal, count);
+            count += 1;
+            let (key, sign) = match noted.effect {
+                Effect::Put { key, .. } | Effect::PutPacked { key, .. } => (key, '+'),
+                Effect::Delete { key, .. } => (key, '-'),
+                _ => continue,
+            };
+            let sign = if noted.was_absent { sign } else { '=' };
+            list.push(format!("{}{sign}", String::from_utf8_lossy(key)));
+        }
+        assert_eq!(change.effects().unwrap().count(), count as usize);
+    }
+    list
+}
+
+#[test]
+fn a_feed_tells_whether_a_key_was_there_whoever_wrote_it() {
+    let (disk, store, tree) = fresh(options());
+    let start = store.changes().unwrap().position();
+    let options_of = CommitOptions::default();
+    let mut batch = Batch::new();
+    batch.put(tree, b"a".to_vec(), vec![1], Expect::Absent);
+    batch.put(tree, b"b".to_vec(), vec![1], Expect::Absent);
+    store.write_and_wait(batch, &options_of).unwrap();
+    let mut batch = Batch::new();
+    batch.put(tree, b"a".to_vec(), vec![2], Expect::Present);
+    batch.evaluate(tree, b"c".to_vec(), Arc::new(Append));
+    batch.evaluate(tree, b"c".to_vec(), Arc::new(Append));
+    store.write_and_wait(batch, &options_of).unwrap();
+    let mut txn = store.begin().unwrap();
+    for key in [b"b", b"d", b"e"] {
+        txn.put(tree, key.to_vec(), vec![3]).unwrap();
+    }
+    txn.delete(tree, b"a".to_vec()).unwrap();
+    txn.delete(tree, b"e".to_vec()).unwrap();
+    txn.commit(&options_of).unwrap().wait().unwrap();
+    let mut txn = store.begin().unwrap();
+    txn.put(tree, b"b".to_vec(), vec![4]).unwrap();
+    txn.put(tree, b"f".to_vec(), vec![4]).unwrap();
+    txn.prepare("gid", &[]).unwrap();
+    store.commit_prepared("gid", &options_of).unwrap();
+    let expected = ["a+", "b+", "a=", "c+", "c=", "a=", "b=", "d+", "e-"];
+    let told = |store: &Store| {
+        let mut feed = store.changes_after(&start).unwrap();
+        let mut list = noted(&mut feed);
+        list.retain(|line| line.len() == 2);
+        list
+    };
+    let all = [&expected[..], &["b=", "f+"]].concat();
+    assert_eq!(told(&store), all);
+    drop(store);
+    let store = open_with(&disk, options());
+    assert_eq!(told(&store), all);
 }

@@ -17,6 +17,7 @@ fn refused(code: i32, update: &Document) {
 fn refused_with(code: i32, update: &Document, filters: &[Document]) {
     let options = UpdateOptions {
         array_filters: filters.iter().map(raw).collect(),
+        ..UpdateOptions::default()
     };
     let error = Update::parse(&raw(update), &options).unwrap_err();
     assert_eq!(
@@ -94,6 +95,7 @@ fn array_filters_are_named_and_used() {
         array_filters: vec![raw(
             &doc! { "$or": [{ "x.a": 1 }, { "x": { "$exists": true } }] },
         )],
+        ..UpdateOptions::default()
     };
     Update::parse(&raw(&set), &options).unwrap();
     let replacement = Update::parse_or_replacement(&raw(&doc! { "a": 1 }), &options);

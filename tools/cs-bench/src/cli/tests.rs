@@ -68,7 +68,7 @@ fn arguments_that_make_no_sense_are_refused_with_exit_code_2() {
 
 #[test]
 fn every_workload_is_listed_with_a_sentence() {
-    for level in [Level::Doc, Level::Kv] {
+    for level in [Level::Doc, Level::Kv, Level::Txn] {
         for (name, sentence) in listed(level) {
             assert!(sentence.len() > 15, "{name}: {sentence}");
             assert!(parse(&["run", &name, "--dir", "d"]).is_ok());

@@ -31,3 +31,10 @@ fn directory_size_counts_files_of_all_levels() {
     std::fs::write(directory.path().join("d/b"), [0; 32]).unwrap();
     assert_eq!(directory_bytes(directory.path()).unwrap(), 42);
 }
+
+#[test]
+fn processor_time_is_that_of_program_and_system_together() {
+    let stat = "7 (a (b) c) S 1 7 7 0 -1 4194304 9 0 0 0 12 30 0 0 20 0 1 0 5 6 7";
+    assert_eq!(cpu_time_in(stat), Some(Duration::from_millis(420)));
+    assert_eq!(cpu_time_in("7 (a"), None);
+}

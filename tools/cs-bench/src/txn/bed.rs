@@ -17,6 +17,7 @@ use crate::error::BenchError;
 use crate::run::documents::Documents;
 
 use super::plan::Plan;
+use super::workload::Workload;
 
 /// A value of `len` bytes that begins with `counter`.
 pub(super) fn value(counter: u64, len: usize) -> Vec<u8> {
@@ -44,14 +45,18 @@ pub(super) struct Bed {
 
 impl Bed {
     /// A new store in `directory`, loaded with the keys of the plan.
-    pub(super) fn make(directory: &Path, plan: &Plan) -> Result<Self, BenchError> {
+    pub(super) fn make(
+        directory: &Path,
+        plan: &Plan,
+        workload: Workload,
+    ) -> Result<Self, BenchError> {
         let disk = open_best(directory, true, IoChoice::default(), DirectIo::Auto)
             .map_err(refused("open the directory"))?;
         let mut options = StoreOptions::default();
         if plan.durability == cli::Durability::Memory {
             options.durability = Some(Durability::Memory);
         }
-        options.cache_bytes = plan.cache_bytes.unwrap_or(options.cache_bytes);
+        options.cache_bytes = plan.cache_bytes_of(workload).unwrap_or(options.cache_bytes);
         let store = Store::open(disk, RealRuntime::new(), options);
         let store = store.map_err(refused("open the store"))?;
         let tree = store.new_tree_id();

@@ -110,7 +110,7 @@ impl Run<'_> {
             Workload::TxnDocDisjoint | Workload::TxnDocZipf => {
                 Bench::Documents(Box::new(documents::Bed::make(directory, self.plan)?))
             }
-            _ => Bench::Store(Box::new(Bed::make(directory, self.plan)?)),
+            _ => Bench::Store(Box::new(Bed::make(directory, self.plan, self.workload)?)),
         })
     }
 

@@ -12,6 +12,9 @@ use crate::error::BenchError;
 use super::draw::KEYS;
 use super::workload::Workload;
 
+/// Cache of `txn-snapshot-memory` unless told: full before the snapshots come.
+const SMALL_CACHE_BYTES: u64 = 32 << 20;
+
 /// All of it.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -88,6 +91,12 @@ impl Plan {
             (usual, []) => usual.to_vec(),
             (_, asked) => asked.to_vec(),
         }
+    }
+
+    /// Memory for a workload's cache; none: the store's own default.
+    pub(super) fn cache_bytes_of(&self, workload: Workload) -> Option<u64> {
+        let is_small = workload == Workload::TxnSnapshotMemory;
+        self.cache_bytes.or(is_small.then_some(SMALL_CACHE_BYTES))
     }
 
     /// Time for one measurement.

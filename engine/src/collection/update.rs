@@ -1,0 +1,447 @@
+//! Updating.
+//!
+//! A filter that asks for one `_id`, alone or with more, is evaluated where the
+//! commit is, on the newest document there is: clients that update one hot
+//! document neither conflict nor wait for each other's syncs. Any other filter
+//! finds its documents on a snapshot, and the write is tried again when it lost.
+
+use std::sync::Arc;
+
+use bson::{Bson, DateTime, RawDocument, Timestamp};
+use cs_kv::{Batch, Declined, Evaluate, Outcome, Ticket};
+use parking_lot::Mutex;
+
+use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
+use super::matches::{Matches, in_tree};
+use super::place::Place;
+use super::tally::Tally;
+use super::write::{Change, Changed, Found, lost};
+use super::{Collection, MAX_ATTEMPTS};
+use crate::catalog::Entry;
+use crate::context::{OperationContext, Watch};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Filter, IdBounds};
+use crate::input::{IntoDocument, IntoFilter};
+use crate::stats::Counters;
+use crate::update::{Applied, Update, UpdateContext, UpdateOptions};
+
+/// What an update came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct UpdateResult {
+    /// Documents that matched.
+    pub matched: u64,
+    /// Documents that changed.
+    pub modified: u64,
+    /// The `_id` of the document that was inserted because none matched.
+    pub upserted_id: Option<Bson>,
+}
+
+impl Collection {
+    /// Updates the first document that matches, in order of `_id`, with MongoDB's
+    /// update operators. Where the filter asks for one `_id`, any number of clients
+    /// may do so at once, and none is refused or lost.
+    ///
+    /// ```
+    /// use bson::doc;
+    /// use collection_store::Database;
+    ///
+    /// let database = Database::open_in_memory()?;
+    /// let pages = database.collection("pages");
+    /// pages.insert_one(doc! { "_id": "/", "hits": 0 })?;
+    /// let updated = pages.update_one(doc! { "_id": "/" }, doc! { "$inc": { "hits": 1 } })?;
+    /// assert_eq!((updated.matched, updated.modified), (1, 1));
+    /// assert_eq!(pages.count(doc! { "hits": 1 })?, 1);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Filter or update make no sense, or cannot be applied to the document; the
+    /// commit failed. Nothing has changed then.
+    pub fn update_one(
+        &self,
+        filter: impl IntoFilter,
+        update: impl IntoDocument,
+    ) -> Result<UpdateResult> {
+        let options = UpdateOptions::default();
+        self.update_one_with(&OperationContext::new(), filter, update, &options)
+    }
+
+    /// [`update_one`](Self::update_one) with a context and options.
+    ///
+    /// # Errors
+    /// As [`update_one`](Self::update_one), and those of the context.
+    pub fn update_one_with(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+        update: impl IntoDocument,
+        options: &UpdateOptions,
+    ) -> Result<UpdateResult> {
+        let work = Work::new(self, filter, update, options)?;
+        Counters::add(&self.environment.counters.queries, 1);
+        for _ in 0..MAX_ATTEMPTS {
+            let result = self.update_first(context, &work)?;
+            if result.matched > 0 || !options.upsert {
+                Counters::add(&self.environment.counters.updated, result.modified);
+                return Ok(result);
+            }
+            if let Some(result) = self.upsert(context, &work)? {
+                return Ok(result);
+            }
+        }
+        Err(self.gave_up())
+    }
+
+    /// Updates all documents that match, each atomically, in commits of bounded size.
+    ///
+    /// # Errors
+    /// As [`update_one`](Self::update_one). [`Error::written`] says how many were
+    /// modified before it.
+    pub fn update_many(
+        &self,
+        filter: impl IntoFilter,
+        update: impl IntoDocument,
+    ) -> Result<UpdateResult> {
+        let options = UpdateOptions::default();
+        self.update_many_with(&OperationContext::new(), filter, update, &options)
+    }
+
+    /// [`update_many`](Self::update_many) with a context and options.
+    ///
+    /// # Errors
+    /// As [`update_many`](Self::update_many), and those of the context.
+    pub fn update_many_with(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+        update: impl IntoDocument,
+        options: &UpdateOptions,
+    ) -> Result<UpdateResult> {
+        let work = Work::new(self, filter, update, options)?;
+        let watch = context.start(&self.environment.runtime);
+        Counters::add(&self.environment.counters.queries, 1);
+        for _ in 0..MAX_ATTEMPTS {
+            let mut tally = Tally::default();
+            let updated = self.update_batches(&watch, context, &work, &mut tally);
+            let counters = &self.environment.counters;
+            let matched = match updated {
+                Ok(matched) => {
+                    let settled = tally.settle();
+                    Counters::add(&counters.updated, tally.acknowledged());
+                    settled?;
+                    matched
+                }
+                Err(error) => {
+                    let error = tally.end(error);
+                    Counters::add(&counters.updated, tally.acknowledged());
+                    return Err(error);
+                }
+            };
+            if matched > 0 || !options.upsert {
+                return Ok(UpdateResult {
+                    matched,
+                    modified: tally.acknowledged(),
+                    upserted_id: None,
+                });
+            }
+            if let Some(result) = self.upsert(context, &work)? {
+                return Ok(result);
+            }
+        }
+        Err(self.gave_up())
+    }
+
+    fn update_first(&self, context: &OperationContext, work: &Arc<Work>) -> Result<UpdateResult> {
+        let key = match work.filter.id_bounds()? {
+            IdBounds::Keys(keys) if keys.len() == 1 => keys.into_iter().next(),
+            _ => None,
+        };
+        if let (Some(key), None) = (key, &self.session) {
+            return self.update_by_id(context, work, key);
+        }
+        let changed = self.change_one(context, &work.filter, |found| work.change(found))?;
+        Ok(UpdateResult {
+            matched: u64::from(changed != Changed::Nothing),
+            modified: u64::from(changed == Changed::Written),
+            upserted_id: None,
+        })
+    }
+
+    /// Evaluated where the commit is.
+    fn update_by_id(
+        &self,
+        context: &OperationContext,
+        work: &Arc<Work>,
+        key: Vec<u8>,
+    ) -> Result<UpdateResult> {
+        let watch = context.start(&self.environment.runtime);
+        for _ in 0..MAX_ATTEMPTS {
+            watch.check()?;
+            let store = self.environment.writable()?;
+            let Some(entry) = self.environment.entry(&self.namespace)? else {
+                return Ok(UpdateResult::default());
+            };
+            let evaluation = Arc::new(ById {
+                work: Arc::clone(work),
+                seen: Mutex::new(Ok(Changed::Nothing)),
+            });
+            let mut batch = Batch::new();
+            if self.tells_before(&entry) {
+                batch.tell_before(entry.tree);
+            }
+            batch.evaluate(
+                entry.tree,
+                key.clone(),
+                Arc::clone(&evaluation) as Arc<dyn Evaluate>,
+            );
+            let committed = store.write_and_wait(batch, &context.commit_options());
+            let seen = std::mem::replace(&mut *evaluation.seen.lock(), Ok(Changed::Nothing));
+            match committed {
+                Ok(_) => {
+                    let seen = seen?;
+                    return Ok(UpdateResult {
+                        matched: u64::from(seen != Changed::Nothing),
+                        modified: u64::from(seen == Changed::Written),
+                        upserted_id: None,
+                    });
+                }
+                Err(cs_kv::Error::Declined { .. }) => {
+                    return Err(seen.err().unwrap_or_else(|| {
+                        Error::new(ErrorKind::Internal, "an update ended without a reason")
+                    }));
+                }
+                Err(error) if lost(&error) => {
+                    Counters::add(&self.environment.counters.retries, 1);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(self.gave_up())
+    }
+
+    /// Inserts what the update makes of nothing; `None` if somebody else was quicker.
+    fn upsert(&self, context: &OperationContext, work: &Work) -> Result<Option<UpdateResult>> {
+        let base = work.update.upsert_base(&work.filter)?;
+        let new = match work.update.apply(&base, &work.context(None, true))? {
+            Applied::Unchanged => base.into_bytes(),
+            Applied::Changed(new) => new,
+        };
+        let new = bson::RawDocumentBuf::from_bytes(new)?;
+        match self.insert_one_with(context, new) {
+            Ok(id) => Ok(Some(UpdateResult {
+                upserted_id: Some(id),
+                ..UpdateResult::default()
+            })),
+            // There is one now: whether it matches is another question.
+            Err(error) if error.kind() == ErrorKind::DuplicateKey => {
+                let is_there = self.find(work.filter.clone()).limit(1).run()?.next();
+                match is_there.transpose()? {
+                    Some(_) => Ok(None),
+                    None => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Updates batch by batch; returns how many documents matched.
+    fn update_batches(
+        &self,
+        watch: &Watch,
+        context: &OperationContext,
+        work: &Work,
+        tally: &mut Tally,
+    ) -> Result<u64> {
+        let (mut after, mut matched, mut attempts): (Option<Vec<u8>>, u64, u32) = (None, 0, 0);
+        loop {
+            watch.check()?;
+            let batch = self.update_batch(watch, context, work, after.as_deref())?;
+            let Some(batch) = batch else {
+                return Ok(matched);
+            };
+            match batch.committed {
+                Ok(Some(ticket)) => tally.add(ticket, batch.modified),
+                Ok(None) => tally.add_within(batch.modified),
+                Err(error) if lost(&error) => {
+                    self.count_attempt(&mut attempts)?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            matched += batch.matched;
+            after = Some(batch.last);
+            attempts = 0;
+        }
+    }
+
+    /// The next documents that match, updated; `None` when there are no more.
+    fn update_batch(
+        &self,
+        watch: &Watch,
+        context: &OperationContext,
+        work: &Work,
+        after: Option<&[u8]>,
+    ) -> Result<Option<UpdatedBatch>> {
+        if let Some(session) = &self.session {
+            let Some(entry) = session.entry(&self.namespace)? else {
+                return Ok(None);
+            };
+            self.tell_before_within(session, &entry)?;
+            let place = Place::Within(Arc::clone(session), entry.tree);
+            let found = self.matching_documents(watch, &place, &work.filter, after)?;
+            return self.apply_all(work, &entry, found, |tree, key, new| {
+                session.put(tree, key, new)
+            });
+        }
+        let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
+        let Some(entry) = entry else {
+            return Ok(None);
+        };
+        let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
+            return Ok(None);
+        };
+        if self.tells_before(&entry) {
+            transaction.tell_before(entry.tree)?;
+        }
+        let place = Place::Stored(tree);
+        let found = self.matching_documents(watch, &place, &work.filter, after)?;
+        let batch = self.apply_all(work, &entry, found, |tree, key, new| {
+            Ok(transaction.put(tree, key, new)?)
+        })?;
+        Ok(batch.map(|batch| UpdatedBatch {
+            committed: transaction.commit(&context.commit_options()).map(Some),
+            ..batch
+        }))
+    }
+
+    fn apply_all(
+        &self,
+        work: &Work,
+        entry: &Entry,
+        found: Vec<Found>,
+        mut put: impl FnMut(cs_kv::base::TreeId, Vec<u8>, Vec<u8>) -> Result<()>,
+    ) -> Result<Option<UpdatedBatch>> {
+        let Some((last, _)) = found.last() else {
+            return Ok(None);
+        };
+        let mut batch = UpdatedBatch {
+            last: last.clone(),
+            matched: found.len() as u64,
+            modified: 0,
+            committed: Ok(None),
+        };
+        for (key, document) in found {
+            if let Change::Put(new) = work.change(&document)? {
+                put(entry.tree, key, new)?;
+                batch.modified += 1;
+            }
+        }
+        Ok(Some(batch))
+    }
+
+    /// The keys and documents of the next batch.
+    fn matching_documents(
+        &self,
+        watch: &Watch,
+        place: &Place,
+        filter: &Filter,
+        after: Option<&[u8]>,
+    ) -> Result<Vec<Found>> {
+        let mut matches = Matches::new(place, filter.clone(), after)?;
+        let (mut found, mut bytes): (Vec<Found>, usize) = (Vec::new(), 0);
+        while found.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
+            let next = matches.next(watch, |key, document| {
+                watch.room_for(bytes + key.len() + document.len())?;
+                Ok::<_, Error>((key.to_vec(), document.to_vec()))
+            })?;
+            let Some(next) = next.transpose()? else { break };
+            bytes += next.0.len() + next.1.len();
+            found.push(next);
+        }
+        Counters::add(&self.environment.counters.examined, matches.examined);
+        Ok(found)
+    }
+}
+
+/// What one commit of [`Collection::update_many`] came to.
+struct UpdatedBatch {
+    last: Vec<u8>,
+    matched: u64,
+    modified: u64,
+    /// Nothing is committed in a transaction.
+    committed: Result<Option<Ticket>, cs_kv::Error>,
+}
+
+/// An update and what it depends on, fixed before it is evaluated.
+#[derive(Debug)]
+struct Work {
+    filter: Filter,
+    update: Update,
+    now: DateTime,
+    timestamp: Timestamp,
+}
+
+impl Work {
+    fn new(
+        collection: &Collection,
+        filter: impl IntoFilter,
+        update: impl IntoDocument,
+        options: &UpdateOptions,
+    ) -> Result<Arc<Self>> {
+        let update = update.into_document()?;
+        let unix_ms = collection.environment.runtime.unix_ms();
+        Ok(Arc::new(Self {
+            filter: filter.into_filter()?,
+            update: Update::parse(&update, options)?,
+            now: DateTime::from_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)),
+            timestamp: Timestamp {
+                time: u32::try_from(unix_ms / 1000).unwrap_or(u32::MAX),
+                increment: 1,
+            },
+        }))
+    }
+
+    fn context(&self, position: Option<usize>, is_upsert_insert: bool) -> UpdateContext {
+        UpdateContext {
+            position,
+            now: self.now,
+            timestamp: self.timestamp,
+            is_upsert_insert,
+        }
+    }
+
+    /// What becomes of a document that matches.
+    fn change(&self, found: &[u8]) -> Result<Change> {
+        let document = RawDocument::from_bytes(found)?;
+        let needs_position = self.update.needs_position();
+        let position = needs_position.then(|| self.filter.matched_position(document));
+        let context = self.context(position.flatten(), false);
+        Ok(match self.update.apply(document, &context)? {
+            Applied::Unchanged => Change::None,
+            Applied::Changed(new) => Change::Put(new),
+        })
+    }
+}
+
+/// The update of one document, by `_id`, where the commit is.
+#[derive(Debug)]
+struct ById {
+    work: Arc<Work>,
+    seen: Mutex<Result<Changed>>,
+}
+
+impl Evaluate for ById {
+    fn evaluate(&self, current: Option<&[u8]>) -> std::result::Result<Outcome, Declined> {
+        let found = current.filter(|document| self.work.filter.matches_bytes(document));
+        let change = found.map(|document| self.work.change(document)).transpose();
+        let (seen, outcome) = match change {
+            Ok(None) => (Ok(Changed::Nothing), Ok(Outcome::Keep)),
+            Ok(Some(Change::Put(new))) => (Ok(Changed::Written), Ok(Outcome::Put(new))),
+            Ok(Some(Change::None | Change::Delete)) => (Ok(Changed::Same), Ok(Outcome::Keep)),
+            Err(error) => (Err(error), Err(Declined)),
+        };
+        *self.seen.lock() = seen;
+        outcome
+    }
+}
