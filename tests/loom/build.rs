@@ -56,8 +56,8 @@ const LEAD: &[Edit] = &[
     ),
     ("mod thread;\n", ""),
     (
-        "use thread::{Attached, Thread};",
-        "use crate::wal::thread::{Attached, Thread};",
+        "    fn release(&self) {",
+        "    pub(in crate::wal) fn release(&self) {",
     ),
     ("use crate::callback;", "use crate::wal::callback;"),
     ("use crate::error::", "use crate::wal::error::"),
@@ -88,6 +88,49 @@ const LEAD: &[Edit] = &[
         "        let early = planted(Plant::LookBeforeListening).then(&stays);
         let listener = event.listen();
         if early.unwrap_or_else(&stays) {",
+    ),
+];
+
+const THREAD: &[Edit] = &[
+    ("use std::sync::atomic::", "use loom::sync::atomic::"),
+    ("use std::thread::ThreadId;", "use loom::thread::ThreadId;"),
+    (
+        "Some(&std::thread::current().id())",
+        "Some(&loom::thread::current().id())",
+    ),
+    (
+        "set(std::thread::current().id())",
+        "set(loom::thread::current().id())",
+    ),
+    (
+        "use cs_io::{Signal, Task};\nuse parking_lot::Mutex;",
+        "use crate::locks::Mutex;\nuse crate::plant::{Plant, planted};\nuse crate::signal::Signal;\nuse crate::wal::log::Task;",
+    ),
+    (
+        "use super::{Lead, Role};",
+        "use crate::wal::lead::{Lead, Role};",
+    ),
+    ("use crate::group::", "use crate::wal::group::"),
+    ("use crate::log::", "use crate::wal::log::"),
+    (
+        "            self.lead.role.set(role);
+            // Looked at after that: whoever came before it saw a leader.
+            if self.work_remains() {",
+        "            let early = planted(Plant::LookBeforeParking).then(|| self.work_remains());
+            self.lead.role.set(role);
+            if early.unwrap_or_else(|| self.work_remains()) {",
+    ),
+    (
+        "            self.wake_all();
+            return;
+        }
+        self.lead.role.set(Role::Free);",
+        "            if !planted(Plant::LookBeforeParking) {
+                self.wake_all();
+            }
+            return;
+        }
+        self.lead.role.set(Role::Free);",
     ),
 ];
 
@@ -223,20 +266,21 @@ fn main() {
     let signal = read("../../pager/io/src/signal.rs");
     let signal = format!("{SIGNAL_HEAD}{}", from(&signal, "const DOWN: u32 = 0;"));
     write("signal.rs", &edited(&signal, SIGNAL));
-    write(
-        "landings.rs",
-        &edited(&read("../../wal/src/landings.rs"), LANDINGS),
-    );
-    write("lead.rs", &edited(&read("../../wal/src/lead.rs"), LEAD));
-    write(
-        "commit_queue.rs",
-        &edited(&read("../../engine/kv/src/commit_queue.rs"), QUEUE),
-    );
-    write(
-        "guard.rs",
-        &edited(&read("../../engine/kv/src/core/guard.rs"), GUARD),
-    );
-    write("register.rs", &read("../../pager/src/register.rs"));
+    let whole: [(&str, &str, &[Edit]); 6] = [
+        ("landings.rs", "../../wal/src/landings.rs", LANDINGS),
+        ("lead.rs", "../../wal/src/lead.rs", LEAD),
+        ("thread.rs", "../../wal/src/lead/thread.rs", THREAD),
+        (
+            "commit_queue.rs",
+            "../../engine/kv/src/commit_queue.rs",
+            QUEUE,
+        ),
+        ("guard.rs", "../../engine/kv/src/core/guard.rs", GUARD),
+        ("register.rs", "../../pager/src/register.rs", &[]),
+    ];
+    for (name, path, edits) in whole {
+        write(name, &edited(&read(path), edits));
+    }
 
     let source = read("../../engine/kv/src/background.rs");
     let parts = [

@@ -163,6 +163,8 @@ pub(crate) struct BulkLoad<'a> {
     sorter: Option<Sorter>,
     /// Whether chunks are still tried behind the end of the tree.
     appends: bool,
+    /// Whether it is refused what prepared transactions have locked.
+    heeds_locks: bool,
     /// Ends of the records that may not be on disk yet.
     in_flight: VecDeque<Lsn>,
     taken: u64,

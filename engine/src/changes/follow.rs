@@ -51,11 +51,11 @@ impl Follower {
             .then(|| environment.wanting.want(&scope));
         let token = match options.start {
             Start::Now => None,
-            Start::ResumeAfter(token) => {
+            Start::Resume(token) => {
                 token.check_resumable()?;
                 Some(token)
             }
-            Start::StartAfter(token) => Some(token),
+            Start::Behind(token) => Some(token),
         };
         let place = match token {
             None => Place::now(environment, store)?,

@@ -48,8 +48,8 @@ impl Scope {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Start {
     Now,
-    ResumeAfter(ResumeToken),
-    StartAfter(ResumeToken),
+    Resume(ResumeToken),
+    Behind(ResumeToken),
 }
 
 /// How changes are followed: see [`Database::watch_with`](crate::Database::watch_with).
@@ -91,14 +91,14 @@ impl WatchOptions {
 
     /// Goes on behind an event, in this process or a later one.
     pub fn resume_after(mut self, token: ResumeToken) -> Self {
-        self.start = Start::ResumeAfter(token);
+        self.start = Start::Resume(token);
         self
     }
 
     /// [`resume_after`](Self::resume_after), also behind an
     /// [`Invalidate`](ChangeOperation::Invalidate) event.
     pub fn start_after(mut self, token: ResumeToken) -> Self {
-        self.start = Start::StartAfter(token);
+        self.start = Start::Behind(token);
         self
     }
 

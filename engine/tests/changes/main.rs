@@ -1,5 +1,7 @@
 //! Listeners and change streams, through the public surface.
 
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
 mod before;
 mod catalog;
 mod crash;
@@ -11,6 +13,13 @@ use std::path::Path;
 
 use bson::doc;
 use collection_store::{ChangeEvent, ChangeStream, Collection, Database};
+
+#[test]
+fn what_was_seen_before_a_crash_is_a_prefix_of_what_is_seen_after_it() {
+    for seed in 0..40 {
+        crash::life(seed);
+    }
+}
 
 /// A database on disk.
 fn open(path: &Path) -> Database {

@@ -97,7 +97,7 @@ impl Pinned {
         self.evicted.load(Ordering::Acquire)
     }
 
-    fn supersede(&self, _: ()) {}
+    fn supersede(&self, _: std::time::Duration) {}
 }
 
 /// The visible root.
@@ -127,7 +127,9 @@ impl Visibility {
 struct Runtime;
 
 impl Runtime {
-    fn monotonic(&self) {}
+    fn monotonic(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
 }
 
 /// The store.

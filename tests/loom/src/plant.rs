@@ -26,6 +26,8 @@ pub enum Plant {
     TellBeforeDone,
     /// Whoever leads the log wakes a successor, then lays leadership down.
     WakeBeforeLayingDown,
+    /// The log thread looks for work, then says that it parks, and wakes nobody.
+    LookBeforeParking,
     /// A group counts as cut before the leader can find its flight.
     CutBeforeFlight,
     /// Groups are finished in any order.

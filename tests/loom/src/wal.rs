@@ -1,6 +1,5 @@
 //! A log of which leadership, and who waits where, are real; what a leader does in a step is
-//! a model of `wal/src/group.rs`, in `log`. There is no log thread: waiters lead, one after
-//! the other.
+//! a model of `wal/src/group.rs`, in `log`.
 
 pub mod log;
 
@@ -14,6 +13,11 @@ mod landings {
 #[allow(missing_docs, dead_code, reason = "the text of another crate")]
 mod lead {
     include!(concat!(env!("OUT_DIR"), "/lead.rs"));
+
+    /// `wal/src/lead/thread.rs`.
+    mod thread {
+        include!(concat!(env!("OUT_DIR"), "/thread.rs"));
+    }
 }
 
 /// Nobody waits in a callback.
@@ -83,41 +87,6 @@ pub(crate) mod tickets {
 
         pub(crate) fn state(&self) -> &Arc<WaiterState> {
             &self.0
-        }
-    }
-}
-
-/// The log thread, which never comes to be.
-pub(crate) mod thread {
-    use super::lead::Lead;
-    use super::log::Log;
-    use crate::signal::Signal;
-
-    pub(crate) struct Attached;
-
-    pub(crate) struct Control {
-        pub(crate) signal: Signal,
-    }
-
-    impl Control {
-        pub(crate) fn has_to_stop(&self) -> bool {
-            true
-        }
-    }
-
-    pub(crate) struct Thread {
-        pub(crate) control: Control,
-    }
-
-    impl Lead {
-        pub(crate) fn thread(&self) -> Option<&Thread> {
-            None
-        }
-    }
-
-    impl Log {
-        pub(crate) fn log_thread(&self) -> Option<&Thread> {
-            None
         }
     }
 }

@@ -123,6 +123,10 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
     let mut rng = Rng::new(seed);
     let options = options::draw(&mut rng);
     let follows = rng.percent(35);
+    let crowd: Vec<u64> = std::env::var("CROWD").map_or(Vec::new(), |text| text.split(',').map(|n| n.parse().unwrap_or(0)).collect());
+    let is_crowded = !crowd.is_empty() && rng.percent(crowd[8] as u8);
+    let mut options = options;
+    if is_crowded { options.cache_bytes = crowd[0] << 10; options.checkpoint_log_bytes = crowd[1] << 10; options.checkpoint_log_bytes_max = crowd[1] << 10; }
     let mut place = None;
     let mut image = SimImage::new();
     let mut history: History = vec![Arc::new(State::default())];
@@ -130,7 +134,8 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
     let mut phases = Vec::new();
     let mut copies = Copies::new();
     for number in 0..PHASES {
-        let finish_percent = [5, 25, 60][rng.below(3) as usize];
+        let mut finish_percent = [5, 25, 60][rng.below(3) as usize];
+        if is_crowded { finish_percent = crowd[2] as u8; }
         let sim = SimOptions {
             finish_percent,
             ..SimOptions::default()
@@ -174,6 +179,7 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
             spans: Vec::new(),
         };
         let commits = 15 + life.rng.below(60);
+        if is_crowded { life.mood.writer = crowd[3]; life.mood.step = crowd[4]; life.mood.disk = crowd[5]; life.mood.reader = crowd[6]; }
         life.prove_old_copy()
             .and_then(|()| life.begin_to_follow())
             .and_then(|()| life.take_up_copy())

@@ -135,6 +135,21 @@ fn an_evaluation_may_delete_or_keep() {
     );
 }
 
+/// Symptom: a refused batch named another operation than the one that did not hold.
+/// Cause: an evaluation that keeps its key is left out, and places were counted
+/// after that. Cure: the place in the caller's batch is told.
+#[test]
+fn a_refusal_names_the_place_in_the_batch_as_it_was_made() {
+    let (store, tree) = store();
+    let mut batch = Batch::new();
+    batch.evaluate(tree, b"k".to_vec(), grow(4));
+    batch.delete(tree, b"not there".to_vec(), Expect::Present);
+    assert!(matches!(
+        write(&store, &batch),
+        Err(Error::Expectation { position: 1, .. })
+    ));
+}
+
 #[test]
 fn of_a_crowd_on_one_key_none_loses_and_none_is_lost() {
     #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! with at most two groups in flight.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use cs_base::Lsn;
 use loom::sync::Condvar;
@@ -13,7 +13,7 @@ use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use super::error::{LogError, Result};
 use super::group::{Drive, LogOwner, Patience};
 use super::landings::Landings;
-use super::lead::Lead;
+use super::lead::{Lead, Role};
 use crate::locks::Mutex;
 use crate::plant::{Plant, planted};
 
@@ -33,6 +33,24 @@ pub(crate) struct Runtime;
 impl Runtime {
     pub(crate) fn may_block(&self) -> bool {
         true
+    }
+
+    pub(crate) fn spawn(
+        &self,
+        _: &str,
+        work: Box<dyn FnOnce() + Send>,
+    ) -> std::io::Result<Option<Task>> {
+        Ok(Some(Task(loom::thread::spawn(work))))
+    }
+}
+
+/// The log thread.
+#[derive(Debug)]
+pub(crate) struct Task(loom::thread::JoinHandle<()>);
+
+impl Task {
+    pub(crate) fn join(self) {
+        self.0.join().expect("no panic goes on");
     }
 }
 
@@ -93,6 +111,25 @@ impl LogOwner for Log {
 }
 
 impl Log {
+    /// One that has just seen a crowd: its leader has left with a record not durable
+    /// yet, and given the lead to the log thread.
+    #[must_use]
+    pub fn crowded() -> Arc<Self> {
+        let log = Arc::new(Self::default());
+        log.lead.note_group(2);
+        let owner: Weak<dyn LogOwner> = Arc::<Self>::downgrade(&log);
+        log.attach(owner);
+        assert!(log.lead.role.change(Role::Free, Role::Caller));
+        log.appended.store(1, Ordering::Release);
+        log.release();
+        log
+    }
+
+    /// Ends its thread.
+    pub fn end(&self) {
+        self.shutdown();
+    }
+
     /// Appends a record, and waits until it is durable.
     pub fn append_and_wait(&self) {
         let lsn = {
@@ -230,6 +267,7 @@ impl Log {
         let durable = self.durable.fetch_max(flight.end, Ordering::AcqRel);
         assert_eq!(durable, flight.begin, "the durable LSN passes over a gap");
         self.landings.land(flight.number);
+        self.lead.note_group((flight.end - flight.begin) as usize);
         true
     }
 }

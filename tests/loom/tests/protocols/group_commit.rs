@@ -5,7 +5,7 @@ use cs_loom::wal::log::Log;
 use cs_loom::{HANGS, assert_found, check};
 use loom::thread;
 
-const BOUND: usize = 3;
+const BOUND: usize = 2;
 
 fn committers(count: usize) {
     let log = Arc::new(Log::default());
@@ -28,6 +28,32 @@ fn two() {
 
 fn three() {
     committers(3);
+}
+
+/// A crowd: whoever leads gives the lead to the log thread.
+fn two_and_the_log_thread() {
+    let log = Log::crowded();
+    let other = Arc::clone(&log);
+    let other = thread::spawn(move || other.append_and_wait());
+    log.append_and_wait();
+    other.join().unwrap();
+    log.assert_all_durable();
+    log.end();
+}
+
+#[test]
+fn the_log_thread_serves_a_crowd_and_is_told_of_what_comes_while_it_parks() {
+    check(BOUND, None, two_and_the_log_thread);
+}
+
+#[test]
+fn looking_for_work_before_parking_is_found() {
+    assert_found(
+        BOUND,
+        Plant::LookBeforeParking,
+        HANGS,
+        two_and_the_log_thread,
+    );
 }
 
 #[test]
