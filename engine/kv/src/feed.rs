@@ -274,6 +274,10 @@ impl ChangeFeed {
     /// # Errors
     /// [`Error::ChangesLost`]: the feed fell behind by more than is kept, and
     /// cannot go on. A read failed, or the log is damaged.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it may have more later, which an `Iterator` that ended has not"
+    )]
     pub fn next(&mut self) -> Result<Option<ChangeRecord>> {
         let durable = self
             .core

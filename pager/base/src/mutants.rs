@@ -40,8 +40,10 @@ pub enum Mutant {
     CutBelowPinned,
     /// A backup lacks the second of its chunks.
     BackupSkipsChunk,
-    /// An answer that was judged on the appended root leaves before that is visible.
+    /// An answer that was read from the appended root leaves before that is visible.
     AnswerBeforeVisible,
+    /// A refusal that was judged on the appended root leaves before that is visible.
+    RefusalBeforeVisible,
     /// Readers see a commit, and its writer is told of it, before it is durable.
     VisibleBeforeDurable,
     /// A snapshot is the newest state that was sealed, not the newest visible one.
@@ -64,7 +66,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every planted bug, in order.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::AcknowledgeBeforeSync,
         Self::MetaBeforeData,
         Self::IgnoreChecksum,
@@ -82,6 +84,7 @@ impl Mutant {
         Self::CutBelowPinned,
         Self::BackupSkipsChunk,
         Self::AnswerBeforeVisible,
+        Self::RefusalBeforeVisible,
         Self::VisibleBeforeDurable,
         Self::StaleSnapshot,
         Self::SkipWriteCheck,

@@ -62,6 +62,7 @@ pub(super) fn hunt_all(seed: u64, states: u64) -> Outcome {
         Mutant::CutBelowPinned,
         Mutant::BackupSkipsChunk,
         Mutant::AnswerBeforeVisible,
+        Mutant::RefusalBeforeVisible,
         Mutant::VisibleBeforeDurable,
         Mutant::StaleSnapshot,
         Mutant::SkipWriteCheck,

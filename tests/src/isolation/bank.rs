@@ -96,7 +96,9 @@ fn audit(store: &Store, tree: TreeId) -> Verdict {
     while let Some((_, value)) = cursor.next()? {
         amounts.push(amount(Some(value)));
     }
-    let sum = amounts.iter().fold(0_u64, |sum, one| sum.wrapping_add(*one));
+    let sum = amounts
+        .iter()
+        .fold(0_u64, |sum, one| sum.wrapping_add(*one));
     let nobody_owes = amounts.iter().all(|one| *one <= ACCOUNTS * EACH);
     ensure(sum == ACCOUNTS * EACH && nobody_owes, || {
         format!("the accounts have {amounts:?} at {}", snapshot.index())

@@ -243,12 +243,19 @@ fn check_reads(inferred: &Inferred<'_>, found: &mut Vec<Anomaly>) {
                     Some((_, of)) if of != key => {
                         tell(Kind::Garbage, format!("{number} is of key {of}"), None);
                     }
-                    Some(&(writer, _)) if !inferred.is_committed[writer] || is_taken_back(&txns[writer], *number) => {
+                    Some(&(writer, _))
+                        if !inferred.is_committed[writer]
+                            || is_taken_back(&txns[writer], *number) =>
+                    {
                         let what = format!("{number} was not committed: {}", txns[writer]);
                         tell(Kind::AbortedRead, what, Some(writer));
                     }
                     Some(_) if once.insert(*number) => {}
-                    _ => tell(Kind::Garbage, format!("{number} is there twice, or nobody's"), None),
+                    _ => tell(
+                        Kind::Garbage,
+                        format!("{number} is there twice, or nobody's"),
+                        None,
+                    ),
                 }
             }
             if let Some(number) = list.last()

@@ -122,7 +122,11 @@ struct Tail<'a>(&'a [Number]);
 impl fmt::Display for Tail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.0[self.0.len().saturating_sub(4)..];
-        let dots = if shown.len() < self.0.len() { "…" } else { "" };
+        let dots = if shown.len() < self.0.len() {
+            "…"
+        } else {
+            ""
+        };
         write!(f, "{}[{dots}", self.0.len())?;
         for (place, number) in shown.iter().enumerate() {
             let comma = if place > 0 { " " } else { "" };

@@ -10,7 +10,7 @@ use cs_kv::{
 };
 
 use super::ledger::{Call, Ledger, Word};
-use super::life::{Fact, Lived, follow, keys_of, options};
+use super::lived::{Fact, Lived, follow, keys_of, options};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -55,6 +55,14 @@ impl<'a> Left<'a> {
         }
     }
 
+    /// The same; nobody crashes it again.
+    pub(super) fn without_another_crash(self) -> Self {
+        Self {
+            crashes: CRASHES,
+            ..self
+        }
+    }
+
     /// Looks at it.
     ///
     /// # Errors
@@ -62,7 +70,7 @@ impl<'a> Left<'a> {
     pub(super) fn judge(mut self, rng: &mut Rng) -> Verdict {
         let disk = SimDisk::from_image(&self.image, rng.draw(), SimOptions::default());
         let runtime = SimRuntime::new(rng.draw());
-        let store = Store::open(disk.clone(), runtime, options())
+        let store = Store::open(disk.clone(), runtime, options(self.lived.is_large))
             .map_err(|error| Failure(format!("it does not open: {error}")))?;
         let standing = self.standing(&store)?;
         self.check_effects(&store, &standing)?;
@@ -128,7 +136,9 @@ impl<'a> Left<'a> {
         };
         let of = journal.len();
         again.judge(rng).map_err(|failure| {
-            failure.during(format_args!("{kind:?} crash at event {place} of {of} after it"))
+            failure.during(format_args!(
+                "{kind:?} crash at event {place} of {of} after it"
+            ))
         })
     }
 
@@ -178,7 +188,11 @@ impl<'a> Left<'a> {
     /// Wholly, or not at all.
     fn check_effects(&self, store: &Store, standing: &Standing) -> Verdict {
         let snapshot = store.snapshot()?;
-        let trees: BTreeSet<_> = snapshot.trees()?.into_iter().map(|(tree, _)| tree).collect();
+        let trees: BTreeSet<_> = snapshot
+            .trees()?
+            .into_iter()
+            .map(|(tree, _)| tree)
+            .collect();
         for (gid, meant) in &self.lived.meant {
             let is_committed = Self::is_committed(standing, gid);
             let mut there = Vec::new();
@@ -243,9 +257,8 @@ impl<'a> Left<'a> {
                 format!("a tree that is locked was dropped: {dropped:?}")
             })?;
         }
-        let promised = |gid: &String| {
-            standing.listed.contains(gid) || Self::is_committed(standing, gid)
-        };
+        let promised =
+            |gid: &String| standing.listed.contains(gid) || Self::is_committed(standing, gid);
         let of_promised = self.lived.meant.iter().filter(|(gid, _)| promised(gid));
         let taken: BTreeSet<_> = of_promised.filter_map(|(_, meant)| meant.makes).collect();
         for _ in 0..DRAWN_IDS {
@@ -282,7 +295,10 @@ impl<'a> Left<'a> {
                     told.is_empty()
                 };
                 ensure(allowed, || {
-                    format!("of '{gid}' ({decision:?}) {} was told {told:?}", ledger.name)
+                    format!(
+                        "of '{gid}' ({decision:?}) {} was told {told:?}",
+                        ledger.name
+                    )
                 })?;
             }
         }
@@ -347,7 +363,10 @@ impl<'a> Left<'a> {
             let is_there = snapshot.get(self.lived.tree, key)?.is_some();
             ensure(is_there && count(key) == 1, || {
                 let name = String::from_utf8_lossy(key);
-                format!("the feed showed {name} {} times; there: {is_there}", count(key))
+                format!(
+                    "the feed showed {name} {} times; there: {is_there}",
+                    count(key)
+                )
             })?;
         }
         for fact in &self.facts {
@@ -364,7 +383,11 @@ impl<'a> Left<'a> {
 /// What a resource was told before the disk had so many events.
 fn before(ledger: &Ledger, place: usize) -> Vec<Call> {
     let calls = ledger.calls.borrow();
-    calls.iter().filter(|call| call.at < place).cloned().collect()
+    calls
+        .iter()
+        .filter(|call| call.at < place)
+        .cloned()
+        .collect()
 }
 
 /// The same, on a disk of its own.

@@ -30,9 +30,8 @@ fn txn(level: Level, time: (u64, u64), steps: &[Step]) -> Txn {
 
 /// All at the same time.
 fn history(level: Level, all: &[&[Step]]) -> Vec<Txn> {
-    let beside = |(place, steps): (usize, &&[Step])| {
-        txn(level, (place as u64, 1000 + place as u64), steps)
-    };
+    let beside =
+        |(place, steps): (usize, &&[Step])| txn(level, (place as u64, 1000 + place as u64), steps);
     all.iter().enumerate().map(beside).collect()
 }
 
