@@ -15,13 +15,13 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `life.rs` | the life, and what was acknowledged in it |
+//! | `life.rs`, `lived.rs` | the life, and what was acknowledged in it |
 //! | `ledger.rs` | a resource that remembers what it was told |
 //! | `judge.rs` | one state |
 
 use clap::{Parser, ValueEnum};
 use cs_base::mutants::{Mutant, plant};
-use cs_io::sim::{CrashKind, Fault, Replay, Rng};
+use cs_io::sim::{CrashKind, Event, Fault, Replay, Rng};
 
 use crate::progress::Progress;
 use crate::watch::Watch;
@@ -30,11 +30,12 @@ use crate::{Failure, Outcome, Verdict, panics};
 mod judge;
 mod ledger;
 mod life;
+mod lived;
 #[cfg(test)]
 mod tests;
 
 use judge::Left;
-use life::Lived;
+use lived::Lived;
 
 /// Bugs that these states show.
 pub const FOUND_HERE: [Mutant; 6] = [
@@ -54,6 +55,9 @@ const FAULTS: [Fault; 4] = [
     Fault::SyncFails,
 ];
 
+/// Events at which a life with large transactions is crashed, about.
+const LARGE_STATES: usize = 25;
+
 /// What is done to a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Manner {
@@ -67,7 +71,7 @@ pub enum Manner {
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
     /// How many lives are crashed at each of their events.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 5)]
     pub lives: u64,
     /// How many are lived again with each of their operations failing; dearer by far.
     #[arg(long, default_value_t = 1)]
@@ -75,6 +79,10 @@ pub struct Args {
     /// What all random choices come from.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Some transactions take several records (over 4 MiB). Their states are dear,
+    /// so each life is crashed at a few of its events only.
+    #[arg(long, conflicts_with = "mutants")]
+    pub large: bool,
     /// Only this life (needs a manner).
     #[arg(long, requires = "manner")]
     pub life: Option<u64>,
@@ -116,8 +124,9 @@ pub fn run(args: &Args) -> Outcome {
         if let (Err(failure), 0..10) = (verdict, told) {
             told += 1;
             let name = format!("{manner:?}").to_lowercase();
+            let large = if args.large { " --large" } else { "" };
             progress.say(&format!(
-                "{failure}\n  again with: cs-torture prepare --seed {seed} --life {life} --manner {name}"
+                "{failure}\n  again with: cs-torture prepare --seed {seed}{large} --life {life} --manner {name}"
             ));
         }
         true
@@ -128,11 +137,12 @@ pub fn run(args: &Args) -> Outcome {
         _ => 0..lives,
     };
     for life in only(Manner::Crash, args.lives) {
-        crash(seed, life, &mut |verdict| {
+        crash(seed, life, args.large, &mut |verdict| {
             look(life, Manner::Crash, verdict)
         });
     }
-    for life in only(Manner::Fault, args.faulty_lives) {
+    let faulty = if args.large { 0 } else { args.faulty_lives };
+    for life in only(Manner::Fault, faulty) {
         for fault in FAULTS {
             fail(seed, life, fault, &mut |verdict| {
                 look(life, Manner::Fault, verdict)
@@ -151,7 +161,7 @@ pub fn hunt(mutant: Mutant, seed: u64, lives: u64) -> Option<(u64, Failure)> {
     plant(Some(mutant));
     let (mut states, mut caught) = (0, None);
     for life in 0..lives {
-        crash(seed, life, &mut |verdict| {
+        crash(seed, life, false, &mut |verdict| {
             states += 1;
             caught = verdict.err();
             caught.is_none()
@@ -169,9 +179,9 @@ fn mix(seed: u64, number: u64) -> u64 {
 }
 
 /// A life, crashed at each event in both manners; until `tell` has enough.
-fn crash(seed: u64, life: u64, tell: &mut dyn FnMut(Verdict) -> bool) {
+fn crash(seed: u64, life: u64, is_large: bool, tell: &mut dyn FnMut(Verdict) -> bool) {
     let seed = mix(seed, life);
-    let lived = match panics::catch(|| life::live(seed, None)) {
+    let lived = match panics::catch(|| life::live(seed, is_large, None)) {
         Ok(lived) => lived,
         Err(failure) => {
             tell(Err(failure.during(format_args!("life {life}"))));
@@ -180,7 +190,13 @@ fn crash(seed: u64, life: u64, tell: &mut dyn FnMut(Verdict) -> bool) {
     };
     let journal = lived.disk.journal();
     let mut replay = Replay::from_image(&lived.image, &journal);
-    for place in 0..=journal.len() {
+    let step = if is_large {
+        journal.len() / LARGE_STATES
+    } else {
+        1
+    };
+    let shift = (seed % step.max(1) as u64) as usize;
+    for place in (shift..=journal.len()).step_by(step.max(1)) {
         replay.advance_to(place);
         for kind in [CrashKind::Process, CrashKind::Machine] {
             let mut rng = Rng::new(mix(
@@ -208,7 +224,7 @@ fn fail(seed: u64, life: u64, fault: Fault, tell: &mut dyn FnMut(Verdict) -> boo
     loop {
         let mut fired = None;
         let verdict = panics::catch(|| {
-            let lived = life::live(seed, Some((fault, operation)))?;
+            let lived = life::live(seed, false, Some((fault, operation)))?;
             fired = lived.fired;
             judge_end(&lived, seed)
         });
@@ -231,7 +247,13 @@ fn judge_end(lived: &Lived, seed: u64) -> Verdict {
     let mut rng = Rng::new(seed);
     for kind in [CrashKind::Process, CrashKind::Machine] {
         let image = lived.disk.crash(&mut rng, kind);
-        let left = Left::of(lived, image, lived.disk.event_count(), &mut rng);
+        let mut left = Left::of(lived, image, lived.disk.event_count(), &mut rng);
+        // Where a sync of the directory failed, no later one may be believed before
+        // the machine was started anew.
+        let failed = Event::DirSync { ok: false };
+        if kind == CrashKind::Process && lived.disk.journal().events().contains(&failed) {
+            left = left.without_another_crash();
+        }
         left.judge(&mut rng)
             .map_err(|failure| failure.during(format_args!("{kind:?} crash at the end")))?;
     }

@@ -188,7 +188,7 @@ impl Core {
                     | Error::AlreadyApplied { .. }
                     | Error::UnknownTree(_)
             );
-            if from_trees && !planted(Mutant::AnswerBeforeVisible) {
+            if from_trees && !planted(Mutant::RefusalBeforeVisible) {
                 let needs = self.visibility.lock().needs();
                 self.wait_durable(needs)?;
             }

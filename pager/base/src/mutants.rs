@@ -48,8 +48,10 @@ pub enum Mutant {
     DigestOfBlock,
     /// A resumed backup keeps a chunk although its entries have changed since.
     ResumeKeepsStaleChunk,
-    /// An answer that was judged on the appended root leaves before that is visible.
+    /// An answer that was read from the appended root leaves before that is visible.
     AnswerBeforeVisible,
+    /// A refusal that was judged on the appended root leaves before that is visible.
+    RefusalBeforeVisible,
     /// Readers see a commit, and its writer is told of it, before it is durable.
     VisibleBeforeDurable,
     /// A snapshot is the newest state that was sealed, not the newest visible one.
@@ -72,7 +74,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every planted bug, in order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::AcknowledgeBeforeSync,
         Self::MetaBeforeData,
         Self::IgnoreChecksum,
@@ -94,6 +96,7 @@ impl Mutant {
         Self::DigestOfBlock,
         Self::ResumeKeepsStaleChunk,
         Self::AnswerBeforeVisible,
+        Self::RefusalBeforeVisible,
         Self::VisibleBeforeDurable,
         Self::StaleSnapshot,
         Self::SkipWriteCheck,

@@ -61,6 +61,7 @@ pub(super) fn hunt_all(seed: u64, states: u64) -> Outcome {
     let elsewhere = [
         Mutant::SkipSync,
         Mutant::AnswerBeforeVisible,
+        Mutant::RefusalBeforeVisible,
         Mutant::VisibleBeforeDurable,
         Mutant::StaleSnapshot,
         Mutant::SkipWriteCheck,

@@ -1,19 +1,21 @@
 //! What one thread does: random transactions over the lists.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod automatic;
+
+use std::ops::ControlFlow;
 
 use cs_io::sim::Rng;
 use cs_kv::{
-    Batch, CommitOptions, Decision, Declined, Durability, Error, Evaluate, Isolation,
-    Outcome as Evaluated, Savepoint, Scan, Snapshot, Transaction, TransactionOptions,
+    CommitOptions, CompactOptions, Decision, Durability, Error, Isolation, KeyRange, Savepoint,
+    Scan, Snapshot, Transaction, TransactionOptions,
 };
 
 use super::epoch::Round;
-use super::history::{Key, Level, Number, Outcome, Step};
+use super::history::{Key, Level, Outcome, Step};
 use super::keys::{self, decode, encode};
 use super::record::{Draft, Stage};
-use crate::Verdict;
 use crate::verdict::ensure;
+use crate::{Failure, Verdict};
 
 /// Steps of a transaction, at most.
 const STEPS: u64 = 8;
@@ -33,6 +35,7 @@ impl Client<'_> {
             if self.rng.percent(15) {
                 self.decide()?;
             }
+            self.housekeeping()?;
             let name = format!("{}.{number}", self.number);
             match self.rng.below(100) {
                 0..60 => self.transaction(name)?,
@@ -40,6 +43,20 @@ impl Client<'_> {
                 _ => self.read(name)?,
             }
         }
+        Ok(())
+    }
+
+    /// Pages move, and the log is given back, beside everything else.
+    fn housekeeping(&mut self) -> Verdict {
+        match self.rng.below(400) {
+            0 => {
+                let mut go_on = |_: &_| ControlFlow::Continue(());
+                let options = CompactOptions::default();
+                self.round.store.compact(&options, &mut go_on).map(drop)
+            }
+            1 | 2 => self.round.store.checkpoint(),
+            _ => Ok(()),
+        }?;
         Ok(())
     }
 
@@ -57,10 +74,10 @@ impl Client<'_> {
 
     fn options(&mut self, draft: &mut Draft) -> CommitOptions {
         draft.is_async = self.round.shape.has_async && self.rng.percent(30);
-        CommitOptions::with_durability(if draft.is_async {
-            Durability::Async
-        } else {
-            Durability::Sync
+        CommitOptions::with_durability(match draft.is_async {
+            false => Durability::Sync,
+            true if self.rng.percent(25) => Durability::Memory,
+            true => Durability::Async,
         })
     }
 
@@ -100,7 +117,7 @@ impl Client<'_> {
                 55..75 => self.scan(&txn, &mut draft)?,
                 _ => {
                     let key = self.key();
-                    let list = decode(txn.get(self.round.tree, &keys::bytes(key))?.as_deref());
+                    let list = decode(txn.get(self.round.tree(key), &keys::bytes(key))?.as_deref());
                     draft.steps.push(Step::Read(key, list));
                 }
             }
@@ -123,12 +140,12 @@ impl Client<'_> {
 
     fn append(&mut self, txn: &mut Transaction, draft: &mut Draft) -> Verdict {
         let key = self.key();
-        let mut list = decode(txn.get(self.round.tree, &keys::bytes(key))?.as_deref());
+        let mut list = decode(txn.get(self.round.tree(key), &keys::bytes(key))?.as_deref());
         draft.steps.push(Step::Read(key, list.clone()));
         self.pause();
         let number = self.round.record.new_number();
         list.push(number);
-        txn.put(self.round.tree, keys::bytes(key), encode(&list))?;
+        txn.put(self.round.tree(key), keys::bytes(key), encode(&list))?;
         draft.steps.push(Step::Append(key, number));
         Ok(())
     }
@@ -140,7 +157,7 @@ impl Client<'_> {
         let most = if self.rng.percent(30) { 3 } else { usize::MAX };
         let mut found = Vec::new();
         txn.scan(
-            self.round.tree,
+            self.round.tree(first),
             &keys::range(first, last),
             reverse,
             |key, value| {
@@ -152,6 +169,16 @@ impl Client<'_> {
                 })
             },
         )?;
+        let whole = found.len() as u64;
+        if most == usize::MAX && self.rng.percent(30) {
+            let tree = self.round.tree(first);
+            let of_range = txn.count(tree, &keys::range(first, last))?;
+            let of_tree = txn.count(tree, &KeyRange::all())?;
+            ensure((of_range, of_tree) == (whole, whole), || {
+                let name = &draft.name;
+                format!("{name} sees {whole} keys, and counts {of_range} and {of_tree}")
+            })?;
+        }
         let (mut first, mut last) = (first, last);
         if let (true, Some(&(stopped, _))) = (found.len() >= most, found.last()) {
             *(if reverse { &mut first } else { &mut last }) = stopped;
@@ -166,12 +193,12 @@ impl Client<'_> {
             Ok(()) => Outcome::Committed,
             Err(Error::Conflict { lost_to }) => {
                 let seen = self.round.store.snapshot()?.index();
-                ensure(seen >= lost_to, || {
-                    format!(
-                        "{} lost to commit {lost_to}, readers see {seen}",
-                        draft.name
-                    )
-                })?;
+                if seen < lost_to {
+                    let name = &draft.name;
+                    self.round.record.note(Failure(format!(
+                        "{name} lost to commit {lost_to}, readers see {seen}"
+                    )));
+                }
                 Outcome::Aborted
             }
             Err(Error::Prepared { .. } | Error::Declined { .. }) => Outcome::Aborted,
@@ -234,57 +261,6 @@ impl Client<'_> {
         self.round.carry_out(&gid, decision)
     }
 
-    // ---- auto-committed operations ----
-
-    fn automatic(&mut self, name: String) -> Verdict {
-        let mut draft = self.round.record.begin(name, Level::Serializable);
-        let looks_only = self.rng.percent(30);
-        let mut operations: Vec<(Key, Arc<Operation>)> = Vec::new();
-        for _ in 0..=self.rng.below(3) {
-            let key = self.key();
-            if operations.iter().any(|(other, _)| *other == key) {
-                continue;
-            }
-            let appends = !looks_only && self.rng.percent(80);
-            operations.push((
-                key,
-                Arc::new(Operation {
-                    number: appends.then(|| self.round.record.new_number()),
-                    declines: self.rng.percent(5),
-                    seen: Mutex::default(),
-                }),
-            ));
-        }
-        let mut batch = Batch::new();
-        for (key, operation) in &operations {
-            batch.evaluate(
-                self.round.tree,
-                keys::bytes(*key),
-                Arc::clone(operation) as _,
-            );
-        }
-        let options = self.options(&mut draft);
-        let answer = if self.rng.percent(50) {
-            self.round.store.write_and_wait(batch, &options).map(drop)
-        } else {
-            let ticket = self.round.store.write(&batch, &options);
-            ticket.and_then(|ticket| ticket.wait())
-        };
-        for (key, operation) in operations {
-            let seen = operation
-                .seen
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if let Some(list) = &*seen {
-                draft.steps.push(Step::Read(key, list.clone()));
-            }
-            draft
-                .steps
-                .extend(operation.number.map(|number| Step::Append(key, number)));
-        }
-        self.end(draft, answer)
-    }
-
     // ---- readers ----
 
     fn read(&mut self, name: String) -> Verdict {
@@ -292,7 +268,7 @@ impl Client<'_> {
         let snapshot = self.round.store.snapshot()?;
         for _ in 0..=self.rng.below(4) {
             let key = self.key();
-            let list = snapshot.get(self.round.tree, &keys::bytes(key))?;
+            let list = snapshot.get(self.round.tree(key), &keys::bytes(key))?;
             draft.steps.push(Step::Read(key, decode(list.as_deref())));
             self.pause();
         }
@@ -305,14 +281,14 @@ impl Client<'_> {
     }
 }
 
-/// All lists of a range, as a snapshot has them.
+/// All lists of a range within a group, as a snapshot has them.
 pub(super) fn read_range(
     snapshot: &Snapshot,
     round: &Round<'_>,
     first: Key,
     last: Key,
 ) -> Verdict<Step> {
-    let mut cursor = snapshot.cursor(round.tree, keys::range(first, last))?;
+    let mut cursor = snapshot.cursor(round.tree(first), keys::range(first, last))?;
     let mut found = Vec::new();
     while let Some((key, value)) = cursor.next()? {
         found.push((keys::parse(key), decode(Some(value))));
@@ -329,28 +305,4 @@ fn take_back(steps: &mut Vec<Step>, to: usize) {
         }
         Step::Read(..) | Step::Range(..) => None,
     }));
-}
-
-/// Appends to the newest list, or only looks at it.
-#[derive(Debug)]
-struct Operation {
-    number: Option<Number>,
-    declines: bool,
-    seen: Mutex<Option<Vec<Number>>>,
-}
-
-impl Evaluate for Operation {
-    fn evaluate(&self, current: Option<&[u8]>) -> Result<Evaluated, Declined> {
-        let mut list = decode(current);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Some(list.clone());
-        if self.declines {
-            return Err(Declined);
-        }
-        let Some(number) = self.number else {
-            return Ok(Evaluated::Keep);
-        };
-        list.push(number);
-        Ok(Evaluated::Put(encode(&list)))
-    }
 }

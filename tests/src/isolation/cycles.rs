@@ -19,6 +19,11 @@ const STARTS: usize = 100;
 /// Cycles told of one history.
 const TOLD: usize = 5;
 
+/// Anti-dependencies, and edges.
+type Cost = (usize, usize);
+/// Edges with where they begin, each where the one before it ends.
+type Cycle = Vec<(usize, Edge)>;
+
 /// Finds the worst kind of cycle that there is; milder ones may follow from it.
 pub(super) fn find(inferred: &Inferred<'_>, graph: &Graph, found: &mut Vec<Anomaly>) {
     let all = |_: Reason| true;
@@ -91,7 +96,7 @@ impl States {
     }
 
     /// The cycle within a component that has the fewest anti-dependencies, then edges.
-    fn best_cycle(&self, component: &[usize]) -> Option<Vec<(usize, Edge)>> {
+    fn best_cycle(&self, component: &[usize]) -> Option<Cycle> {
         let inside: HashSet<usize> = component.iter().copied().collect();
         let starts = component.iter().take(STARTS);
         let cycles = starts.filter_map(|&start| self.cycle_from(start, &inside));
@@ -104,13 +109,9 @@ impl States {
         Some(cycle.into_iter().map(plain).collect())
     }
 
-    fn cycle_from(
-        &self,
-        start: usize,
-        inside: &HashSet<usize>,
-    ) -> Option<((usize, usize), Vec<(usize, Edge)>)> {
+    fn cycle_from(&self, start: usize, inside: &HashSet<usize>) -> Option<(Cost, Cycle)> {
         let mut queue = BinaryHeap::from([Reverse(((0, 0), start))]);
-        let mut best: HashMap<usize, (usize, usize)> = HashMap::new();
+        let mut best: HashMap<usize, Cost> = HashMap::new();
         let mut came: HashMap<usize, (usize, Edge)> = HashMap::new();
         while let Some(Reverse((cost, state))) = queue.pop() {
             if state == start && cost.1 > 0 {

@@ -14,7 +14,8 @@ use cs_kv::{CommitOptions, Decision, KeepChanges, Store, StoreOptions};
 
 use super::client::Client;
 use super::follower::{Followed, Follower};
-use super::history::Level;
+use super::history::{Key, Level, Outcome};
+use super::keys;
 use super::record::Record;
 use super::settle::settle;
 use super::{Tally, checker};
@@ -55,7 +56,8 @@ impl Shape {
 /// One opening of the store, and what goes on until it ends.
 pub(super) struct Round<'a> {
     pub(super) store: &'a Store,
-    pub(super) tree: TreeId,
+    /// One for each group of keys.
+    pub(super) trees: [TreeId; keys::GROUPS as usize],
     pub(super) record: &'a Record,
     pub(super) shape: Shape,
     disk: &'a SimDisk,
@@ -70,6 +72,11 @@ pub(super) struct Round<'a> {
 }
 
 impl Round<'_> {
+    /// The tree in which a key is.
+    pub(super) fn tree(&self, key: Key) -> TreeId {
+        self.trees[keys::group_of(key)]
+    }
+
     /// The next transaction's number. Whoever draws the last one crashes the disk.
     pub(super) fn next(&self) -> Option<u64> {
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
@@ -88,11 +95,11 @@ impl Round<'_> {
         let (outcome, answer) = match decision {
             Decision::Committed => {
                 let answer = self.store.commit_prepared(gid, &CommitOptions::default());
-                (super::history::Outcome::Committed, answer)
+                (Outcome::Committed, answer)
             }
             Decision::RolledBack => {
                 let answer = self.store.rollback_prepared(gid);
-                (super::history::Outcome::Aborted, answer)
+                (Outcome::Aborted, answer)
             }
         };
         answer?;
@@ -181,7 +188,7 @@ pub(super) fn live(seed: u64, transactions: u64) -> Verdict<Tally> {
     let record = Record::default();
     let mut followed = Followed::default();
     let mut image = SimImage::new();
-    let mut tree = None;
+    let mut trees = None;
     let mut taken = 0;
     for number in 0..ROUNDS {
         let sim = SimOptions {
@@ -205,9 +212,9 @@ pub(super) fn live(seed: u64, transactions: u64) -> Verdict<Tally> {
         };
         let round = Round {
             store: &store,
-            tree: match tree {
-                Some(tree) => tree,
-                None => *tree.insert(make_tree(&store)?),
+            trees: match trees {
+                Some(trees) => trees,
+                None => *trees.insert(make_trees(&store)?),
             },
             record: &record,
             shape,
@@ -237,7 +244,8 @@ pub(super) fn live(seed: u64, transactions: u64) -> Verdict<Tally> {
             }
         };
     }
-    let txns = std::mem::take(&mut record.lock().txns);
+    let state = record.into_inner();
+    let txns = state.txns;
     let found = checker::check(&txns);
     if let Some(first) = found.first() {
         let count = found.len();
@@ -245,13 +253,14 @@ pub(super) fn live(seed: u64, transactions: u64) -> Verdict<Tally> {
             "{count} anomalies under {shape:?}, the first: {first}"
         )));
     }
+    state.broken.map_or(Ok(()), Err)?;
     followed.judge(&txns)?;
     Ok(Tally::of(&txns, followed.len()))
 }
 
-fn make_tree(store: &Store) -> Verdict<TreeId> {
+fn make_trees(store: &Store) -> Verdict<[TreeId; keys::GROUPS as usize]> {
     let mut txn = store.begin()?;
-    let tree = txn.create_tree();
+    let trees = std::array::from_fn(|_| txn.create_tree());
     txn.commit(&CommitOptions::default())?.wait()?;
-    Ok(tree)
+    Ok(trees)
 }

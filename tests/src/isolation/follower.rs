@@ -70,7 +70,7 @@ impl<'a> Follower<'a> {
             let mut lists = Vec::new();
             for effect in change.effects()? {
                 if let Effect::Put { tree, key, value } = effect?
-                    && tree == round.tree
+                    && round.trees.contains(&tree)
                 {
                     lists.push((keys::parse(key), keys::decode(Some(value))));
                 }

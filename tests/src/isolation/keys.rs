@@ -1,6 +1,6 @@
 //! Keys and lists as bytes.
 //!
-//! Keys lie in a few groups, each a range of its own. The first of each group is
+//! Keys lie in a few groups, each in a tree of its own. The first of each group is
 //! hot; the others are many, and become more as time goes on, so that ranges meet
 //! keys that were not there before.
 
@@ -9,7 +9,7 @@ use cs_kv::KeyRange;
 
 use super::history::{Key, Number};
 
-const GROUPS: u32 = 4;
+pub(super) const GROUPS: u32 = 4;
 /// Keys of a group, at most.
 const KEYS: u32 = 60;
 /// So many numbers are appended for each key that comes to be drawn.
@@ -25,10 +25,23 @@ pub(super) fn draw(rng: &mut Rng, numbers: Number) -> Key {
     group << 16 | (1 + rng.below(u64::from(known)) as u32)
 }
 
-/// The first and last key of a group.
+/// The first and last key of a group, drawn at random.
 pub(super) fn group(rng: &mut Rng) -> (Key, Key) {
-    let group = rng.below(u64::from(GROUPS)) as u32;
+    bounds(rng.below(u64::from(GROUPS)) as u32)
+}
+
+/// The first and last key of each group, in order.
+pub(super) fn groups() -> impl Iterator<Item = (Key, Key)> {
+    (0..GROUPS).map(bounds)
+}
+
+fn bounds(group: u32) -> (Key, Key) {
     (group << 16, group << 16 | 0xFFFF)
+}
+
+/// In which of the trees a key is.
+pub(super) fn group_of(key: Key) -> usize {
+    ((key >> 16) % GROUPS) as usize
 }
 
 pub(super) fn bytes(key: Key) -> Vec<u8> {

@@ -6,9 +6,10 @@ use super::{EPOCH, one_epoch};
 use crate::Failure;
 
 /// Bugs that a history shows.
-pub const FOUND_HERE: [Mutant; 8] = [
+pub const FOUND_HERE: [Mutant; 9] = [
     Mutant::AcknowledgeBeforeSync,
     Mutant::AnswerBeforeVisible,
+    Mutant::RefusalBeforeVisible,
     Mutant::VisibleBeforeDurable,
     Mutant::StaleSnapshot,
     Mutant::SkipWriteCheck,

@@ -43,7 +43,10 @@ pub(super) struct State {
     /// Of each transaction, whether a crash may take it back.
     pub(super) is_async: Vec<bool>,
     pub(super) in_doubt: BTreeMap<String, (Draft, Stage)>,
+    /// The round could not go on.
     pub(super) failure: Option<Failure>,
+    /// Something that was promised and is not part of the history.
+    pub(super) broken: Option<Failure>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +60,12 @@ impl Record {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A client that panicked has left its failure; the rest is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn into_inner(self) -> State {
+        self.state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that was never appended.
@@ -119,7 +128,13 @@ impl Record {
         });
     }
 
-    /// Something is wrong beyond what the history shows.
+    /// A promise was broken that the history does not show; the round goes on, and
+    /// the history may show more.
+    pub(super) fn note(&self, failure: Failure) {
+        self.lock().broken.get_or_insert(failure);
+    }
+
+    /// Something is wrong, and the round ends.
     pub(super) fn fail(&self, failure: Failure) {
         self.lock().failure.get_or_insert(failure);
     }

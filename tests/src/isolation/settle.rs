@@ -14,6 +14,7 @@ use cs_kv::Decision;
 use super::client::read_range;
 use super::epoch::Round;
 use super::history::{Key, Level, Number, Outcome, Step};
+use super::keys;
 use super::record::{Stage, State};
 use crate::Verdict;
 use crate::verdict::ensure;
@@ -39,22 +40,22 @@ pub(super) fn settle(round: &Round<'_>, decides: bool) -> Verdict {
         draft = record.begin("the end".into(), Level::Serializable);
     }
     let snapshot = store.snapshot()?;
-    let step = read_range(&snapshot, round, 0, Key::MAX)?;
-    let stats = snapshot.tree_stats(round.tree)?.unwrap_or_default();
-    let Step::Range(_, _, found) = &step else {
-        return Ok(());
-    };
-    ensure(stats.count == found.len() as u64, || {
-        format!(
-            "{} keys are counted, {} are there",
-            stats.count,
-            found.len()
-        )
-    })?;
+    let mut found = Vec::new();
+    for (first, last) in keys::groups() {
+        let Step::Range(_, _, of_group) = read_range(&snapshot, round, first, last)? else {
+            continue;
+        };
+        let stats = snapshot.tree_stats(round.tree(first))?.unwrap_or_default();
+        ensure(stats.count == of_group.len() as u64, || {
+            let (count, there) = (stats.count, of_group.len());
+            format!("{count} keys are counted, {there} are there")
+        })?;
+        found.extend(of_group);
+    }
     let there: HashSet<Number> = found.iter().flat_map(|(_, list)| list).copied().collect();
     let mut state = record.lock();
     take_lost(&mut state, &there);
-    draft.steps.push(step);
+    draft.steps.push(Step::Range(0, Key::MAX, found));
     record.end_locked(&mut state, draft, Outcome::Committed);
     Ok(())
 }

@@ -10,7 +10,7 @@ use cs_kv::{
 };
 
 use super::ledger::{Call, Ledger, Word};
-use super::life::{Fact, Lived, follow, keys_of, options};
+use super::lived::{Fact, Lived, follow, keys_of, options};
 use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
@@ -55,6 +55,14 @@ impl<'a> Left<'a> {
         }
     }
 
+    /// The same; nobody crashes it again.
+    pub(super) fn without_another_crash(self) -> Self {
+        Self {
+            crashes: CRASHES,
+            ..self
+        }
+    }
+
     /// Looks at it.
     ///
     /// # Errors
@@ -62,7 +70,7 @@ impl<'a> Left<'a> {
     pub(super) fn judge(mut self, rng: &mut Rng) -> Verdict {
         let disk = SimDisk::from_image(&self.image, rng.draw(), SimOptions::default());
         let runtime = SimRuntime::new(rng.draw());
-        let store = Store::open(disk.clone(), runtime, options())
+        let store = Store::open(disk.clone(), runtime, options(self.lived.is_large))
             .map_err(|error| Failure(format!("it does not open: {error}")))?;
         let standing = self.standing(&store)?;
         self.check_effects(&store, &standing)?;

@@ -8,28 +8,14 @@ use cs_base::TreeId;
 use cs_io::SimRuntime;
 use cs_io::sim::{Fault, FaultPlan, Rng, SimDisk, SimImage, SimOptions};
 use cs_kv::{
-    Batch, ChangeFeed, CommitOptions, Durability, Effect, Error, Expect, Isolation, KeepChanges,
-    KeyRange, Scan, Store, StoreOptions, Transaction, TransactionOptions, TransactionResource,
+    Batch, ChangeFeed, CommitOptions, Durability, Error, Expect, Isolation, KeyRange, Scan, Store,
+    StoreOptions, Transaction, TransactionOptions, TransactionResource,
 };
 
 use super::ledger::Ledger;
+use super::lived::{Fact, Fate, Lived, Meant, Seen, follow, keys_of, options};
 use crate::Verdict;
 use crate::verdict::ensure;
-
-/// What becomes of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    Commit,
-    RollBack,
-    /// Nobody decides it.
-    Wait,
-    /// With resources, all of whom prepare.
-    Together,
-    /// One of them refuses.
-    Refused,
-    /// One of them is not there to hear of the decision.
-    Away,
-}
 
 const FATES: [Fate; 8] = [
     Fate::Commit,
@@ -42,91 +28,9 @@ const FATES: [Fate; 8] = [
     Fate::Wait,
 ];
 
-/// What was acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fact {
-    Prepared(String),
-    Committed(String),
-    RolledBack(String),
-    /// An ordinary commit of this key.
-    Wrote(Vec<u8>),
-}
-
-/// One transaction, as it was meant.
-#[derive(Clone, Debug)]
-pub(super) struct Meant {
-    pub(super) fate: Fate,
-    /// A tree that it makes.
-    pub(super) makes: Option<TreeId>,
-    /// It locks what it read.
-    pub(super) locks_range: bool,
-}
-
-impl Meant {
-    pub(super) fn has_resources(&self) -> bool {
-        matches!(self.fate, Fate::Together | Fate::Refused | Fate::Away)
-    }
-}
-
-/// A place of whoever follows the changes.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) at: usize,
-    pub(super) token: String,
-    /// Keys put by commits shown since the place before.
-    pub(super) keys: Vec<Vec<u8>>,
-}
-
-/// What a life left behind.
-pub(super) struct Lived {
-    /// The disk at its beginning; the life is `disk`'s journal.
-    pub(super) image: SimImage,
-    pub(super) disk: Arc<SimDisk>,
-    pub(super) tree: TreeId,
-    pub(super) meant: BTreeMap<String, Meant>,
-    /// With the number of events before each.
-    pub(super) facts: Vec<(usize, Fact)>,
-    pub(super) ledgers: [Ledger; 2],
-    pub(super) seen: Vec<Seen>,
-    pub(super) fired: Option<u64>,
-}
-
-pub(super) fn options() -> StoreOptions {
-    let mut options = StoreOptions::default();
-    options.page_size = 4096;
-    options.cache_bytes = 256 << 10;
-    options.checkpoint_log_bytes = 64 << 10;
-    options.checkpoint_log_bytes_max = options.checkpoint_log_bytes;
-    options.log.segment_bytes_min = 32 << 10;
-    options.log.segment_bytes_max = 64 << 10;
-    options.auto_compact = None;
-    options.keep_changes = Some(KeepChanges {
-        max_bytes: 64 << 20,
-        max_age: std::time::Duration::from_secs(3600),
-    });
-    options
-}
-
-/// The two keys that a transaction writes, and the beginning of those that it reads.
-pub(super) fn keys_of(gid: &str) -> ([Vec<u8>; 2], Vec<u8>) {
-    let key = |what: &str| format!("{what}-{gid}").into_bytes();
-    ([key("one"), key("two")], key("read"))
-}
-
-/// Whoever follows the changes: the next, until there is none.
-pub(super) fn follow(feed: &mut ChangeFeed, tree: TreeId) -> Result<Vec<Vec<u8>>, Error> {
-    let mut keys = Vec::new();
-    while let Some(change) = feed.next()? {
-        for effect in change.effects()? {
-            if let Effect::Put { tree: of, key, .. } = effect?
-                && of == tree
-            {
-                keys.push(key.to_vec());
-            }
-        }
-    }
-    Ok(keys)
-}
+/// Bytes of a value that makes a transaction take several records, and several
+/// entries among the prepared ones.
+const LARGE: usize = 9 << 19;
 
 struct Life {
     rng: Rng,
@@ -141,16 +45,16 @@ struct Life {
 ///
 /// # Errors
 /// A promise was broken on the way.
-pub(super) fn live(seed: u64, fault: Option<(Fault, u64)>) -> Verdict<Lived> {
+pub(super) fn live(seed: u64, is_large: bool, fault: Option<(Fault, u64)>) -> Verdict<Lived> {
     let mut rng = Rng::new(seed);
     let runtime = SimRuntime::new(rng.draw());
-    let (image, tree) = prelude(&mut rng, &runtime)?;
+    let (image, tree) = prelude(&mut rng, &runtime, is_large)?;
     let sim = SimOptions {
         finish_percent: [5, 25, 60][rng.below(3) as usize],
         ..SimOptions::default()
     };
     let disk = SimDisk::from_image(&image, rng.draw(), sim);
-    let store = Store::open(disk.clone(), runtime.clone(), options())?;
+    let store = Store::open(disk.clone(), runtime.clone(), options(is_large))?;
     let first = disk.operations();
     disk.plan_fault(fault.map(|(fault, operation)| FaultPlan {
         at_operation: first + operation,
@@ -166,6 +70,7 @@ pub(super) fn live(seed: u64, fault: Option<(Fault, u64)>) -> Verdict<Lived> {
         facts: Vec::new(),
         seen: Vec::new(),
         fired: None,
+        is_large,
     };
     let mut life = Life {
         rng,
@@ -193,9 +98,13 @@ pub(super) fn live(seed: u64, fault: Option<(Fault, u64)>) -> Verdict<Lived> {
 }
 
 /// A disk with a tree, as a machine that was switched off left it.
-fn prelude(rng: &mut Rng, runtime: &Arc<SimRuntime>) -> Verdict<(SimImage, TreeId)> {
+fn prelude(
+    rng: &mut Rng,
+    runtime: &Arc<SimRuntime>,
+    is_large: bool,
+) -> Verdict<(SimImage, TreeId)> {
     let disk = SimDisk::new(rng.draw(), SimOptions::default());
-    let store = Store::open(disk.clone(), runtime.clone(), options())?;
+    let store = Store::open(disk.clone(), runtime.clone(), options(is_large))?;
     let mut txn = store.begin()?;
     let tree = txn.create_tree();
     txn.commit(&CommitOptions::default())?.wait()?;
@@ -271,7 +180,7 @@ impl Life {
         self.store = Store::open(elsewhere, self.runtime.clone(), StoreOptions::default())?;
         while self.lived.disk.end_some() {}
         let disk = self.lived.disk.clone();
-        match Store::open(disk, self.runtime.clone(), options()) {
+        match Store::open(disk, self.runtime.clone(), options(self.lived.is_large)) {
             Ok(store) => {
                 self.store = store;
                 if let Some(token) = token {
@@ -304,8 +213,9 @@ impl Life {
             Ok(Scan::Continue)
         })?;
         for key in written {
-            let value = vec![7; self.rng.below(2500) as usize];
-            txn.put(tree, key, value)?;
+            let is_large = self.lived.is_large && fate == Fate::Commit && key == keys_of(gid).0[0];
+            let bytes = self.rng.below(2500) as usize;
+            txn.put(tree, key, vec![7; if is_large { LARGE } else { bytes }])?;
         }
         let mut makes = None;
         if self.rng.percent(50) {
