@@ -150,7 +150,7 @@ fn gets(criterion: &mut Criterion, bed: &Bed) {
 /// The commit of one put, after so much was read and others have committed ten puts.
 fn certification(criterion: &mut Criterion, bed: &Bed) {
     let mut group = criterion.benchmark_group("commit of one put");
-    let mut next = 0;
+    let mut next = 0_usize;
     for (reads, isolation) in [
         (10, Isolation::Snapshot),
         (10, Isolation::Serializable),

@@ -385,9 +385,13 @@ pub enum BadMeta {
     /// It is not what was written.
     #[error("{0}")]
     Damaged(String),
-    /// It is of a format or has features that this program does not know.
+    /// It may be of a format that this program does not know, or its version is damaged.
     #[error("{0}")]
     Unsupported(String),
+    /// It is whole, and of a format or with features that this program does not know:
+    /// a newer program has written it.
+    #[error("{0}")]
+    Newer(String),
 }
 
 impl Meta {
@@ -442,28 +446,33 @@ impl Meta {
         if raw.magic != MAGIC {
             return damaged("it does not begin like a Collection Store data file".into());
         }
-        // Before the checksum: another format may reckon it otherwise.
-        if raw.format.get() != FORMAT_VERSION {
-            return Err(BadMeta::Unsupported(format!(
-                "format version: this program knows {FORMAT_VERSION}, the file has {}",
-                raw.format.get()
-            )));
-        }
         let mut copy = *block;
         copy[12..16].fill(0);
         let sum = crc32c::crc32c(&copy);
-        if sum != raw.checksum.get() && !planted(Mutant::IgnoreChecksum) {
+        let is_whole = sum == raw.checksum.get();
+        if raw.format.get() != FORMAT_VERSION {
+            let what = format!(
+                "format version: this program knows {FORMAT_VERSION}, the file has {}",
+                raw.format.get()
+            );
+            return Err(match is_whole {
+                true => BadMeta::Newer(what),
+                false => BadMeta::Unsupported(what),
+            });
+        }
+        if !is_whole && !planted(Mutant::IgnoreChecksum) {
             return damaged(format!(
                 "checksum of the meta: expected {:08x}, found {sum:08x}",
                 raw.checksum.get()
             ));
         }
         if raw.incompatible.get() != 0 || raw.read_only_compatible.get() != 0 {
-            return Err(BadMeta::Unsupported(format!(
-                "the file uses features that this program does not know (masks {:#x}, {:#x})",
-                raw.incompatible.get(),
-                raw.read_only_compatible.get()
-            )));
+            let (masks, what) = (
+                (raw.incompatible.get(), raw.read_only_compatible.get()),
+                "the file uses features that this program does not know",
+            );
+            let what = format!("{what} (masks {:#x}, {:#x})", masks.0, masks.1);
+            return Err(BadMeta::Newer(what));
         }
         let page_size = raw.page_size.get();
         if !valid_page_size(page_size) {

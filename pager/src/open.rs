@@ -237,6 +237,10 @@ fn choose_metas(found: [Result<Meta, BadMeta>; 2]) -> Result<([Option<Meta>; 2],
         )));
     }
     match found {
+        // Going back to the other would undo what a newer program has written.
+        [Err(BadMeta::Newer(what)), _] | [_, Err(BadMeta::Newer(what))] => {
+            Err(PagerError::Unsupported(what))
+        }
         [Err(BadMeta::Unsupported(what)), Err(_)] | [Err(_), Err(BadMeta::Unsupported(what))] => {
             Err(PagerError::Unsupported(what))
         }

@@ -348,15 +348,13 @@ impl<'a> BulkLoad<'a> {
         let mut payload = chunk.effects.finish();
         let mut ticket = None;
         if self.appends {
-            ticket = self
-                .core
-                .append_run(
-                    self.tree,
-                    &chunk.first,
-                    &mut payload,
-                    &commit,
-                    self.heeds_locks,
-                )?;
+            ticket = self.core.append_run(
+                self.tree,
+                &chunk.first,
+                &mut payload,
+                &commit,
+                self.heeds_locks,
+            )?;
             self.appends = ticket.is_some();
             self.report.appended += u64::from(ticket.is_some());
         }

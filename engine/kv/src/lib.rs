@@ -74,9 +74,7 @@ pub use cursor::{Cursor, KeyRange};
 pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};
 pub use evaluation::{Declined, Evaluate, Outcome};
-pub use feed::{
-    ChangeFeed, ChangeMoves, ChangePosition, ChangeRecord, NotedEffect, RecordEffects,
-};
+pub use feed::{ChangeFeed, ChangeMoves, ChangePosition, ChangeRecord, NotedEffect, RecordEffects};
 pub use named::{MAX_SNAPSHOT_NAME, NamedSnapshot};
 pub use options::{
     CommitOptions, Compression, CompressionOptions, Durability, KeepChanges, SessionStatement,

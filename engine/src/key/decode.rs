@@ -104,7 +104,12 @@ impl<'a> Reader<'a> {
             0xAC => {
                 let len = self.sized()?;
                 let subtype = BinarySubtype::from(self.byte()?);
-                let bytes = self.take(len)?.to_vec();
+                let mut bytes = self.take(len)?;
+                if subtype == BinarySubtype::BinaryOld {
+                    // The crate writes its second length itself.
+                    bytes = bytes.get(4..)?;
+                }
+                let bytes = bytes.to_vec();
                 Bson::Binary(Binary { subtype, bytes })
             }
             0xB0 => Bson::ObjectId(self.array::<12>()?.into()),

@@ -125,7 +125,10 @@ impl Shadow {
             self.extents.add(page);
         }
         let guard = ReadGuard::enter();
-        let free = self.extents.runs().flat_map(|(first, len)| first..first + len);
+        let free = self
+            .extents
+            .runs()
+            .flat_map(|(first, len)| first..first + len);
         for page in free.chain(self.page_count..end) {
             pager.forget(PageId(page), &guard);
         }

@@ -27,6 +27,9 @@ use crate::{Failure, Verdict};
 
 /// Writers at once.
 const WRITERS: usize = 4;
+/// Of a hundred runs so many have hardly any memory and a slow disk: pages are
+/// written early, and freed and used again while such a write is in flight.
+const CROWDED_PERCENT: u8 = 25;
 /// Crashes in the middle of a run, and its end.
 const PHASES: usize = 3;
 /// Turns that background work and the disk may take to come to rest.
@@ -73,6 +76,17 @@ struct Mood {
 }
 
 impl Mood {
+    /// Much is sealed, and writes take long.
+    const CROWDED: Self = Self {
+        writer: 40,
+        step: 40,
+        disk: 3,
+        reader: 8,
+        rare: 1,
+        work: 1,
+        promises: 1,
+    };
+
     fn draw(rng: &mut Rng) -> Self {
         let mut pick = |choices: [u64; 3]| choices[rng.below(3) as usize];
         Self {
@@ -121,12 +135,12 @@ pub(super) struct Life {
 /// Something went wrong without a crash, or in the recovery between two phases.
 pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
     let mut rng = Rng::new(seed);
-    let options = options::draw(&mut rng);
+    let mut options = options::draw(&mut rng);
     let follows = rng.percent(35);
-    let crowd: Vec<u64> = std::env::var("CROWD").map_or(Vec::new(), |text| text.split(',').map(|n| n.parse().unwrap_or(0)).collect());
-    let is_crowded = !crowd.is_empty() && rng.percent(crowd[8] as u8);
-    let mut options = options;
-    if is_crowded { options.cache_bytes = crowd[0] << 10; options.checkpoint_log_bytes = crowd[1] << 10; options.checkpoint_log_bytes_max = crowd[1] << 10; }
+    let is_crowded = rng.percent(CROWDED_PERCENT);
+    if is_crowded {
+        options::crowd(&mut options);
+    }
     let mut place = None;
     let mut image = SimImage::new();
     let mut history: History = vec![Arc::new(State::default())];
@@ -134,8 +148,12 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
     let mut phases = Vec::new();
     let mut copies = Copies::new();
     for number in 0..PHASES {
-        let mut finish_percent = [5, 25, 60][rng.below(3) as usize];
-        if is_crowded { finish_percent = crowd[2] as u8; }
+        let finish_percent = match rng.below(3) {
+            _ if is_crowded => 5,
+            0 => 5,
+            1 => 25,
+            _ => 60,
+        };
         let sim = SimOptions {
             finish_percent,
             ..SimOptions::default()
@@ -157,7 +175,11 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
         disk.mark(index);
         let mut life = Life {
             taste: Taste::draw(&mut rng),
-            mood: Mood::draw(&mut rng),
+            mood: if is_crowded {
+                Mood::CROWDED
+            } else {
+                Mood::draw(&mut rng)
+            },
             rng: Rng::new(rng.draw()),
             options: options.clone(),
             disk,
@@ -179,7 +201,12 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
             spans: Vec::new(),
         };
         let commits = 15 + life.rng.below(60);
-        if is_crowded { life.mood.writer = crowd[3]; life.mood.step = crowd[4]; life.mood.disk = crowd[5]; life.mood.reader = crowd[6]; }
+        if is_crowded {
+            life.mood.writer = crowd[3];
+            life.mood.step = crowd[4];
+            life.mood.disk = crowd[5];
+            life.mood.reader = crowd[6];
+        }
         life.prove_old_copy()
             .and_then(|()| life.begin_to_follow())
             .and_then(|()| life.take_up_copy())
@@ -242,8 +269,12 @@ impl Life {
             self.rarely()
         } else if turn < self.small() + rare + promises {
             match self.rng.below(3) {
-                0 => self.keep_state().map_err(|failure| failure.during("a named snapshot")),
-                _ => self.promise().map_err(|failure| failure.during("a prepared transaction")),
+                0 => self
+                    .keep_state()
+                    .map_err(|failure| failure.during("a named snapshot")),
+                _ => self
+                    .promise()
+                    .map_err(|failure| failure.during("a prepared transaction")),
             }
         } else {
             match self.rng.below(3) {

@@ -38,6 +38,14 @@ pub(super) fn draw(rng: &mut Rng) -> StoreOptions {
     options
 }
 
+/// Crowded with dirty pages between two checkpoints, and not so full that commits
+/// wait for their writes.
+pub(super) fn crowd(options: &mut StoreOptions) {
+    options.cache_bytes = 96 << 10;
+    options.checkpoint_log_bytes = 32 << 10;
+    options.checkpoint_log_bytes_max = options.checkpoint_log_bytes;
+}
+
 fn auto_compact(waste_percent: u8, waste_bytes: u64) -> Option<AutoCompact> {
     Some(AutoCompact {
         waste_percent,

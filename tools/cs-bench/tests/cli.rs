@@ -293,7 +293,10 @@ fn a_run_over_transactions_reports_rates_conflicts_and_costs() {
             assert!(is_contended || conflicts == 0.0, "{row}");
         }
     }
-    assert!(of("txn-hot: disjoint over hot", 64)["median"].as_f64() > Some(0.0));
+    for hot in ["txn-hot", "txn-doc-hot"] {
+        let ratio = of(&format!("{hot}: disjoint over hot"), 64);
+        assert!(ratio["median"].as_f64() > Some(0.0), "{ratio}");
+    }
     let states = |name: &str| of(name, 1)["details"]["states"].as_f64();
     assert!(states("txn-snapshots: puts beside 10000") >= Some(9_999.0));
     assert!(states("txn-snapshot-memory: of distinct states") >= Some(9_999.0));

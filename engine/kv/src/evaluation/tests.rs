@@ -106,7 +106,9 @@ fn a_statement_that_is_sent_again_hears_what_it_was_told_and_is_not_evaluated() 
         results: b"grown".to_vec(),
     });
     for batch in [evaluated(tree, 1), evaluated(tree, 20)] {
-        let outcome = store.write(&batch, &options).and_then(|ticket| ticket.wait());
+        let outcome = store
+            .write(&batch, &options)
+            .and_then(|ticket| ticket.wait());
         match outcome {
             Ok(()) => {}
             Err(Error::AlreadyApplied { number: 1, results }) => assert_eq!(results, b"grown"),

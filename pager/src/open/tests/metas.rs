@@ -78,6 +78,30 @@ fn a_meta_of_a_later_format_beside_a_damaged_one_is_not_supported() {
 }
 
 #[test]
+fn a_file_that_a_newer_program_has_written_to_is_refused_although_an_older_meta_is_known() {
+    for (offset, what) in [
+        (8, "the file has 99"),
+        (24, "masks 0x0, 0x63"),
+        (32, "masks 0x63, 0x0"),
+    ] {
+        for later in [0, 1] {
+            let disk = MemoryDisk::new();
+            drop(made(&*disk));
+            forge_block(&*disk, later, offset, 99);
+            let error = reopen(&*disk).map(drop).unwrap_err();
+            assert!(matches!(error, PagerError::Unsupported(_)), "{error}");
+            assert!(error.to_string().contains(what), "{error}");
+        }
+    }
+    // A version that is damaged is no newer program's.
+    let disk = MemoryDisk::new();
+    drop(made(&*disk));
+    let file = data(&*disk);
+    file.write_at(&[99], META_OFFSETS[1] + 8).unwrap();
+    reopen(&*disk).unwrap();
+}
+
+#[test]
 fn features_are_refused_by_their_masks() {
     // The masks lie at 24 (readers may go on) and 32 (nobody may).
     for (offset, masks) in [(24, "(masks 0x0, 0x5)"), (32, "(masks 0x5, 0x0)")] {

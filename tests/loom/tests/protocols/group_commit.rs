@@ -30,30 +30,41 @@ fn three() {
     committers(3);
 }
 
-/// A crowd: whoever leads gives the lead to the log thread.
-fn two_and_the_log_thread() {
+/// So many committers, and the log thread, which has just been given the lead.
+fn beside_the_log_thread(count: usize) {
     let log = Log::crowded();
-    let other = Arc::clone(&log);
-    let other = thread::spawn(move || other.append_and_wait());
+    let others: Vec<_> = (1..count)
+        .map(|_| {
+            let log = Arc::clone(&log);
+            thread::spawn(move || log.append_and_wait())
+        })
+        .collect();
     log.append_and_wait();
-    other.join().unwrap();
+    for other in others {
+        other.join().unwrap();
+    }
     log.assert_all_durable();
     log.end();
 }
 
+fn one_beside_the_log_thread() {
+    beside_the_log_thread(1);
+}
+
+fn two_beside_the_log_thread() {
+    beside_the_log_thread(2);
+}
+
 #[test]
-fn the_log_thread_serves_a_crowd_and_is_told_of_what_comes_while_it_parks() {
-    check(BOUND, None, two_and_the_log_thread);
+fn the_log_thread_is_told_of_what_comes_while_it_parks() {
+    check(BOUND, None, one_beside_the_log_thread);
+    check(1, None, two_beside_the_log_thread);
 }
 
 #[test]
 fn looking_for_work_before_parking_is_found() {
-    assert_found(
-        BOUND,
-        Plant::LookBeforeParking,
-        HANGS,
-        two_and_the_log_thread,
-    );
+    let body = one_beside_the_log_thread;
+    assert_found(BOUND, Plant::LookBeforeParking, HANGS, body);
 }
 
 #[test]

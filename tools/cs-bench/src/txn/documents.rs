@@ -1,6 +1,7 @@
 //! The transactions of `contention.rs` over documents, in `Database::with_transaction`.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bson::{RawDocument, RawDocumentBuf, cstr};
@@ -15,6 +16,7 @@ use crate::run::documents::Documents;
 
 use super::contention::{READS, Tries, draw, figure, random};
 use super::draw::{KEYS, Zipf};
+use super::hot::{beside, calls};
 use super::plan::Plan;
 use super::workload::Workload;
 
@@ -129,12 +131,52 @@ impl Bed {
             }
         })?;
         let (row, commits) = figure(workload, threads, &done);
-        let (found, expected) = (self.sum()? - before, commits as i64 * (KEYS - READS) as i64);
-        if found == expected {
-            return Ok(row);
+        self.expect_sum(before, commits * (KEYS - READS) as u64)?;
+        Ok(row)
+    }
+
+    /// `txn-doc-hot`.
+    pub(super) fn hot(
+        &self,
+        plan: &Plan,
+        threads: u64,
+        turn: u64,
+    ) -> Result<Vec<Measured>, BenchError> {
+        let collection = self.database.collection(COLLECTION);
+        let fresh = AtomicU64::new(self.keys);
+        let increments = || {
+            let before = self.sum()?;
+            let name = "txn-doc-hot: $inc of one document";
+            let (row, calls) = calls(plan, threads, name, || {
+                let filter = bson::doc! { "_id": self.names.key(0) };
+                let update = bson::doc! { "$inc": { "n": 1_i64 } };
+                let from = Instant::now();
+                let updated = collection.update_one(filter, update);
+                updated.map(|_| from).map_err(refused("update a document"))
+            })?;
+            self.expect_sum(before, calls)?;
+            Ok(row)
+        };
+        let inserts = || {
+            let inserted = calls(plan, threads, "txn-doc-hot: inserts", || {
+                let document = self.document(fresh.fetch_add(1, Ordering::Relaxed), 0);
+                let from = Instant::now();
+                let inserted = collection.insert_one(document);
+                inserted.map(|_| from).map_err(refused("insert a document"))
+            })?;
+            Ok(inserted.0)
+        };
+        beside("txn-doc-hot", turn, increments, inserts)
+    }
+
+    /// Fails unless so many increments are there since the sum was `before`.
+    fn expect_sum(&self, before: i64, increments: u64) -> Result<(), BenchError> {
+        let found = self.sum()? - before;
+        if found == increments as i64 {
+            return Ok(());
         }
         Err(BenchError::WrongAnswer(format!(
-            "{expected} increments were acknowledged, {found} are there"
+            "{increments} increments were acknowledged, {found} are there"
         )))
     }
 }

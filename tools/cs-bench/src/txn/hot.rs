@@ -25,8 +25,7 @@ impl Evaluate for Increment {
     }
 }
 
-/// `txn-hot`: both rates, and how many times better the disjoint one is. Which of them
-/// comes first alternates with the turns.
+/// `txn-hot`.
 pub(super) fn run(
     bed: &Bed,
     plan: &Plan,
@@ -34,15 +33,32 @@ pub(super) fn run(
     turn: u64,
 ) -> Result<Vec<Measured>, BenchError> {
     let fresh = AtomicU64::new(bed.keys);
+    beside(
+        "txn-hot",
+        turn,
+        || increments(bed, plan, threads),
+        || puts(bed, plan, threads, &fresh),
+    )
+}
+
+/// Both rates, and how many times better the disjoint one is. Which of them comes first
+/// alternates with the turns.
+pub(super) fn beside(
+    name: &str,
+    turn: u64,
+    hot: impl FnOnce() -> Result<Measured, BenchError>,
+    disjoint: impl FnOnce() -> Result<Measured, BenchError>,
+) -> Result<Vec<Measured>, BenchError> {
     let (hot, disjoint) = if turn % 2 == 0 {
-        let hot = increments(bed, plan, threads)?;
-        (hot, puts(bed, plan, threads, &fresh)?)
+        let hot = hot()?;
+        (hot, disjoint()?)
     } else {
-        let disjoint = puts(bed, plan, threads, &fresh)?;
-        (increments(bed, plan, threads)?, disjoint)
+        let disjoint = disjoint()?;
+        (hot()?, disjoint)
     };
     let times = disjoint.value / hot.value.max(1e-9);
-    let ratio = Measured::new("txn-hot: disjoint over hot", threads, Unit::Times, times);
+    let name = format!("{name}: disjoint over hot");
+    let ratio = Measured::new(name, hot.subject.threads, Unit::Times, times);
     Ok(vec![hot, disjoint, ratio])
 }
 
@@ -77,18 +93,26 @@ fn commits(
     name: &str,
     fill: impl Fn(&mut Batch) + Sync,
 ) -> Result<(Measured, u64), BenchError> {
+    calls(plan, threads, name, || {
+        let mut batch = Batch::new();
+        fill(&mut batch);
+        let from = Instant::now();
+        let committed = bed.store.write_and_wait(batch, &bed.options);
+        committed.map(|_| from).map_err(refused("commit"))
+    })
+}
+
+/// The rate of a call that says when it began, and how many there were.
+pub(super) fn calls(
+    plan: &Plan,
+    threads: u64,
+    name: &str,
+    call: impl Fn() -> Result<Instant, BenchError> + Sync,
+) -> Result<(Measured, u64), BenchError> {
     let done = laps::in_threads(threads, plan.time(), |_, lap| {
         lap.begin();
-        loop {
-            let mut batch = Batch::new();
-            fill(&mut batch);
-            let from = Instant::now();
-            let committed = bed.store.write_and_wait(batch, &bed.options);
-            committed.map_err(refused("commit"))?;
-            if !lap.done(from, 1) {
-                return Ok(());
-            }
-        }
+        while lap.done(call()?, 1) {}
+        Ok(())
     })?;
     let outcome = laps::merged(&done);
     let row = Measured {

@@ -107,7 +107,7 @@ enum Bench {
 impl Run<'_> {
     fn open(&self, directory: &std::path::Path) -> Result<Bench, BenchError> {
         Ok(match self.workload {
-            Workload::TxnDocDisjoint | Workload::TxnDocZipf => {
+            Workload::TxnDocDisjoint | Workload::TxnDocZipf | Workload::TxnDocHot => {
                 Bench::Documents(Box::new(documents::Bed::make(directory, self.plan)?))
             }
             _ => Bench::Store(Box::new(Bed::make(directory, self.plan, self.workload)?)),
@@ -117,6 +117,9 @@ impl Run<'_> {
     fn measure(&self, bench: &Bench, threads: u64) -> Result<Vec<Measured>, BenchError> {
         let (plan, workload) = (self.plan, self.workload);
         let bed = match bench {
+            Bench::Documents(bed) if workload == Workload::TxnDocHot => {
+                return bed.hot(plan, threads, self.turn);
+            }
             Bench::Documents(bed) => return Ok(vec![bed.run(plan, workload, threads)?]),
             Bench::Store(bed) => bed,
         };

@@ -17,6 +17,8 @@ pub(crate) enum Workload {
     TxnDocZipf,
     /// 64 threads increment one key, an auto-commit each; beside 64 that put keys of their own
     TxnHot,
+    /// The same with documents: $inc of one field of one document, beside inserts
+    TxnDocHot,
     /// Processor time of Serializable over Snapshot: 10 gets and 5 puts; a range of 100 and 5 puts
     TxnSerializable,
     /// Durable commits of one put beside 0, 100 and 10,000 live snapshots of distinct states
@@ -40,7 +42,7 @@ impl Workload {
             Self::TxnDisjoint | Self::TxnZipf | Self::TxnDocDisjoint | Self::TxnDocZipf => {
                 &[1, 4, 16, 64]
             }
-            Self::TxnHot => &[64],
+            Self::TxnHot | Self::TxnDocHot => &[64],
             Self::TxnSerializable | Self::TxnSnapshots => &[1],
             Self::TxnSnapshotMemory => &[],
         }
