@@ -75,7 +75,7 @@ impl Bed {
         for at in 0..PUTS {
             // Odd places of the upper half: none that a transaction here reads.
             let half = KEYS / 2;
-            let place = half + (number + at * (half / PUTS)) % half | 1;
+            let place = (half + (number + at * (half / PUTS)) % half) | 1;
             let key = self.keys[place].clone();
             batch.put(self.tree, key, vec![1; VALUE], Expect::Any);
         }

@@ -68,7 +68,6 @@ const LEAD: &[Edit] = &[
         "#[derive(Debug, Default)]\npub(crate) struct Lead",
         "#[derive(Default)]\npub(crate) struct Lead",
     ),
-    ("cs_io::EventCount", "crate::signal::EventCount"),
     (
         "            self.lead.role.set(Role::Free);
         }
@@ -305,14 +304,18 @@ fn main() {
     write("pinned.rs", &edited(&pinned, PINNED));
 }
 
-/// A source without the text at its head, inner attributes and tests.
+/// A source without its documentation, inner attributes and tests.
 fn read(path: &str) -> String {
     println!("cargo:rerun-if-changed={path}");
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let kept = text
-        .lines()
-        .filter(|line| !line.starts_with("//!") && !line.starts_with("#!["));
+    let left_out = ["//!", "#![", "///"];
+    let is_kept = |line: &&str| {
+        !left_out
+            .iter()
+            .any(|mark| line.trim_start().starts_with(mark))
+    };
+    let kept = text.lines().filter(is_kept);
     kept.flat_map(|line| [line, "\n"]).collect()
 }
 

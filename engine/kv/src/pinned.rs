@@ -31,8 +31,9 @@ use crate::writer::{Writer, lookup_tree};
 pub(crate) struct Pinned {
     pager: Arc<Pager>,
     root: Arc<Root>,
-    /// Roots of trees looked up before, each in the place that its id says.
-    trees: [OnceLock<(TreeId, Option<TreeRoot>)>; KNOWN_TREES],
+    /// Roots of trees looked up before, each in the place that its id says. Made by
+    /// the first look: two KiB that an idle snapshot does without.
+    trees: OnceLock<Box<KnownTrees>>,
     live: Arc<LiveRoots>,
     serial: u64,
     /// When it ceased to be the newest; zero while it is.
@@ -44,6 +45,8 @@ pub(crate) struct Pinned {
 
 /// Trees whose roots a snapshot remembers: the working set of a query.
 const KNOWN_TREES: usize = 16;
+
+type KnownTrees = [OnceLock<(TreeId, Option<TreeRoot>)>; KNOWN_TREES];
 
 /// All roots that somebody reads.
 #[derive(Debug, Default)]
@@ -104,7 +107,7 @@ impl Pinned {
         let pinned = Arc::new(Self {
             pager: Arc::clone(pager),
             root,
-            trees: [const { OnceLock::new() }; KNOWN_TREES],
+            trees: OnceLock::new(),
             live: Arc::clone(live),
             serial: live.next.fetch_add(1, Ordering::Relaxed),
             superseded_ms: AtomicU64::new(0),
@@ -158,7 +161,8 @@ impl Pinned {
 
     #[inline]
     pub(crate) fn tree_root(&self, tree: TreeId) -> Result<Option<TreeRoot>> {
-        let known = &self.trees[tree.0 as usize % KNOWN_TREES];
+        let trees = self.trees.get_or_init(Box::default);
+        let known = &trees[tree.0 as usize % KNOWN_TREES];
         if let Some((of, root)) = known.get()
             && *of == tree
         {

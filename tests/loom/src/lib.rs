@@ -33,12 +33,11 @@ pub mod signal {
 }
 
 /// Runs `body` in all orders with at most so many preemptions. `LOOM_MAX_PREEMPTIONS`
-/// replaces the number, `LOOM_MAX_DURATION` ends it after so many seconds.
+/// raises the number, `LOOM_MAX_DURATION` ends it after so many seconds.
 pub fn check(preemptions: usize, plant: Option<plant::Plant>, body: fn()) {
     let mut builder = loom::model::Builder::new();
-    if builder.preemption_bound.is_none() {
-        builder.preemption_bound = Some(preemptions);
-    }
+    let asked = builder.preemption_bound.unwrap_or_default();
+    builder.preemption_bound = Some(asked.max(preemptions));
     plant::with(plant, || builder.check(body));
 }
 

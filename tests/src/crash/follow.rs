@@ -105,6 +105,14 @@ fn may_be_lost(error: &Error, keeps_all: bool) -> bool {
 }
 
 impl Life {
+    /// Goes on after a crash, or stays away for a while.
+    pub(super) fn follow_again(&mut self) -> Verdict {
+        if self.place.is_some() && self.rng.percent(40) {
+            return Ok(());
+        }
+        self.begin_to_follow()
+    }
+
     /// Takes up the place of before the crash, or begins.
     pub(super) fn begin_to_follow(&mut self) -> Verdict {
         self.feed = None;
@@ -135,7 +143,8 @@ impl Life {
 
     /// Looks at some of what is new; now and then from the kept place.
     pub(super) fn follow(&mut self) -> Verdict {
-        if self.feed.is_some() && self.rng.percent(10) {
+        let again = if self.feed.is_some() { 10 } else { 4 };
+        if self.rng.percent(again) {
             self.begin_to_follow()?;
         }
         let (Some(feed), Some(place)) = (&mut self.feed, &mut self.place) else {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cs_base::mutants::{Mutant, planted};
 use cs_io::SimRuntime;
 use cs_io::sim::{CrashKind, Journal, Rng, SimDisk, SimImage, SimOptions};
 use cs_kv::{
@@ -137,7 +138,8 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
     let mut rng = Rng::new(seed);
     let mut options = options::draw(&mut rng);
     let follows = rng.percent(35);
-    let is_crowded = rng.percent(CROWDED_PERCENT);
+    // This bug shows in no other kind of life, so its hunt need not wait for one.
+    let is_crowded = rng.percent(CROWDED_PERCENT) || planted(Mutant::ReuseDuringWrite);
     if is_crowded {
         options::crowd(&mut options);
     }
@@ -201,14 +203,8 @@ pub(super) fn live(seed: u64, hits: &mut Hits) -> Verdict<Vec<Phase>> {
             spans: Vec::new(),
         };
         let commits = 15 + life.rng.below(60);
-        if is_crowded {
-            life.mood.writer = crowd[3];
-            life.mood.step = crowd[4];
-            life.mood.disk = crowd[5];
-            life.mood.reader = crowd[6];
-        }
         life.prove_old_copy()
-            .and_then(|()| life.begin_to_follow())
+            .and_then(|()| life.follow_again())
             .and_then(|()| life.take_up_copy())
             .and_then(|()| life.go_on(commits))
             .map_err(|failure| failure.during(format_args!("phase {number}")))?;
@@ -400,7 +396,7 @@ impl Life {
     /// Takes a snapshot to hold, or lets one go after it was read once more; or
     /// looks what is new.
     fn read(&mut self) -> Verdict {
-        if self.feed.is_some() && self.rng.percent(40) {
+        if self.place.is_some() && self.rng.percent(40) {
             self.follow()
         } else if self.held.len() < HELD && self.rng.percent(50) {
             self.held.push(self.store.snapshot()?);

@@ -5,7 +5,7 @@ use cs_io::memory::MemoryDisk;
 use cs_io::{RealRuntime, Runtime, SimRuntime};
 use std::sync::Arc;
 
-use super::SnapshotLimits;
+use super::{Pinned, SnapshotLimits};
 use crate::cursor::KeyRange;
 use crate::error::Error;
 use crate::options::{CommitOptions, Durability, StoreOptions};
@@ -125,4 +125,17 @@ fn snapshots_that_are_held_too_long_are_ended() {
     assert!(is_evicted(held.get(tree, &[0; 4])));
     drop(held);
     rewrite(&store, tree, 2);
+}
+
+#[test]
+fn a_snapshot_that_nobody_reads_takes_little_memory_and_one_that_is_read_knows_its_trees() {
+    assert!(size_of::<Pinned>() <= 128, "{}", size_of::<Pinned>());
+    let (store, tree) = open(RealRuntime::new(), SnapshotLimits::default());
+    rewrite(&store, tree, 1);
+    let snapshot = store.snapshot().unwrap();
+    let pinned = store.core().published();
+    assert!(pinned.trees.get().is_none(), "nobody has read");
+    assert!(snapshot.get(tree, &0_u32.to_be_bytes()).unwrap().is_some());
+    let known = pinned.trees.get().unwrap();
+    assert_eq!(known.iter().filter_map(|place| place.get()).count(), 1);
 }

@@ -38,7 +38,7 @@ fn a_reader_that_is_evicted() {
 
 #[test]
 fn no_page_is_reused_that_a_snapshot_reads() {
-    check(2, None, readers_beside_a_writer);
+    check(BOUND, None, readers_beside_a_writer);
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub(super) fn run(
     workload: Workload,
     threads: u64,
 ) -> Result<Measured, BenchError> {
-    let zipf = (workload == Workload::TxnZipf).then(|| Zipf::new(bed.keys));
+    let zipf = (workload == Workload::Zipf).then(|| Zipf::new(bed.keys));
     let before = bed.sum()?;
     let done = laps::in_threads(threads, plan.time(), |thread, lap| {
         let mut random = random(plan, thread);

@@ -104,7 +104,7 @@ impl Bed {
         workload: Workload,
         threads: u64,
     ) -> Result<Measured, BenchError> {
-        let zipf = (workload == Workload::TxnDocZipf).then(|| Zipf::new(self.keys));
+        let zipf = (workload == Workload::DocZipf).then(|| Zipf::new(self.keys));
         let before = self.sum()?;
         // Long enough for the slowest of a crowd: a timeout would be a failed run.
         let patient = TransactionOptions::new().timeout(std::time::Duration::from_secs(600));

@@ -49,7 +49,7 @@ pub(super) fn beside(
     hot: impl FnOnce() -> Result<Measured, BenchError>,
     disjoint: impl FnOnce() -> Result<Measured, BenchError>,
 ) -> Result<Vec<Measured>, BenchError> {
-    let (hot, disjoint) = if turn % 2 == 0 {
+    let (hot, disjoint) = if turn.is_multiple_of(2) {
         let hot = hot()?;
         (hot, disjoint()?)
     } else {

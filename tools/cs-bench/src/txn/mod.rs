@@ -107,7 +107,7 @@ enum Bench {
 impl Run<'_> {
     fn open(&self, directory: &std::path::Path) -> Result<Bench, BenchError> {
         Ok(match self.workload {
-            Workload::TxnDocDisjoint | Workload::TxnDocZipf | Workload::TxnDocHot => {
+            Workload::DocDisjoint | Workload::DocZipf | Workload::DocHot => {
                 Bench::Documents(Box::new(documents::Bed::make(directory, self.plan)?))
             }
             _ => Bench::Store(Box::new(Bed::make(directory, self.plan, self.workload)?)),
@@ -117,17 +117,17 @@ impl Run<'_> {
     fn measure(&self, bench: &Bench, threads: u64) -> Result<Vec<Measured>, BenchError> {
         let (plan, workload) = (self.plan, self.workload);
         let bed = match bench {
-            Bench::Documents(bed) if workload == Workload::TxnDocHot => {
+            Bench::Documents(bed) if workload == Workload::DocHot => {
                 return bed.hot(plan, threads, self.turn);
             }
             Bench::Documents(bed) => return Ok(vec![bed.run(plan, workload, threads)?]),
             Bench::Store(bed) => bed,
         };
         match workload {
-            Workload::TxnHot => hot::run(bed, plan, threads, self.turn),
-            Workload::TxnSerializable => isolation::run(bed, plan, threads),
-            Workload::TxnSnapshots => snapshots::run(bed, plan, threads),
-            Workload::TxnSnapshotMemory => snapshots::memory(bed, plan),
+            Workload::Hot => hot::run(bed, plan, threads, self.turn),
+            Workload::Serializable => isolation::run(bed, plan, threads),
+            Workload::Snapshots => snapshots::run(bed, plan, threads),
+            Workload::SnapshotMemory => snapshots::memory(bed, plan),
             _ => Ok(vec![contention::run(bed, plan, workload, threads)?]),
         }
     }

@@ -95,7 +95,7 @@ impl Plan {
 
     /// Memory for a workload's cache; none: the store's own default.
     pub(super) fn cache_bytes_of(&self, workload: Workload) -> Option<u64> {
-        let is_small = workload == Workload::TxnSnapshotMemory;
+        let is_small = workload == Workload::SnapshotMemory;
         self.cache_bytes.or(is_small.then_some(SMALL_CACHE_BYTES))
     }
 

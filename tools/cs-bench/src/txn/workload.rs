@@ -8,23 +8,32 @@ use clap::ValueEnum;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
     /// Transactions of 5 gets and 5 increments, keys of no other thread; 1, 4, 16, 64 threads
-    TxnDisjoint,
+    #[value(name = "txn-disjoint")]
+    Disjoint,
     /// The same of keys drawn by Zipf (0.99), tried again until committed; and how many conflict
-    TxnZipf,
+    #[value(name = "txn-zipf")]
+    Zipf,
     /// As txn-disjoint with documents, by find_by_id and replace_one in with_transaction
-    TxnDocDisjoint,
+    #[value(name = "txn-doc-disjoint")]
+    DocDisjoint,
     /// As txn-zipf with documents; with_transaction pauses between attempts
-    TxnDocZipf,
+    #[value(name = "txn-doc-zipf")]
+    DocZipf,
     /// 64 threads increment one key, an auto-commit each; beside 64 that put keys of their own
-    TxnHot,
+    #[value(name = "txn-hot")]
+    Hot,
     /// The same with documents: $inc of one field of one document, beside inserts
-    TxnDocHot,
+    #[value(name = "txn-doc-hot")]
+    DocHot,
     /// Processor time of Serializable over Snapshot: 10 gets and 5 puts; a range of 100 and 5 puts
-    TxnSerializable,
+    #[value(name = "txn-serializable")]
+    Serializable,
     /// Durable commits of one put beside 0, 100 and 10,000 live snapshots of distinct states
-    TxnSnapshots,
+    #[value(name = "txn-snapshots")]
+    Snapshots,
     /// Memory of an idle snapshot: 10,000 of distinct states, and 100,000 of one state
-    TxnSnapshotMemory,
+    #[value(name = "txn-snapshot-memory")]
+    SnapshotMemory,
 }
 
 impl fmt::Display for Workload {
@@ -39,12 +48,10 @@ impl Workload {
     /// no choice.
     pub(super) fn default_threads(self) -> &'static [u64] {
         match self {
-            Self::TxnDisjoint | Self::TxnZipf | Self::TxnDocDisjoint | Self::TxnDocZipf => {
-                &[1, 4, 16, 64]
-            }
-            Self::TxnHot | Self::TxnDocHot => &[64],
-            Self::TxnSerializable | Self::TxnSnapshots => &[1],
-            Self::TxnSnapshotMemory => &[],
+            Self::Disjoint | Self::Zipf | Self::DocDisjoint | Self::DocZipf => &[1, 4, 16, 64],
+            Self::Hot | Self::DocHot => &[64],
+            Self::Serializable | Self::Snapshots => &[1],
+            Self::SnapshotMemory => &[],
         }
     }
 }
