@@ -43,7 +43,7 @@ pub use cs_kv::{
 };
 pub use cs_kv::{
     Decided, Decision, Isolation, PreparedTransaction, ResourceCommit, ResourceError,
-    SessionStatement, TransactionResource, Untold,
+    SessionStatement, SnapshotLimits, SnapshotStats, TransactionResource, Untold,
 };
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};

@@ -10,7 +10,8 @@ use cs_kv::io::sys::{DirectIo, SysDisk};
 use cs_kv::io::uring::{IoChoice, open_best};
 use cs_kv::io::{Disk, RealRuntime, Runtime};
 use cs_kv::{
-    AutoCompact, CompressionOptions, Durability, KeepChanges, ReadPath, Store, StoreOptions,
+    AutoCompact, CompressionOptions, Durability, KeepChanges, ReadPath, SnapshotLimits, Store,
+    StoreOptions,
 };
 
 use crate::database::Database;
@@ -120,6 +121,20 @@ impl DatabaseOptions {
     /// MiB unless told. Beyond, it is told that changes are lost.
     pub fn feed_log_bytes(mut self, bytes: u64) -> Self {
         self.store.feed_log_bytes = bytes;
+        self
+    }
+
+    /// When queries, cursors and transactions are ended that keep old versions for too
+    /// long ([`ErrorKind::SnapshotEvicted`]); never unless told.
+    pub fn snapshot_limits(mut self, limits: SnapshotLimits) -> Self {
+        self.store.snapshot_limits = limits;
+        self
+    }
+
+    /// How long it is remembered how prepared transactions were decided; a week
+    /// unless told.
+    pub fn remember_decisions(mut self, time: Duration) -> Self {
+        self.store.remember_decisions = time;
         self
     }
 

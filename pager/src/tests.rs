@@ -35,12 +35,13 @@ fn reopen(disk: &Arc<MemoryDisk>, pages: u64) -> Opened {
 }
 
 /// Seals, and writes a checkpoint to its end.
-fn checkpoint(opened: &mut Opened) {
+pub(crate) fn checkpoint(opened: &mut Opened) {
     let Opened {
         pager,
         shadow,
         metas,
     } = opened;
+    shadow.cover(pager).unwrap();
     shadow.write_map(pager).unwrap();
     let mut root = metas.newest().root;
     shadow.describe(&mut root);

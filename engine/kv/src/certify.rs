@@ -8,9 +8,9 @@
 use cs_base::TreeId;
 use cs_pager::{Pager, ReadGuard};
 
-use crate::cursor::KeyRange;
 use crate::difference::{Side, agree};
 use crate::error::{Error, Result};
+use crate::key_range::KeyRange;
 use crate::root::Root;
 use crate::transaction::Footprint;
 use crate::tree::{Position, SealedSource, find};

@@ -9,8 +9,8 @@ use cs_pager::format::first_page;
 use cs_pager::{PageRef, Shadow};
 
 use crate::core::Core;
-use crate::cursor::KeyRange;
 use crate::error::{Error, Result};
+use crate::key_range::KeyRange;
 use crate::node::Leaf;
 use crate::root::is_system;
 use crate::snapshot::Snapshot;

@@ -20,95 +20,11 @@ use cs_base::TreeId;
 use cs_pager::{Frame, PageRef, Pager, ReadGuard};
 
 use crate::error::Result;
+use crate::key_range::KeyRange;
 use crate::node::{Branch, Leaf, OverflowRef, ValueRef};
 use crate::snapshot::Snapshot;
 use crate::tree::{expect_node, load_key, read_key, read_value};
 use crate::tree_root::TreeRoot;
-
-/// Which keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRange {
-    /// Where it begins.
-    pub lower: Bound<Vec<u8>>,
-    /// Where it ends.
-    pub upper: Bound<Vec<u8>>,
-}
-
-impl KeyRange {
-    /// All keys.
-    #[must_use]
-    pub fn all() -> Self {
-        Self {
-            lower: Bound::Unbounded,
-            upper: Bound::Unbounded,
-        }
-    }
-
-    /// All keys that begin with `prefix`.
-    ///
-    /// ```
-    /// use std::ops::Bound;
-    /// let range = cs_kv::KeyRange::prefix(b"a\xff");
-    /// assert_eq!(range.upper, Bound::Excluded(b"b".to_vec()));
-    /// ```
-    #[must_use]
-    pub fn prefix(prefix: &[u8]) -> Self {
-        let mut end = prefix.to_vec();
-        while end.last() == Some(&0xff) {
-            end.pop();
-        }
-        let upper = match end.last_mut() {
-            Some(last) => {
-                *last += 1;
-                Bound::Excluded(end)
-            }
-            None => Bound::Unbounded,
-        };
-        Self {
-            lower: Bound::Included(prefix.to_vec()),
-            upper,
-        }
-    }
-
-    /// Whether a key is in it.
-    #[must_use]
-    pub fn contains(&self, key: &[u8]) -> bool {
-        let above = match &self.lower {
-            Bound::Unbounded => true,
-            Bound::Included(bound) => key >= bound.as_slice(),
-            Bound::Excluded(bound) => key > bound.as_slice(),
-        };
-        above && !self.is_above(key)
-    }
-
-    /// Whether no key can be in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        match (&self.lower, &self.upper) {
-            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-            (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
-            (
-                Bound::Included(lower) | Bound::Excluded(lower),
-                Bound::Included(upper) | Bound::Excluded(upper),
-            ) => lower >= upper,
-        }
-    }
-
-    fn is_above(&self, key: &[u8]) -> bool {
-        match &self.upper {
-            Bound::Unbounded => false,
-            Bound::Included(bound) => key > bound.as_slice(),
-            Bound::Excluded(bound) => key >= bound.as_slice(),
-        }
-    }
-
-    fn is_below(&self, key: &[u8]) -> bool {
-        match &self.lower {
-            Bound::Unbounded => false,
-            Bound::Included(bound) => key < bound.as_slice(),
-            Bound::Excluded(bound) => key <= bound.as_slice(),
-        }
-    }
-}
 
 /// Pages turned the same way in a row after which a cursor reads ahead: the
 /// first turn may be the only one.

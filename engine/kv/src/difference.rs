@@ -20,8 +20,8 @@ use std::ops::Bound;
 use cs_base::{PageId, TreeId};
 use cs_pager::{PageRef, ReadGuard};
 
-use crate::cursor::KeyRange;
 use crate::error::Result;
+use crate::key_range::KeyRange;
 use crate::node::{Branch, Leaf, OverflowRef, ValueRef, max_inline_key};
 use crate::tree::{PageSource, expect_node, load_key, load_value, read_key};
 use crate::tree_root::TreeRoot;

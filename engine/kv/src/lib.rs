@@ -31,6 +31,7 @@ mod estimate;
 mod evaluation;
 mod feed;
 mod in_flight;
+mod key_range;
 pub mod limits;
 mod named;
 pub mod node;
@@ -70,11 +71,12 @@ pub use batch::{Batch, Expect};
 pub use bulk::{BulkOptions, BulkProgress, BulkReport, Duplicates};
 pub use check::{CheckReport, Finding, TreeShape};
 pub use compaction::{AutoCompact, CompactOptions, CompactProgress, CompactReport};
-pub use cursor::{Cursor, KeyRange};
+pub use cursor::Cursor;
 pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};
 pub use evaluation::{Declined, Evaluate, Outcome};
 pub use feed::{ChangeFeed, ChangeMoves, ChangePosition, ChangeRecord, NotedEffect, RecordEffects};
+pub use key_range::KeyRange;
 pub use named::{MAX_SNAPSHOT_NAME, NamedSnapshot};
 pub use options::{
     CommitOptions, Compression, CompressionOptions, Durability, KeepChanges, SessionStatement,

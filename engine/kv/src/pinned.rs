@@ -248,6 +248,8 @@ impl Core {
         let now = self.runtime.monotonic();
         loop {
             let mut writer = self.lock_writer();
+            // What was freed lately is put down to who keeps it.
+            writer.shadow.reclaim(&self.pager);
             let mut old = self.live_roots.old(now);
             old.retain(|(pinned, _)| !pinned.is_exempt);
             let Some((oldest, age)) = old.first() else {
@@ -263,7 +265,6 @@ impl Core {
                 return;
             }
             oldest.evict();
-            writer.shadow.reclaim(&self.pager);
             drop(writer);
             self.counters.evicted.fetch_add(1, Ordering::Relaxed);
             self.note(Event::SnapshotEvicted {

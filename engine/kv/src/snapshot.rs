@@ -6,8 +6,9 @@ use cs_base::{HybridTime, Index, TreeId, Version};
 use cs_pager::{Pager, ReadGuard};
 
 use crate::core::Core;
-use crate::cursor::{Cursor, KeyRange};
+use crate::cursor::Cursor;
 use crate::error::{Error, Result};
+use crate::key_range::KeyRange;
 use crate::pinned::Pinned;
 use crate::root::Root;
 use crate::tree::{SealedSource, find, load_value};

@@ -54,7 +54,8 @@ impl Database {
         let runtime = &self.environment().runtime;
         let deadline = runtime.monotonic().saturating_add(options.timeout);
         let mut attempt = options.clone();
-        for conflicts in 0.. {
+        let mut conflicts = 0;
+        loop {
             attempt.timeout = deadline.saturating_sub(runtime.monotonic());
             // Dropped, also by a panic, it is rolled back.
             let transaction = self.begin_with(&attempt)?;
@@ -65,11 +66,11 @@ impl Database {
             match done {
                 Err(error) if error.is_retryable() && runtime.monotonic() < deadline => {
                     pause(&**runtime, conflicts);
+                    conflicts = conflicts.saturating_add(1);
                 }
                 other => return other,
             }
         }
-        unreachable!("it ends with its deadline")
     }
 }
 

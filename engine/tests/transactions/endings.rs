@@ -3,7 +3,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bson::doc;
-use collection_store::{Error, ErrorKind, TransactionOptions};
+use collection_store::io::SimRuntime;
+use collection_store::io::memory::MemoryDisk;
+use collection_store::{Database, Error, ErrorKind, SnapshotLimits, TransactionOptions};
 
 use crate::{all, numbered};
 
@@ -150,4 +152,40 @@ fn a_closed_database_begins_and_commits_nothing() {
     database.close().unwrap();
     assert_eq!(transaction.commit().unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(database.begin().unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn cursors_and_transactions_that_keep_too_much_are_ended_by_name() {
+    let limits = SnapshotLimits {
+        max_retained_bytes: Some(1),
+        ..SnapshotLimits::default()
+    };
+    let options = Database::options().snapshot_limits(limits);
+    let database = options
+        .open_on(MemoryDisk::new(), SimRuntime::new(1))
+        .unwrap();
+    let numbers = database.collection("numbers");
+    numbers
+        .insert_many((0..10).map(|id| doc! { "_id": id }))
+        .unwrap();
+    let mut cursor = numbers.find(doc! {}).run().unwrap();
+    assert!(cursor.next().unwrap().is_ok());
+    let transaction = database.begin().unwrap();
+    numbers
+        .update_many(doc! {}, doc! { "$set": { "n": 1 } })
+        .unwrap();
+    assert_eq!(numbers.count(doc! { "n": 1 }).unwrap(), 10);
+    while database.store().step().unwrap() {}
+    let inside = transaction.collection("numbers");
+    for error in [
+        cursor.next().unwrap().unwrap_err(),
+        inside.count(doc! { "n": 1 }).unwrap_err(),
+    ] {
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::SnapshotEvicted, Some(239))
+        );
+    }
+    assert!(cursor.next().is_none(), "nothing follows an error");
+    assert_eq!(database.stats().unwrap().store.snapshots.evicted, 1);
 }

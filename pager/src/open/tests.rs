@@ -7,7 +7,6 @@ use cs_io::memory::MemoryDisk;
 use cs_io::sim::{Fault, FaultPlan, SimDisk, SimOptions};
 
 use super::*;
-use crate::checkpoint::CheckpointRun;
 use crate::format::{DATA_FILE_NEW, META_OFFSETS, PageIdentity, seal_checksum};
 use crate::frames::ReadGuard;
 
@@ -45,26 +44,9 @@ fn grown(opened: &mut Opened) -> Meta {
         level: 0,
         tree: TreeId(16),
     };
-    let Opened {
-        pager,
-        shadow,
-        metas,
-    } = opened;
-    shadow.allocate(pager, leaf);
-    shadow.cover(pager).unwrap();
-    shadow.write_map(pager).unwrap();
-    let mut root = metas.newest().root;
-    shadow.describe(&mut root);
-    let version = shadow.seal(pager);
-    pager.set_visible(version);
-    let meta = Meta {
-        root,
-        ..*metas.newest()
-    };
-    let mut run = CheckpointRun::begin(pager, metas, meta);
-    while !run.step(pager, metas, true, &mut || true).unwrap() {}
-    shadow.reclaim(pager);
-    *metas.newest()
+    opened.shadow.allocate(&opened.pager, leaf);
+    crate::tests::checkpoint(opened);
+    *opened.metas.newest()
 }
 
 fn data(disk: &dyn Disk) -> Arc<dyn File> {

@@ -8,8 +8,8 @@ use cs_pager::{Pager, RESERVE_PAGES};
 
 use super::Compactor;
 use crate::core::Core;
-use crate::cursor::KeyRange;
 use crate::error::{Error, Result};
+use crate::key_range::KeyRange;
 use crate::snapshot::Snapshot;
 use crate::tree::{Goal, Window, look};
 use crate::tree_root::{TreeRoot, directory_key, system};

@@ -6,7 +6,7 @@ use cs_io::memory::MemoryDisk;
 use cs_io::sim::Rng;
 
 use super::{Side, agree};
-use crate::cursor::KeyRange;
+use crate::key_range::KeyRange;
 use crate::options::{CommitOptions, Durability, StoreOptions};
 use crate::snapshot::Snapshot;
 use crate::store::Store;

@@ -6,8 +6,8 @@ use cs_io::sim::{CrashKind, Rng, SimDisk, SimOptions};
 use cs_io::{Disk, SimRuntime};
 
 use super::Entry;
-use crate::cursor::KeyRange;
 use crate::error::Error;
+use crate::key_range::KeyRange;
 use crate::options::{CommitOptions, Durability, StoreOptions};
 use crate::snapshot::Snapshot;
 use crate::store::Store;

@@ -6,8 +6,8 @@ use cs_io::{RealRuntime, Runtime, SimRuntime};
 use std::sync::Arc;
 
 use super::{Pinned, SnapshotLimits};
-use crate::cursor::KeyRange;
 use crate::error::Error;
+use crate::key_range::KeyRange;
 use crate::options::{CommitOptions, Durability, StoreOptions};
 use crate::store::Store;
 use crate::transaction::Transaction;

@@ -19,8 +19,8 @@ use std::ops::Bound;
 
 use cs_base::TreeId;
 
-use crate::cursor::KeyRange;
 use crate::error::{Error, Result};
+use crate::key_range::KeyRange;
 
 /// Longest name of a prepared transaction, in bytes.
 pub const MAX_GID: usize = 200;

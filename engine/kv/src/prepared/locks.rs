@@ -12,9 +12,9 @@ use cs_base::TreeId;
 
 use super::entry::{Head, damaged, parse_part_key};
 use crate::batch::{Batch, Change};
-use crate::cursor::KeyRange;
 use crate::effects::{Effect, Effects};
 use crate::error::{Error, Result};
+use crate::key_range::KeyRange;
 use crate::transaction::Footprint;
 
 /// Which of the transactions, by place in `names`.

@@ -17,8 +17,9 @@ use parking_lot::Mutex;
 
 use super::changes::TreeChanges;
 use super::footprint::Footprint;
-use crate::cursor::{Cursor, KeyRange};
+use crate::cursor::Cursor;
 use crate::error::Result;
+use crate::key_range::KeyRange;
 
 /// See the module's text. Made by [`Transaction::entries`](super::Transaction::entries).
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use std::ops::Bound;
 
 use cs_base::TreeId;
 
-use crate::cursor::KeyRange;
+use crate::key_range::KeyRange;
 
 /// Bytes that a range costs beside its bounds.
 const OVERHEAD: usize = 64;

@@ -7,9 +7,8 @@ use cs_io::sys::{SysDisk, SysOptions};
 use cs_io::{Disk, OpenMode};
 
 use super::super::*;
-use crate::checkpoint::CheckpointRun;
 use crate::format::{DATA_FILE, PAGE_HEADER, PageIdentity};
-use crate::{Meta, Opened, create, open};
+use crate::{Opened, create, open};
 use cs_base::{Incarnation, TreeId};
 
 const PAGE: u32 = 4096;
@@ -47,25 +46,8 @@ fn make() -> Fixture {
 }
 
 fn checkpoint(opened: &mut Opened) {
-    let Opened {
-        pager,
-        shadow,
-        metas,
-    } = opened;
-    shadow.reserve(pager, 64, 0, true).unwrap();
-    shadow.cover(pager).unwrap();
-    shadow.write_map(pager).unwrap();
-    let mut root = metas.newest().root;
-    shadow.describe(&mut root);
-    let version = shadow.seal(pager);
-    pager.set_visible(version);
-    let meta = Meta {
-        root,
-        ..*metas.newest()
-    };
-    let mut run = CheckpointRun::begin(pager, metas, meta);
-    while !run.step(pager, metas, true, &mut || true).unwrap() {}
-    shadow.reclaim(pager);
+    opened.shadow.reserve(&opened.pager, 64, 0, true).unwrap();
+    crate::tests::checkpoint(opened);
 }
 
 fn page(opened: &mut Opened, byte: u8) -> PageRef {

@@ -1,7 +1,7 @@
 use cs_base::TreeId;
 
 use super::{Decided, Decision, Head, decided_at_key, parse_decided_at, parse_part_key, part_key};
-use crate::cursor::KeyRange;
+use crate::key_range::KeyRange;
 
 fn head() -> Head {
     Head {

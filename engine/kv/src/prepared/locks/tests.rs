@@ -2,9 +2,9 @@ use cs_base::TreeId;
 
 use super::Locks;
 use crate::batch::{Batch, Expect};
-use crate::cursor::KeyRange;
 use crate::effects::{Effect, EffectWriter};
 use crate::error::Error;
+use crate::key_range::KeyRange;
 use crate::prepared::entry::{Head, part_key};
 use crate::transaction::Footprint;
 

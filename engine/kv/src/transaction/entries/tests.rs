@@ -6,8 +6,8 @@ use cs_io::RealRuntime;
 use cs_io::memory::MemoryDisk;
 use cs_io::sim::Rng;
 
-use crate::cursor::KeyRange;
 use crate::error::Error;
+use crate::key_range::KeyRange;
 use crate::options::{CommitOptions, StoreOptions};
 use crate::store::Store;
 use crate::transaction::{Isolation, Transaction, TransactionOptions};

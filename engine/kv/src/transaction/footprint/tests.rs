@@ -3,7 +3,7 @@ use std::ops::Bound;
 use cs_base::TreeId;
 
 use super::Footprint;
-use crate::cursor::KeyRange;
+use crate::key_range::KeyRange;
 
 const TREE: TreeId = TreeId(20);
 
