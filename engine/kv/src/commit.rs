@@ -242,8 +242,10 @@ impl Core {
         if commit.batch.needs_resolving() {
             self.check_writable()?;
             // Whoever asks again hears what he was told, whatever is there by now.
-            self.plan_session(writer, &commit)?;
-            (resolved, places) = resolve(&self.pager, writer, commit.batch)?;
+            let session = self.plan_session(writer, &commit);
+            let outcome = session.and_then(|()| resolve(&self.pager, writer, commit.batch));
+            writer.shadow.end_plan();
+            (resolved, places) = outcome?;
             commit.batch = &resolved;
             if resolved.is_empty() && commit.options.session.is_none() {
                 // Nothing is to be changed, and that too was judged on the

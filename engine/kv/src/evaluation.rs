@@ -12,10 +12,12 @@
 //!   first); the last outcome is the one that counts.
 //! * One that panics changes nothing and harms nobody else.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use cs_base::TreeId;
 use cs_pager::Pager;
 
 use crate::batch::{Batch, Change, Operation};
@@ -100,14 +102,24 @@ pub(crate) fn resolve(
         telling: batch.telling.clone(),
         looks: batch.looks,
     };
+    // Where the newest operation on each key stands.
+    let mut newest: HashMap<(TreeId, &[u8]), usize> = HashMap::new();
     for (position, operation) in batch.operations.iter().enumerate() {
+        let key = (operation.tree, operation.key.as_slice());
         let evaluates = matches!(operation.change, Change::Evaluate(_));
         if !evaluates && !batch.has_to_look(operation) {
+            newest.insert(key, resolved.operations.len());
             resolved.operations.push(operation.clone());
             places.push(position);
             continue;
         }
-        let current = current(pager, writer, &resolved, operation)?;
+        let earlier = newest.get(&key).map(|&place| &resolved.operations[place]);
+        let current = match earlier.map(|earlier| &earlier.change) {
+            Some(Change::Put(value)) => Some(value.clone()),
+            Some(_) => None,
+            None if batch.created.contains(&operation.tree) => None,
+            None => writer.get(pager, operation.tree, &operation.key)?,
+        };
         let outcome = match &operation.change {
             Change::Evaluate(evaluation) => {
                 let outcome = evaluate(evaluation, current.as_deref());
@@ -120,6 +132,7 @@ pub(crate) fn resolve(
             known => known.clone(),
         };
         let tells = batch.wants_before(operation);
+        newest.insert(key, resolved.operations.len());
         resolved.operations.push(Operation {
             change: outcome,
             was_absent: current.is_none(),
@@ -129,27 +142,6 @@ pub(crate) fn resolve(
         places.push(position);
     }
     Ok((resolved, places))
-}
-
-/// The value that an operation replaces.
-fn current(
-    pager: &Pager,
-    writer: &mut Writer,
-    resolved: &Batch,
-    operation: &Operation,
-) -> Result<Option<Vec<u8>>> {
-    let earlier = resolved.operations.iter().rev();
-    let mut earlier = earlier.filter(|earlier| is_same_key(earlier, operation));
-    match earlier.next().map(|earlier| &earlier.change) {
-        Some(Change::Put(value)) => Ok(Some(value.clone())),
-        Some(_) => Ok(None),
-        None if resolved.created.contains(&operation.tree) => Ok(None),
-        None => writer.get(pager, operation.tree, &operation.key),
-    }
-}
-
-fn is_same_key(one: &Operation, other: &Operation) -> bool {
-    one.tree == other.tree && one.key == other.key
 }
 
 /// A panic must not come out under the writer's lock: nothing has changed yet,
