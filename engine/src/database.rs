@@ -129,7 +129,7 @@ impl Database {
     /// The name of the database is not allowed, or the catalog could not be read.
     pub fn list_collections(&self) -> Result<Vec<CollectionInfo>> {
         check_database(&self.name)?;
-        let snapshot = self.environment.store()?.snapshot()?;
+        let snapshot = self.environment.state()?;
         let entries = entries_in(&snapshot, Some(&self.name))?;
         let info = entries
             .into_iter()
@@ -146,7 +146,7 @@ impl Database {
     /// # Errors
     /// The catalog could not be read.
     pub fn list_databases(&self) -> Result<Vec<String>> {
-        let snapshot = self.environment.store()?.snapshot()?;
+        let snapshot = self.environment.state()?;
         let mut names: Vec<String> = entries_in(&snapshot, None)?
             .into_iter()
             .map(|(namespace, _)| namespace.database.to_string())
@@ -220,7 +220,7 @@ impl Database {
     /// # Errors
     /// The database was closed, or the catalog could not be read.
     pub fn stats(&self) -> Result<DatabaseStats> {
-        let snapshot = self.environment.store()?.snapshot()?;
+        let snapshot = self.environment.state()?;
         let (mut collections, mut documents, mut bytes) = (0, 0, 0);
         for (_, entry) in entries_in(&snapshot, None)? {
             let stats = snapshot.tree_stats(entry.tree)?.unwrap_or_default();
@@ -232,6 +232,7 @@ impl Database {
             collections,
             documents,
             bytes,
+            named_snapshots: self.environment.any_store().list_snapshots()?,
             operations: self.environment.counters.read(),
             store: self.environment.any_store().stats(),
         })

@@ -8,6 +8,10 @@
 //! | transactions under way | here: each has a snapshot, and changes that nobody else sees |
 //! | counters since open | here |
 //! | listeners, and who wants to be told what was before | here; their places in the history are of this process |
+//!
+//! An environment *as of* a named snapshot has the state of that, reads nothing else
+//! and refuses to be written to; so whatever reads through an environment reads a
+//! named snapshot just as well.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -33,17 +37,51 @@ pub(crate) struct Environment {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) catalog: Catalog,
     pub(crate) object_ids: ObjectIds,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) transactions: Registry,
+    as_of: Option<AsOf>,
     read_only: bool,
     closed: AtomicBool,
     fork: ForkMark,
     this: Weak<Self>,
 }
 
+/// The one state that an environment has, and where the newest is.
+#[derive(Debug)]
+struct AsOf {
+    name: Arc<str>,
+    snapshot: Snapshot,
+    live: Arc<Environment>,
+}
+
 impl Environment {
     pub(crate) fn new(store: Store, runtime: Arc<dyn Runtime>, read_only: bool) -> Arc<Self> {
-        let environment = Arc::new_cyclic(|this| Self {
+        let environment = Self::make(store, runtime, read_only, None);
+        let housekeeping: Weak<Self> = Arc::downgrade(&environment);
+        environment.store.attach(housekeeping);
+        environment
+    }
+
+    /// The environment of what a named snapshot holds.
+    pub(crate) fn as_of(self: &Arc<Self>, name: &str, snapshot: Snapshot) -> Arc<Self> {
+        let as_of = AsOf {
+            name: name.into(),
+            snapshot,
+            live: Arc::clone(self),
+        };
+        let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
+        Self::make(store, runtime, true, Some(as_of))
+    }
+
+    fn make(
+        store: Store,
+        runtime: Arc<dyn Runtime>,
+        read_only: bool,
+        as_of: Option<AsOf>,
+    ) -> Arc<Self> {
+        let live = as_of.as_ref().map(|as_of| &as_of.live);
+        let counters = live.map_or_else(Arc::default, |live| Arc::clone(&live.counters));
+        Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             listeners: Listeners::default(),
             wanting: Arc::default(),
@@ -51,19 +89,20 @@ impl Environment {
             object_ids: ObjectIds::new(Arc::clone(&runtime)),
             runtime,
             catalog: Catalog::default(),
-            counters: Counters::default(),
+            counters,
             transactions: Registry::default(),
+            as_of,
             read_only,
             closed: AtomicBool::new(false),
             fork: ForkMark::new(),
-        });
-        let housekeeping: Weak<Self> = Arc::downgrade(&environment);
-        environment.store.attach(housekeeping);
-        environment
+        })
     }
 
     /// The store, unless the database was closed, or opened by a parent process.
     pub(crate) fn store(&self) -> Result<&Store> {
+        if let Some(as_of) = &self.as_of {
+            return as_of.live.store();
+        }
         if self.fork.is_forked() {
             let message = "the database was opened before this process was forked off";
             return Err(Error::new(ErrorKind::Forked, message));
@@ -76,11 +115,23 @@ impl Environment {
 
     /// The store, if it may be written to.
     pub(crate) fn writable(&self) -> Result<&Store> {
+        self.newest_only("a write")?;
         if self.read_only {
             let message = "the database was opened for reading only";
             return Err(Error::new(ErrorKind::ReadOnly, message));
         }
         self.store()
+    }
+
+    /// Refuses what makes no sense as of a named snapshot.
+    pub(crate) fn newest_only(&self, what: &str) -> Result<()> {
+        let Some(as_of) = &self.as_of else {
+            return Ok(());
+        };
+        let name = &as_of.name;
+        let message =
+            format!("{what} is not possible as of the snapshot '{name}', which is read only");
+        Err(Error::new(ErrorKind::ReadOnly, message))
     }
 
     /// Whether the database was opened for reading only.
@@ -107,11 +158,23 @@ impl Environment {
         Ok(self.store.close()?)
     }
 
-    /// The newest state, and the collection's entry in it.
+    /// The newest state, or the one that it is as of.
+    pub(crate) fn state(&self) -> Result<Snapshot> {
+        let store = self.store()?;
+        Ok(match &self.as_of {
+            Some(as_of) => as_of.snapshot.clone(),
+            None => store.snapshot()?,
+        })
+    }
+
+    /// That state, and the collection's entry in it.
     pub(crate) fn snapshot(&self, namespace: &Namespace) -> Result<(Snapshot, Option<Entry>)> {
         let store = self.store()?;
-        self.catalog
-            .with(namespace, || store.snapshot(), |snapshot| snapshot)
+        let take = || match &self.as_of {
+            Some(as_of) => Ok(as_of.snapshot.clone()),
+            None => store.snapshot(),
+        };
+        self.catalog.with(namespace, take, |snapshot| snapshot)
     }
 
     /// A write transaction on the newest state, and the collection's entry in it.
@@ -123,6 +186,9 @@ impl Environment {
 
     /// The collection's newest entry.
     pub(crate) fn entry(&self, namespace: &Namespace) -> Result<Option<Entry>> {
+        if self.as_of.is_some() {
+            return Ok(self.snapshot(namespace)?.1);
+        }
         self.catalog.entry(self.store()?, namespace)
     }
 }

@@ -17,6 +17,7 @@ pub mod key;
 pub mod names;
 mod object_ids;
 mod options;
+mod snapshots;
 mod stats;
 mod transaction;
 mod update;
@@ -42,13 +43,14 @@ pub use cs_kv::{
     RestoreReport, TreeStats,
 };
 pub use cs_kv::{
-    Decided, Decision, Isolation, PreparedTransaction, ResourceCommit, ResourceError,
-    SessionStatement, SnapshotLimits, SnapshotStats, TransactionResource, Untold,
+    Decided, Decision, Isolation, NamedSnapshot, PreparedTransaction, ResourceCommit,
+    ResourceError, SessionStatement, SnapshotLimits, SnapshotStats, TransactionResource, Untold,
 };
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
 pub use input::{IntoDocument, IntoFilter};
 pub use options::DatabaseOptions;
+pub use snapshots::{DatabaseSnapshot, SnapshotInfo};
 pub use stats::{CollectionStats, DatabaseStats, OperationStats};
 pub use transaction::{Savepoint, Transaction, TransactionInfo, TransactionOptions};
 pub use update::{Applied, Update, UpdateContext, UpdateOptions};

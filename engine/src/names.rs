@@ -64,6 +64,28 @@ pub fn check_collection(name: &str) -> Result<()> {
     Err(invalid("collection", name, fault))
 }
 
+/// Whether a snapshot may have this name: 1 to 255 bytes without control
+/// characters, and no white space at either end.
+///
+/// # Errors
+/// [`ErrorKind::BadValue`], with the reason.
+pub fn check_snapshot(name: &str) -> Result<()> {
+    let fault = if name.is_empty() {
+        "is empty".to_owned()
+    } else if name.len() > MAX_NAME_LEN {
+        format!("has {} bytes, the limit is {MAX_NAME_LEN}", name.len())
+    } else if let Some(found) = name.chars().find(|c| c.is_control()) {
+        format!("contains {found:?}")
+    } else if name.trim() != name {
+        "begins or ends with white space".to_owned()
+    } else {
+        return Ok(());
+    };
+    let shown: String = name.chars().take(32).collect();
+    let message = format!("invalid snapshot name {shown:?}: it {fault}");
+    Err(Error::new(ErrorKind::BadValue, message))
+}
+
 fn check(what: &str, name: &str, forbidden: &[char]) -> Result<()> {
     if name.is_empty() {
         return Err(invalid(what, name, "is empty"));

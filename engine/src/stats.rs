@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cs_kv::StoreStats;
+use cs_kv::{NamedSnapshot, StoreStats};
 
 /// Counts since the database was opened.
 #[derive(Debug, Default)]
@@ -81,6 +81,9 @@ pub struct DatabaseStats {
     pub documents: u64,
     /// Bytes of documents and their keys.
     pub bytes: u64,
+    /// Named snapshots, in order of name; what each keeps of the files says
+    /// [`Database::list_snapshots`](crate::Database::list_snapshots).
+    pub named_snapshots: Vec<NamedSnapshot>,
     /// What operations did.
     pub operations: OperationStats,
     /// Pages, log, commits, compression, input and output.

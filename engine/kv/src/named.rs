@@ -29,6 +29,7 @@ use crate::commit::{Commit, Stage, too_large};
 use crate::core::Core;
 use crate::difference::{Side, only_in_first};
 use crate::error::{Error, Result};
+use crate::feed::ChangePosition;
 use crate::key_range::KeyRange;
 use crate::options::{CommitOptions, Durability};
 use crate::pinned::Pinned;
@@ -59,6 +60,9 @@ pub struct NamedSnapshot {
     pub time: HybridTime,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
+    /// The place in the history behind its last commit: from there on
+    /// [`changes_after`](Store::changes_after) tells what has changed since.
+    pub position: ChangePosition,
 }
 
 /// The named states that are pinned.
@@ -196,7 +200,7 @@ impl Store {
         }
         pinned.supersede(core.runtime.monotonic());
         core.named.pinned.lock().insert(key, pinned);
-        Ok(entry.info(name))
+        Ok(entry.info(core, name))
     }
 
     /// The state that is kept under a name.
@@ -226,9 +230,24 @@ impl Store {
     pub fn list_snapshots(&self) -> Result<Vec<NamedSnapshot>> {
         let mut list = Vec::new();
         for (key, entry) in entries(&self.snapshot()?)? {
-            list.push(entry.info(&String::from_utf8_lossy(&key)));
+            list.push(entry.info(self.core(), &String::from_utf8_lossy(&key)));
         }
         Ok(list)
+    }
+
+    /// Bytes of pages, by name, that each named snapshot reaches and the newest
+    /// state does not. What several of them reach counts for each. Compares the
+    /// states' trees, which reads as much as has changed since. One whose state was
+    /// lost is left out.
+    ///
+    /// # Errors
+    /// A page could not be read.
+    pub fn snapshot_bytes(&self) -> Result<BTreeMap<String, u64>> {
+        let newest = self.snapshot()?;
+        let page_size = self.core().pager.page_size() as u64;
+        let named = self.core().named_pages(newest.root()).into_iter();
+        let bytes = named.map(|(name, pages)| Ok((name, pages?.len() as u64 * page_size)));
+        bytes.collect()
     }
 
     /// Gives up a named snapshot; says whether there was one. Its pages are free
@@ -253,8 +272,14 @@ impl Store {
 }
 
 impl Entry {
-    fn info(&self, name: &str) -> NamedSnapshot {
+    fn info(&self, core: &Core, name: &str) -> NamedSnapshot {
         NamedSnapshot {
+            position: ChangePosition {
+                database: core.database_id(),
+                term: self.record.term,
+                index: self.record.index,
+                ordinal: 0,
+            },
             name: name.into(),
             index: self.record.index,
             time: self.record.time,

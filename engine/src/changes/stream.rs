@@ -206,6 +206,7 @@ impl Collection {
 
     pub(super) fn scope(&self, options: &WatchOptions) -> Result<Scope> {
         self.outside_only("a change stream")?;
+        self.environment().newest_only("a change stream")?;
         self.namespace().check()?;
         Ok(if options.whole_directory {
             Scope::Directory

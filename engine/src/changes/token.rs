@@ -33,7 +33,7 @@ pub struct ResumeToken {
 }
 
 impl ResumeToken {
-    pub(super) fn at(position: ChangePosition) -> Self {
+    pub(crate) fn at(position: ChangePosition) -> Self {
         Self {
             position,
             invalidated: false,

@@ -64,3 +64,21 @@ fn names_that_could_be_paths_or_operators_are_refused() {
         "a message does not repeat what is too long"
     );
 }
+
+#[test]
+fn a_name_of_a_snapshot_is_printable_and_says_why_it_is_not_allowed() {
+    for name in ["a", "before the change", "2026-11-20T14:00", "naïve/ß.$"] {
+        super::check_snapshot(name).unwrap();
+    }
+    for (name, fault) in [
+        ("", "is empty"),
+        ("a\0b", "contains '\\0'"),
+        ("a\nb", "contains '\\n'"),
+        (" a", "begins or ends with white space"),
+        (&"a".repeat(256), "has 256 bytes, the limit is 255"),
+    ] {
+        let error = super::check_snapshot(name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadValue);
+        assert!(error.message().ends_with(fault), "{error}");
+    }
+}

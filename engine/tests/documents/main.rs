@@ -10,6 +10,7 @@ mod find;
 mod limits;
 mod many;
 mod reopen;
+mod snapshots;
 mod space;
 mod transfer;
 mod write;
