@@ -1,5 +1,6 @@
 //! Which collections there are.
 
+use collection_store::DatabaseSnapshot;
 use cs_base::TreeId;
 use cs_kv::{Snapshot, TreeStats};
 
@@ -46,6 +47,24 @@ pub(crate) fn all(view: &View) -> Result<Vec<Entry>> {
                 database,
                 name: info.name,
                 tree,
+            });
+        }
+    }
+    Ok(entries)
+}
+
+/// All collections that a named snapshot has. Its name is part of theirs, for
+/// whoever reads of them.
+pub(crate) fn as_of(snapshot: &DatabaseSnapshot) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for name in snapshot.list_databases().map_err(InspectError::suspect)? {
+        let database = format!("snapshot '{}': {name}", snapshot.name());
+        let named = snapshot.database(&name);
+        for info in named.list_collections().map_err(InspectError::suspect)? {
+            entries.push(Entry {
+                database: database.clone(),
+                name: info.name,
+                tree: TreeId(info.id),
             });
         }
     }

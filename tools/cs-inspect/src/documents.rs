@@ -57,6 +57,32 @@ pub(crate) fn check(
     }
 }
 
+/// The same for a collection of a named snapshot, of which the structural check
+/// reads only the pages that the newest state has not, and counts nothing.
+pub(crate) fn check_as_of(
+    snapshot: &Snapshot,
+    entry: &Entry,
+    progress: &Progress,
+    findings: &mut Vec<Finding>,
+) -> u64 {
+    let before = findings.len();
+    let documents = check(snapshot, entry, progress, findings);
+    if findings.len() > before {
+        return documents;
+    }
+    let text = match entry.stats(snapshot) {
+        Ok(stats) if stats.unwrap_or_default().count == documents => return documents,
+        Ok(stats) => format!(
+            "collection {}: expected {} documents, found {documents} that can be read",
+            entry.full_name(),
+            stats.unwrap_or_default().count
+        ),
+        Err(error) => error.to_string(),
+    };
+    findings.push(Finding::new("wrong-stats", text).in_tree(entry.tree.0));
+    documents
+}
+
 /// What is wrong with one document: the code of a finding, and why.
 pub(crate) fn judge(key: &[u8], document: &[u8]) -> Option<(&'static str, String)> {
     if let Err(error) = validate_document(document) {

@@ -68,6 +68,9 @@ impl Owners {
             system::DROPPED => "(dropped trees)".to_owned(),
             system::SESSIONS => "(sessions)".to_owned(),
             system::CATALOG => "(catalog)".to_owned(),
+            system::PREPARED => "(prepared transactions)".to_owned(),
+            system::DECIDED => "(decided transactions)".to_owned(),
+            system::SNAPSHOTS => "(named snapshots)".to_owned(),
             _ if self.dropped.contains_key(&tree) => format!("(dropped tree {tree})"),
             _ => format!("tree {tree}"),
         }

@@ -5,6 +5,7 @@
 //! 3. Opening, with the log; where that fails, at the last checkpoint.
 //! 4. Every page in use, every tree, the allocation.
 //! 5. Every document.
+//! 6. Every named snapshot: its pages (with 4.), catalog, counts and documents.
 //!
 //! What fails is a finding, and the rest goes on as far as it can.
 
@@ -41,6 +42,7 @@ struct Check {
     trees: u64,
     collections: u64,
     documents: u64,
+    snapshots: u64,
     findings: Vec<Finding>,
 }
 
@@ -95,6 +97,10 @@ fn look(place: &Place, quick: bool, progress: &Progress) -> Result<Check> {
     match catalog::all(&view) {
         Ok(entries) => collections(&view, &entries, progress, &mut check)?,
         Err(error) => check.add_unreadable(&error),
+    }
+    // 6.
+    if let Err(error) = snapshots(&view, progress, &mut check) {
+        check.add_unreadable(&error);
     }
     Ok(check)
 }
@@ -176,6 +182,29 @@ fn collections(
     Ok(())
 }
 
+fn snapshots(view: &View, progress: &Progress, check: &mut Check) -> Result<()> {
+    let named = view.store().list_snapshots();
+    for named in named.map_err(InspectError::suspect)? {
+        check.snapshots += 1;
+        let opened = view.database().open_snapshot(&named.name);
+        let entries = opened.map_err(InspectError::suspect);
+        let entries = match entries.and_then(|opened| catalog::as_of(&opened)) {
+            Ok(entries) if !check.quick => entries,
+            Ok(_) => continue,
+            Err(error) => {
+                check.add_unreadable(&error);
+                continue;
+            }
+        };
+        let snapshot = view.store().open_snapshot(&named.name);
+        let snapshot = snapshot.map_err(InspectError::suspect)?;
+        for entry in &entries {
+            documents::check_as_of(&snapshot, entry, progress, &mut check.findings);
+        }
+    }
+    Ok(())
+}
+
 impl Check {
     /// A page or the like that cannot be read, unless it is known already.
     fn add_unreadable(&mut self, error: &InspectError) {
@@ -200,6 +229,7 @@ impl Report for Check {
             "trees": self.trees,
             "collections": self.collections,
             "documents": self.documents,
+            "snapshots": self.snapshots,
             "findings": self.findings.iter().map(Finding::json).collect::<Vec<_>>(),
         })
     }
@@ -237,7 +267,16 @@ impl Report for Check {
                 count(self.records_to_replay, "record")
             ),
         };
-        writeln!(out, "{}: {verdict}; {looked_at}; {log}", self.directory)
+        let named = match (self.snapshots, self.quick) {
+            (0, _) => String::new(),
+            (named, false) => format!("; {} too", count(named, "named snapshot")),
+            (named, true) => format!("; {}: names alone", count(named, "named snapshot")),
+        };
+        writeln!(
+            out,
+            "{}: {verdict}; {looked_at}{named}; {log}",
+            self.directory
+        )
     }
 
     fn exit_code(&self) -> u8 {

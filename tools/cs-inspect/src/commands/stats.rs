@@ -6,10 +6,12 @@
 
 mod data;
 mod log;
+mod snapshots;
 
 use std::fs;
 use std::io::{self, Write};
 
+use collection_store::SnapshotInfo;
 use cs_base::Lsn;
 use cs_pager::format::DATA_FILE;
 use serde_json::{Value, json};
@@ -40,6 +42,7 @@ struct Stats {
     directory_bytes: u64,
     data: Data,
     log: Vec<LogFile>,
+    snapshots: Vec<SnapshotInfo>,
     /// Files that are neither.
     other: Vec<(String, u64)>,
     findings: Vec<Finding>,
@@ -76,11 +79,19 @@ fn look(place: &Place, progress: &Progress) -> Result<Stats> {
             other.push((name, bytes));
         }
     }
+    let mut snapshots = Vec::new();
+    if data.has_snapshots() {
+        match snapshots::look(place) {
+            Ok(list) => snapshots = list,
+            Err(error) => findings.push(Finding::unreadable(error.to_string())),
+        }
+    }
     let mut stats = Stats {
         directory: place.path().display().to_string(),
         directory_bytes,
         data,
         log,
+        snapshots,
         other,
         findings,
     };
@@ -166,6 +177,7 @@ impl Report for Stats {
             "parts": parts,
             "owners": self.data.owners_json(),
             "log": self.log.iter().map(LogFile::json).collect::<Vec<_>>(),
+            "snapshots": snapshots::json(&self.snapshots),
             "findings": self.findings.iter().map(Finding::json).collect::<Vec<_>>(),
         })
     }
@@ -201,6 +213,10 @@ impl Report for Stats {
         if !self.log.is_empty() {
             writeln!(out)?;
             log::write(&self.log, out)?;
+        }
+        if !self.snapshots.is_empty() {
+            writeln!(out)?;
+            snapshots::write(&self.snapshots, out)?;
         }
         for (name, bytes) in self.other.iter().filter(|(name, _)| name != "lock") {
             writeln!(out, "somebody else's: {name}, {}", size(*bytes))?;

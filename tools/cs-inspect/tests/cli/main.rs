@@ -7,6 +7,7 @@ mod damage;
 mod data;
 mod live;
 mod salvage;
+mod snapshots;
 mod space;
 mod support;
 mod untouched;

@@ -159,6 +159,12 @@ impl Data {
         Ok(data)
     }
 
+    /// Whether there are named snapshots.
+    pub(super) fn has_snapshots(&self) -> bool {
+        let tree = self.owners.roots.get(&system::SNAPSHOTS.0);
+        tree.is_some_and(|root| root.stats.count > 0)
+    }
+
     fn add(&mut self, fact: &Fact, bytes: &[u8]) {
         let room = self.page_size - PAGE_HEADER as u64;
         match fact.state {
