@@ -9,6 +9,7 @@ mod context;
 mod database;
 mod environment;
 mod error;
+pub mod expression;
 pub mod filter;
 mod id;
 mod input;

@@ -22,12 +22,11 @@
 //!
 //! Reading order: `path`, `tree` (paths, merged), `parse`, `node` (a document
 //! that is being changed), `walk` (tree meets document), `operator` and the
-//! families (`arithmetic` with `decimal`, `push`, `members`, `rename`),
+//! families (`arithmetic`, `push`, `members`, `rename`),
 //! `array_filters`, `replacement`, `upsert`; `scene` is what operators share.
 
 mod arithmetic;
 mod array_filters;
-mod decimal;
 mod members;
 mod node;
 mod operator;

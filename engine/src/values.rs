@@ -9,6 +9,7 @@
 //! the crate `bson` speaks to users.
 
 mod bits;
+mod builder;
 mod compare;
 mod decimal;
 mod kind;
@@ -17,6 +18,8 @@ mod owned;
 mod scan;
 mod validate;
 
+pub(crate) use builder::depth;
+pub use builder::{DocumentBuilder, PositionName};
 pub use compare::{compare, compare_documents};
 pub use decimal::Decimal;
 pub use kind::{Class, Kind};

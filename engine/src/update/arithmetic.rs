@@ -3,7 +3,6 @@
 //! int32 grows to int64 where it overflows, int64 does not grow: that is an
 //! error. A double makes the result a double, a decimal makes it a decimal.
 
-use super::decimal;
 use crate::values::{Decimal, Kind, OwnedValue, RawValue};
 
 /// A number of one of BSON's four types.
@@ -52,7 +51,7 @@ impl Numeric {
                 scalar(Kind::Double, &f64::NAN.to_le_bytes())
             }
             Self::Double(number) => scalar(Kind::Double, &number.to_le_bytes()),
-            Self::Decimal(number) => scalar(Kind::Decimal128, &decimal::to_le_bytes(number)),
+            Self::Decimal(number) => scalar(Kind::Decimal128, &number.to_le_bytes()),
         }
     }
 
@@ -62,8 +61,8 @@ impl Numeric {
             (Self::Decimal(_), _) | (_, Self::Decimal(_)) => {
                 let (left, right) = (self.to_decimal(), other.to_decimal());
                 Some(Self::Decimal(match operation {
-                    Arithmetic::Add => decimal::add(left, right),
-                    Arithmetic::Multiply => decimal::multiply(left, right),
+                    Arithmetic::Add => left.add(right),
+                    Arithmetic::Multiply => left.multiply(right),
                 }))
             }
             (Self::Double(_), _) | (_, Self::Double(_)) => {
@@ -125,9 +124,9 @@ impl Numeric {
 
     fn to_decimal(self) -> Decimal {
         match self {
-            Self::Int32(number) => decimal::from_i64(i64::from(number)),
-            Self::Int64(number) => decimal::from_i64(number),
-            Self::Double(number) => decimal::from_f64(number),
+            Self::Int32(number) => Decimal::from_i64(i64::from(number)),
+            Self::Int64(number) => Decimal::from_i64(number),
+            Self::Double(number) => Decimal::from_f64(number),
             Self::Decimal(number) => number,
         }
     }

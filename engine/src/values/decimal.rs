@@ -1,5 +1,7 @@
 //! Decimal128: IEEE 754-2008, binary integer encoding.
 
+mod arithmetic;
+
 use std::cmp::Ordering;
 
 /// A decoded decimal128.
@@ -58,6 +60,37 @@ impl Decimal {
             coefficient,
             exponent,
         }
+    }
+
+    /// The bytes of a BSON value, in their one canonical form.
+    #[must_use]
+    pub fn to_le_bytes(self) -> [u8; 16] {
+        arithmetic::to_le_bytes(self)
+    }
+
+    /// Of an integer.
+    #[must_use]
+    pub fn from_i64(value: i64) -> Self {
+        arithmetic::from_i64(value)
+    }
+
+    /// The double in 15 digits, as MongoDB takes it into decimal arithmetic.
+    #[must_use]
+    pub fn from_f64(value: f64) -> Self {
+        arithmetic::from_f64(value)
+    }
+
+    /// The sum, rounded half to even.
+    #[must_use]
+    #[allow(clippy::should_implement_trait, reason = "it rounds")]
+    pub fn add(self, other: Self) -> Self {
+        arithmetic::add(self, other)
+    }
+
+    /// The product, rounded half to even.
+    #[must_use]
+    pub fn multiply(self, other: Self) -> Self {
+        arithmetic::multiply(self, other)
     }
 
     /// Compares by value: zeroes are equal, NaN is lowest and equal to itself.

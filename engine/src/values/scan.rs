@@ -46,6 +46,15 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// Over the elements of a document from this byte on, where one begins.
+    #[inline]
+    pub(crate) fn from(document: &'a [u8], at: usize) -> Self {
+        let end = document.len().saturating_sub(1);
+        Self {
+            rest: document.get(at..end).unwrap_or_default(),
+        }
+    }
+
     /// The first value of this name.
     #[inline]
     #[must_use]

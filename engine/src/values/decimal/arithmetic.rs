@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 
-use crate::values::Decimal;
+use super::Decimal;
 
 /// Digits of a coefficient.
 const PRECISION: usize = 34;

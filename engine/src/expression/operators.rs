@@ -1,0 +1,75 @@
+//! Which operators there are.
+
+use super::node::{Evaluate, Node};
+use super::parse::{Parser, constant};
+use super::{boolean, compare, conditional, variables};
+use crate::error::Result;
+use crate::values::RawValue;
+
+/// What is known of an operator.
+pub(super) enum Entry {
+    /// Its operands are expressions, from `least` to `most` of them.
+    Call {
+        name: &'static str,
+        least: usize,
+        most: usize,
+        evaluate: Evaluate,
+    },
+    /// It has a form of its own.
+    Special(fn(RawValue<'_>, &mut Parser<'_>) -> Result<Node>),
+    /// MongoDB has it; this crate does not.
+    Unsupported,
+}
+
+/// An operator that takes so many operands.
+pub(super) const fn call(
+    name: &'static str,
+    least: usize,
+    most: usize,
+    evaluate: Evaluate,
+) -> Entry {
+    Entry::Call {
+        name,
+        least,
+        most,
+        evaluate,
+    }
+}
+
+/// Any number of operands.
+pub(super) const ANY: usize = usize::MAX;
+
+/// The operator of this name.
+pub(super) fn find(name: &[u8]) -> Option<Entry> {
+    let name = std::str::from_utf8(name).ok()?;
+    let families = [
+        compare::find,
+        boolean::find,
+        conditional::find,
+        variables::find,
+    ];
+    families
+        .iter()
+        .find_map(|find| find(name))
+        .or_else(|| other(name))
+}
+
+fn other(name: &str) -> Option<Entry> {
+    Some(match name {
+        "$literal" | "$const" => Entry::Special(|value, _| constant(value)),
+        "$function"
+        | "$accumulator"
+        | "$where"
+        | "$meta"
+        | "$rand"
+        | "$sampleRate"
+        | "$_internalFindPositional" => Entry::Unsupported,
+        _ => return None,
+    })
+}
+
+/// Whether the operands may be grouped, and in any order, without a change of
+/// what MongoDB gives.
+pub(super) fn is_associative(name: &str) -> bool {
+    matches!(name, "$and" | "$or")
+}
