@@ -1,11 +1,13 @@
 //! A collection: documents under their `_id`s.
 //!
 //! Reading order: this file (the handle, and what changes the catalog), `find`
-//! (queries and cursors, over `matches`), `insert` (over `inserter`), `write`
+//! and `cursor` (queries, over `matches`), `distinct`, `insert` (over `inserter`), `write`
 //! (replace and delete), `update`, `transfer` (lines of JSON in and out), `bulk` (whole
 //! collections at once), `place` and `within` (the same in a transaction).
 
 mod bulk;
+mod cursor;
+mod distinct;
 mod find;
 mod insert;
 mod inserter;
@@ -17,7 +19,8 @@ mod update;
 mod within;
 mod write;
 
-pub use find::{Cursor, Find};
+pub use cursor::Cursor;
+pub use find::Find;
 pub use insert::{InsertMany, InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 pub use transfer::{ImportOptions, ImportReport};
 pub use update::UpdateResult;

@@ -144,6 +144,12 @@ impl Watch {
         Ok(())
     }
 
+    /// What a sort or a group may hold: a share of what the operation may hold,
+    /// 100 MiB at most.
+    pub(crate) fn sort_budget(&self) -> u64 {
+        (self.memory_left / 2).min(crate::sort::DEFAULT_BUDGET)
+    }
+
     /// How long it may wait at once of the time that it wants: until its deadline,
     /// and no longer than `look_every` where there is a flag to look at.
     pub(crate) fn longest_wait(&self, wanted: Duration, look_every: Duration) -> Duration {

@@ -66,6 +66,11 @@ pub fn encode_into(value: RawValue<'_>, key: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// Appends the encoding of `value`, however long: for sorting, never for a tree.
+pub(crate) fn append_unbounded(value: RawValue<'_>, key: &mut Vec<u8>) {
+    append(value, key);
+}
+
 /// Turns an encoding into its descending form, for a part of a key that another
 /// ascending part follows (in an index the primary key does): of two of which one
 /// begins the other, it is that next part that puts the longer first.

@@ -19,6 +19,7 @@ pub mod names;
 mod object_ids;
 mod options;
 mod snapshots;
+pub mod sort;
 mod stats;
 mod transaction;
 mod update;

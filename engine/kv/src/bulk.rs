@@ -37,8 +37,8 @@ use crate::shares;
 use crate::ticket::Ticket;
 
 pub(crate) use run::AppendedSize;
-use sort::Sorter;
 pub(crate) use sort::remove_leftovers;
+pub use sort::{Entry as SortEntry, Sorted, Sorter};
 
 /// What an effect takes beside key and value.
 const EFFECT: usize = 13;

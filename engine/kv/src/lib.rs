@@ -68,7 +68,7 @@ pub use backup::{
     restore, restore_stream, verify_backup,
 };
 pub use batch::{Batch, Expect};
-pub use bulk::{BulkOptions, BulkProgress, BulkReport, Duplicates};
+pub use bulk::{BulkOptions, BulkProgress, BulkReport, Duplicates, SortEntry, Sorted, Sorter};
 pub use check::{CheckReport, Finding, TreeShape};
 pub use compaction::{AutoCompact, CompactOptions, CompactProgress, CompactReport};
 pub use cursor::Cursor;

@@ -269,6 +269,13 @@ impl Store {
         Ok(load.finish()?)
     }
 
+    /// Sorts in about `memory` bytes; what is beyond goes to a temporary file beside
+    /// the store's own.
+    #[must_use]
+    pub fn sorter(&self, memory: usize) -> crate::bulk::Sorter {
+        crate::bulk::Sorter::new(Arc::clone(&self.core().disk), memory)
+    }
+
     /// What the store did last, as text: what it writes to
     /// [`RECORDER_FILE`](crate::RECORDER_FILE) when it fails.
     #[must_use]

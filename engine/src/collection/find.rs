@@ -1,21 +1,20 @@
 //! Queries: from a filter to the documents that match.
 
-use std::fmt;
 use std::sync::Arc;
 
-use bson::{Bson, RawDocument, RawDocumentBuf};
+use bson::{Bson, RawDocumentBuf};
 
 use super::Collection;
+use super::cursor::{Cursor, Order, stored};
 use super::matches::Matches;
-use super::place::Place;
-use crate::context::{OperationContext, Watch};
-use crate::environment::Environment;
-use crate::error::{Error, ErrorKind, Result};
+use crate::context::OperationContext;
+use crate::error::Result;
 use crate::filter::Filter;
-use crate::input::IntoFilter;
+use crate::input::{IntoDocument, IntoFilter};
 use crate::key;
+use crate::sort::SortPattern;
 use crate::stats::Counters;
-use crate::values::OwnedValue;
+use crate::values::{OwnedValue, validate_document};
 
 impl Collection {
     /// The document with this `_id`.
@@ -98,8 +97,10 @@ impl Collection {
             collection: self.clone(),
             filter: filter.into_filter(),
             context: OperationContext::new(),
+            sort: Ok(None),
             skip: 0,
             limit: None,
+            allow_disk_use: true,
         }
     }
 
@@ -140,8 +141,10 @@ pub struct Find {
     collection: Collection,
     filter: Result<Filter>,
     context: OperationContext,
+    sort: Result<Option<SortPattern>>,
     skip: u64,
     limit: Option<u64>,
+    allow_disk_use: bool,
 }
 
 impl Find {
@@ -163,172 +166,68 @@ impl Find {
         self
     }
 
+    /// Sorts by these paths, 1 or -1 each; equal documents come in order of `_id`. What
+    /// exceeds the memory of the operation, 100 MiB at most, is sorted on disk.
+    pub fn sort(mut self, sort: impl IntoDocument) -> Self {
+        self.sort = sort.into_document().and_then(|sort| {
+            validate_document(sort.as_bytes())?;
+            let pattern = SortPattern::parse(&sort)?;
+            Ok((!pattern.is_empty()).then_some(pattern))
+        });
+        self
+    }
+
+    /// Whether a sort may use the disk, as it does unless told; if not, one that exceeds
+    /// its memory ends with code 292.
+    pub fn allow_disk_use(mut self, allow: bool) -> Self {
+        self.allow_disk_use = allow;
+        self
+    }
+
+    /// How many documents the query finds, skip and limit taken into account.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and those of the cursor.
+    pub fn count(mut self) -> Result<u64> {
+        // What is malformed is refused, and no more made of it.
+        self.sort?;
+        self.sort = Ok(None);
+        let mut cursor = self.run()?;
+        let mut count = 0;
+        while cursor.advance()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// Begins: takes a snapshot, which the cursor keeps.
     ///
     /// # Errors
-    /// The filter makes no sense, the name is not allowed, or a page could not
-    /// be read.
+    /// The filter or the sort makes no sense, the name is not allowed, or a page could
+    /// not be read.
     pub fn run(self) -> Result<Cursor> {
         let environment = Arc::clone(&self.collection.environment);
         let watch = self.context.start(&environment.runtime);
         watch.check()?;
         let filter = self.filter?;
+        let sort = self.sort?;
         let view = self.collection.view()?;
         Counters::add(&environment.counters.queries, 1);
         let matches = match &view.place {
             Some(place) => Matches::new(place, filter, None)?,
             None => Matches::none(),
         };
-        Ok(Cursor {
+        let order = sort.map(|pattern| Order {
+            pattern,
+            allow_disk_use: self.allow_disk_use,
+        });
+        Ok(Cursor::new(
             environment,
-            index: view.index,
-            _place: view.place,
+            view,
             watch,
-            matches: Some(matches),
-            skip: self.skip,
-            left: self.limit,
-            returned: 0,
-            document: Vec::new(),
-        })
+            matches,
+            order,
+            (self.skip, self.limit),
+        ))
     }
-}
-
-/// The documents that a query found, in order of `_id`.
-///
-/// It reads the state of the moment at which the query began, whatever is
-/// written meanwhile, and keeps that state for as long as it lives. After an
-/// error it yields nothing more.
-pub struct Cursor {
-    environment: Arc<Environment>,
-    index: u64,
-    /// Keeps the state that is read.
-    _place: Option<Place>,
-    watch: Watch,
-    /// `None` once it has ended.
-    matches: Option<Matches>,
-    skip: u64,
-    left: Option<u64>,
-    returned: u64,
-    document: Vec<u8>,
-}
-
-impl Cursor {
-    /// The next document, in place until the next call; the iterator gives
-    /// copies.
-    ///
-    /// # Errors
-    /// A page could not be read, a document is damaged, or the operation's
-    /// limits are exceeded.
-    pub fn advance(&mut self) -> Result<Option<&RawDocument>> {
-        if !self.fill()? {
-            return Ok(None);
-        }
-        as_document(&self.document).map(Some)
-    }
-
-    /// Index of the last commit that the query sees.
-    #[must_use]
-    pub fn snapshot_index(&self) -> u64 {
-        self.index
-    }
-
-    /// Puts the next document into `self.document`, if there is one.
-    fn fill(&mut self) -> Result<bool> {
-        let filled = self.try_fill();
-        if !matches!(filled, Ok(true)) {
-            self.end();
-        }
-        filled
-    }
-
-    /// Lets go of what was read, and counts what was done: once, not for each
-    /// document, since all threads share the counters.
-    fn end(&mut self) {
-        if let Some(matches) = self.matches.take() {
-            let counters = &self.environment.counters;
-            Counters::add(&counters.examined, matches.examined);
-            Counters::add(&counters.returned, self.returned);
-        }
-    }
-
-    fn try_fill(&mut self) -> Result<bool> {
-        let Some(matches) = &mut self.matches else {
-            return Ok(false);
-        };
-        if self.left == Some(0) {
-            return Ok(false);
-        }
-        loop {
-            let (document, watch) = (&mut self.document, &self.watch);
-            let is_skipped = self.skip > 0;
-            let found = matches.next_document(watch, |bytes| -> Result<()> {
-                document.clear();
-                if is_skipped {
-                    return Ok(());
-                }
-                // One document at a time is all that a cursor holds.
-                watch.room_for(bytes.len())?;
-                document.extend_from_slice(bytes);
-                Ok(())
-            })?;
-            match found {
-                None => return Ok(false),
-                Some(copied) => copied?,
-            }
-            if !is_skipped {
-                break;
-            }
-            self.skip -= 1;
-        }
-        self.returned += 1;
-        if let Some(left) = &mut self.left {
-            *left -= 1;
-        }
-        Ok(true)
-    }
-}
-
-impl Drop for Cursor {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-impl Iterator for Cursor {
-    type Item = Result<RawDocumentBuf>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.fill() {
-            Ok(true) => Some(stored(std::mem::take(&mut self.document))),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
-        }
-    }
-}
-
-impl std::iter::FusedIterator for Cursor {}
-
-impl fmt::Debug for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cursor")
-            .field("snapshot_index", &self.snapshot_index())
-            .field("ended", &self.matches.is_none())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The bytes under a key, as the document they are.
-fn stored(bytes: Vec<u8>) -> Result<RawDocumentBuf> {
-    RawDocumentBuf::from_bytes(bytes).map_err(|error| damaged(&error))
-}
-
-fn as_document(bytes: &[u8]) -> Result<&RawDocument> {
-    RawDocument::from_bytes(bytes).map_err(|error| damaged(&error))
-}
-
-fn damaged(error: &bson::error::Error) -> Error {
-    Error::new(
-        ErrorKind::Corruption,
-        format!("a stored document is damaged: {error}"),
-    )
 }

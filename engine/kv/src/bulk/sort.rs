@@ -24,7 +24,6 @@ use cs_io::{Disk, File, OpenMode};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
-use crate::limits::{MAX_KEY, MAX_VALUE};
 
 /// How temporary files are called, before their number.
 const TEMPORARY: &str = "bulk-sort-";
@@ -46,10 +45,13 @@ const INDEX: usize = size_of::<Slot>() + ENTRY_HEAD;
 
 /// An entry, and which it was from 0 among all that came.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
-    pub(crate) key: Vec<u8>,
-    pub(crate) position: u64,
-    pub(crate) value: Vec<u8>,
+pub struct Entry {
+    /// What it is sorted by.
+    pub key: Vec<u8>,
+    /// What orders entries of one key.
+    pub position: u64,
+    /// What comes with it.
+    pub value: Vec<u8>,
 }
 
 /// Removes what a crash left behind.
@@ -71,9 +73,13 @@ struct Slot {
     position: u64,
 }
 
-/// See the module's text.
+/// Sorts entries by key, and those of one key by position, in about as much memory as
+/// it is told; what is beyond goes to a temporary file on the disk of the store
+/// ([`Store::sorter`](crate::Store::sorter)), which is gone with the sorter.
+///
+/// The budget is taken as one reservation with the first entry.
 #[derive(Debug)]
-pub(crate) struct Sorter {
+pub struct Sorter {
     disk: Arc<dyn Disk>,
     memory: usize,
     bytes: Vec<u8>,
@@ -123,12 +129,16 @@ impl Sorter {
     }
 
     /// Runs that went to the temporary file so far.
-    pub(crate) fn spilled(&self) -> usize {
+    #[must_use]
+    pub fn spilled(&self) -> usize {
         self.spill.as_ref().map_or(0, |spill| spill.spilled)
     }
 
     /// Takes an entry.
-    pub(crate) fn push(&mut self, key: &[u8], value: &[u8], position: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// The temporary file could not be written.
+    pub fn push(&mut self, key: &[u8], value: &[u8], position: u64) -> Result<()> {
         let held = self.bytes.len() + self.slots.len() * INDEX;
         let more = key.len() + value.len() + INDEX;
         if held + more > self.memory && !self.slots.is_empty() {
@@ -182,7 +192,10 @@ impl Sorter {
     }
 
     /// All entries, by key and then by position.
-    pub(crate) fn finish(mut self) -> Result<Sorted> {
+    ///
+    /// # Errors
+    /// The temporary file could not be written or read.
+    pub fn finish(mut self) -> Result<Sorted> {
         if self.spill.is_some() && !self.slots.is_empty() {
             self.spill_run()?;
         }
@@ -221,16 +234,19 @@ impl Spill {
     fn create(disk: &Arc<dyn Disk>, memory: usize) -> Result<Self> {
         let taken = disk.list().map_err(Error::Temporary)?;
         let mut number = 0;
-        let name = loop {
+        let (name, file) = loop {
             let name = format!("{TEMPORARY}{number}");
-            if !taken.contains(&name) {
-                break name;
-            }
             number += 1;
+            if taken.contains(&name) {
+                continue;
+            }
+            match disk.open(&name, OpenMode::Create) {
+                Ok(file) => break (name, file),
+                // Another sorter began at the same time.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::Temporary(error)),
+            }
         };
-        let file = disk
-            .open(&name, OpenMode::Create)
-            .map_err(Error::Temporary)?;
         Ok(Self {
             disk: Arc::clone(disk),
             name,
@@ -376,7 +392,7 @@ impl RunReader {
         let mut raw = [0; 4];
         raw.copy_from_slice(&head[..4]);
         let len = u32::from_le_bytes(raw) as usize;
-        if len > BLOCK.max(ENTRY_HEAD + MAX_KEY + MAX_VALUE) {
+        if len as u64 > self.end.saturating_sub(self.at) {
             return Err(damaged("the length of a block"));
         }
         let mut body = std::mem::take(&mut self.body);
@@ -444,7 +460,7 @@ impl Merge {
 
 /// Entries in order.
 #[derive(Debug)]
-pub(crate) struct Sorted {
+pub struct Sorted {
     bytes: Vec<u8>,
     slots: std::vec::IntoIter<Slot>,
     merge: Merge,
@@ -454,12 +470,17 @@ pub(crate) struct Sorted {
 
 impl Sorted {
     /// Runs that went to the temporary file.
-    pub(crate) fn runs(&self) -> usize {
+    #[must_use]
+    pub fn runs(&self) -> usize {
         self.runs
     }
 
     /// The next entry.
-    pub(crate) fn next(&mut self) -> Result<Option<Entry>> {
+    ///
+    /// # Errors
+    /// The temporary file could not be read, or is not what was written.
+    #[allow(clippy::should_implement_trait, reason = "as the cursors of the store")]
+    pub fn next(&mut self) -> Result<Option<Entry>> {
         if let Some(slot) = self.slots.next() {
             let value = slot.start + slot.key_len as usize;
             return Ok(Some(Entry {
