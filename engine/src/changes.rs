@@ -10,6 +10,7 @@
 //! | `scope.rs` | what is watched, and who wants to be told what was before |
 //! | `names.rs` | which tree was which collection at a moment |
 //! | `read.rs` | one effect, as an event |
+//! | `difference.rs` | what an update did to a document |
 //! | `follow.rs` | a place in the history, and the way on from it |
 //! | `stream.rs` | change streams: a caller asks for the next event |
 //! | `listen.rs` | listeners: a thread of the database calls |
@@ -20,9 +21,10 @@
 //! * Nothing is shown that a crash could take back.
 //! * The names in an event are those of the moment of its commit.
 //! * No commit waits for whoever follows; nothing is queued for him but the log.
-//! * `Insert` says that there was no such document before, `Replace` and `Delete`
-//!   that there was: a change that comes to nothing gives no event.
+//! * `Insert` says that there was no such document before, `Update`, `Replace` and
+//!   `Delete` that there was: a change that comes to nothing gives no event.
 
+mod difference;
 mod event;
 mod follow;
 mod listen;
@@ -32,6 +34,7 @@ mod scope;
 mod stream;
 mod token;
 
+pub use difference::{TruncatedArray, UpdateDescription};
 pub use event::{ChangeEvent, ChangeOperation};
 pub(crate) use listen::Listeners;
 pub use listen::Subscription;

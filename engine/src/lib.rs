@@ -26,7 +26,8 @@ mod update;
 pub mod values;
 
 pub use changes::{
-    ChangeEvent, ChangeOperation, ChangeStream, Changes, ResumeToken, Subscription, WatchOptions,
+    ChangeEvent, ChangeOperation, ChangeStream, Changes, ResumeToken, Subscription, TruncatedArray,
+    UpdateDescription, WatchOptions,
 };
 pub use collection::{
     Collection, Cursor, Find, ImportOptions, ImportReport, InsertMany, InsertManyOptions,

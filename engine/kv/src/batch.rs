@@ -50,6 +50,8 @@ pub(crate) struct Operation {
     pub(crate) before: Option<Vec<u8>>,
     /// The key is known not to be there before; the record tells.
     pub(crate) was_absent: bool,
+    /// It changes a value in part; the record tells.
+    pub(crate) in_part: bool,
 }
 
 /// Changes that commit together or not at all.
@@ -96,6 +98,7 @@ impl Batch {
             expect,
             before: None,
             was_absent: expect == Expect::Absent,
+            in_part: false,
         });
     }
 
@@ -104,6 +107,14 @@ impl Batch {
     pub fn tell_before(&mut self, tree: TreeId) {
         if !self.telling.contains(&tree) {
             self.telling.push(tree);
+        }
+    }
+
+    /// The last operation, a put or an evaluation, does not replace the value but
+    /// changes it in part: the record tells whoever follows the changes.
+    pub fn note_in_part(&mut self) {
+        if let Some(last) = self.operations.last_mut() {
+            last.in_part = true;
         }
     }
 

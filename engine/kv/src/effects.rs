@@ -9,7 +9,8 @@
 //! too and a codec block for a value, `Delete` has a key, `CreateTree` and
 //! `DropTree` have neither. `Before` has key and value; it changes nothing, and
 //! tells of the effect behind it what it replaces. The uppermost bit of the op of
-//! a put or delete says that the key was not there. FORMAT.md has the table.
+//! a put or delete says that the key was not there, the next one of a put that the
+//! value was changed in part. FORMAT.md has the table.
 //!
 //! Invariant: decoding reads no byte outside the payload and believes no length.
 
@@ -30,6 +31,9 @@ const HEAD: usize = 5;
 /// In the op of a put or a delete: the key was not there before. For whoever
 /// follows the changes; without it the key was there, or nobody looked.
 const WAS_ABSENT: u8 = 0x80;
+/// In the op of a put of a key that was there: its value was changed in part, by
+/// the word of whoever made the change. For whoever follows the changes.
+const IN_PART: u8 = 0x40;
 
 /// One change to one tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +131,13 @@ impl EffectWriter {
         }
     }
 
+    /// The last effect, a put of a key that was there, changed its value in part.
+    pub(crate) fn note_in_part(&mut self) {
+        if let Some(op) = self.bytes.get_mut(self.last) {
+            *op |= IN_PART;
+        }
+    }
+
     pub(crate) fn push(&mut self, effect: Effect<'_>) {
         let (op, tree) = match effect {
             Effect::Put { tree, .. } => (1, tree),
@@ -195,6 +206,7 @@ pub struct Effects<'a> {
     rest: &'a [u8],
     left: u32,
     was_absent: bool,
+    in_part: bool,
 }
 
 impl<'a> Effects<'a> {
@@ -219,6 +231,7 @@ impl<'a> Effects<'a> {
             rest,
             left: u32::from_le_bytes(count),
             was_absent: false,
+            in_part: false,
         })
     }
 
@@ -231,6 +244,7 @@ impl<'a> Effects<'a> {
             rest,
             left,
             was_absent: false,
+            in_part: false,
         })
     }
 
@@ -245,6 +259,13 @@ impl<'a> Effects<'a> {
     #[must_use]
     pub fn was_absent(&self) -> bool {
         self.was_absent
+    }
+
+    /// Whether the put that came last changed a value in part, and did not replace
+    /// it: as whoever made the change said.
+    #[must_use]
+    pub fn in_part(&self) -> bool {
+        self.in_part
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8]> {
@@ -263,9 +284,15 @@ impl<'a> Effects<'a> {
 
     fn read(&mut self) -> Result<Effect<'a>> {
         let marked = self.take(1)?[0];
-        let op = marked & !WAS_ABSENT;
-        self.was_absent = op != marked;
-        if self.was_absent && !matches!(op, 1 | 2 | 5) {
+        let op = marked & !(WAS_ABSENT | IN_PART);
+        (self.was_absent, self.in_part) = (marked & WAS_ABSENT != 0, marked & IN_PART != 0);
+        let is_known = match (self.was_absent, self.in_part) {
+            (false, false) => true,
+            (true, false) => matches!(op, 1 | 2 | 5),
+            (false, true) => matches!(op, 1 | 5),
+            (true, true) => false,
+        };
+        if !is_known {
             return Err(damaged(&format!("unknown operation {marked}")));
         }
         let tree = TreeId(self.number()?);

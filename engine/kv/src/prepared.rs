@@ -396,6 +396,9 @@ fn add_effects(batch: &mut Batch, payload: &[u8]) -> Result<()> {
             Effect::DropTree { tree } => batch.drop_tree(tree),
         }
         batch.last_replaces(before.take(), effects.was_absent());
+        if effects.in_part() {
+            batch.note_in_part();
+        }
     }
     Ok(())
 }

@@ -178,7 +178,7 @@ impl Transaction {
     pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.check_tree(tree)?;
         match self.changes.of(tree).and_then(|changes| changes.get(key)) {
-            Some(change) => Ok(change.clone()),
+            Some(change) => Ok(change.value.clone()),
             None if self.changes.made(tree) => Ok(None),
             None => {
                 self.note(|footprint| footprint.key(tree, key));
@@ -253,7 +253,7 @@ impl Transaction {
         }
         for (key, change) in self.changes.of(tree).into_iter().flat_map(|own| own.iter()) {
             let before = stored && self.snapshot.with_value(tree, key, |_| ())?.is_some();
-            count = count + u64::from(change.is_some()) - u64::from(before);
+            count = count + u64::from(change.value.is_some()) - u64::from(before);
         }
         Ok(count)
     }
@@ -275,6 +275,16 @@ impl Transaction {
     pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.check_tree(tree)?;
         self.changes.set(tree, key, Some(value))
+    }
+
+    /// [`put`](Self::put) of a value that is the one before, changed in part: the
+    /// record tells whoever follows the changes.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn put_in_part(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+        self.check_tree(tree)?;
+        self.changes.set_in_part(tree, key, value)
     }
 
     /// Removes a key; it need not be there.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bson::{Bson, RawDocumentBuf};
 use cs_kv::base::HybridTime;
 
+use super::difference::UpdateDescription;
 use super::token::ResumeToken;
 
 /// What was done.
@@ -13,7 +14,10 @@ use super::token::ResumeToken;
 pub enum ChangeOperation {
     /// A document is there that was not.
     Insert,
-    /// A document has another content.
+    /// A document was changed in part, by an update. Where what was before is in the
+    /// log too, [`ChangeEvent::update`] says what that came to.
+    Update,
+    /// A document was replaced. So is one that a transaction both replaced and updated.
     Replace,
     /// A document is gone.
     Delete,
@@ -52,6 +56,10 @@ pub struct ChangeEvent {
     pub document: Option<RawDocumentBuf>,
     /// The document as it was, where that was asked for and is in the log.
     pub before: Option<RawDocumentBuf>,
+    /// What an [`Update`](ChangeOperation::Update) did, where what was before is in
+    /// the log (whether it was asked for here or not) and telling it takes no more
+    /// than a document may.
+    pub update: Option<UpdateDescription>,
     /// Which commit: all events of one transaction have the same number, later
     /// ones higher ones.
     pub transaction: u64,

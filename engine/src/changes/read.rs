@@ -11,6 +11,7 @@ use bson::RawDocumentBuf;
 use cs_kv::base::TreeId;
 use cs_kv::{ChangeRecord, Effect, NotedEffect, RecordEffects, system};
 
+use super::difference::describe;
 use super::event::{ChangeEvent, ChangeOperation};
 use super::names::{Names, unpacked};
 use super::scope::{Scope, WatchOptions};
@@ -105,6 +106,7 @@ impl Current {
             ordinal,
             effect,
             was_absent,
+            in_part,
         } = noted;
         let maker = Maker {
             record: &self.record,
@@ -135,15 +137,17 @@ impl Current {
         };
         let (operation, key, value) = match effect {
             Effect::Before { value, .. } => {
-                if filter.options.with_before && filter.scope.has(namespace) {
+                if filter.scope.has(namespace) {
                     filter.watch.room_for(value.len())?;
                     self.before = Some(value.to_vec());
                 }
                 return Ok(Shown::Nothing);
             }
-            Effect::Put { key, value, .. } => (put_of(was_absent), key, Some(Value::Plain(value))),
+            Effect::Put { key, value, .. } => {
+                (put_of(was_absent, in_part), key, Some(Value::Plain(value)))
+            }
             Effect::PutPacked { key, block, .. } => {
-                (put_of(was_absent), key, Some(Value::Packed(block)))
+                (put_of(was_absent, in_part), key, Some(Value::Packed(block)))
             }
             Effect::Delete { key, .. } if !was_absent => (ChangeOperation::Delete, key, None),
             _ => return Ok(Shown::Nothing),
@@ -157,6 +161,12 @@ impl Current {
         filter
             .watch
             .room_for(held + before.as_ref().map_or(0, Vec::len))?;
+        let update = match (&before, &document) {
+            (Some(before), Some(after)) if operation == ChangeOperation::Update => {
+                describe(before, after.as_bytes())?
+            }
+            _ => None,
+        };
         let before = before.map(raw).transpose()?;
         let id = match document.as_ref().or(before.as_ref()) {
             Some(document) => match id_of(document.as_bytes()) {
@@ -169,15 +179,17 @@ impl Current {
         let mut event = maker.event(operation, namespace);
         event.document_key = Some(id);
         event.document = document;
-        event.before = before;
+        event.before = before.filter(|_| filter.options.with_before);
+        event.update = update;
         Ok(Shown::Event(Box::new(event), false))
     }
 }
 
-fn put_of(was_absent: bool) -> ChangeOperation {
-    match was_absent {
-        true => ChangeOperation::Insert,
-        false => ChangeOperation::Replace,
+fn put_of(was_absent: bool, in_part: bool) -> ChangeOperation {
+    match (was_absent, in_part) {
+        (true, _) => ChangeOperation::Insert,
+        (false, true) => ChangeOperation::Update,
+        (false, false) => ChangeOperation::Replace,
     }
 }
 
@@ -270,6 +282,7 @@ impl Maker<'_> {
             document_key: None,
             document: None,
             before: None,
+            update: None,
             transaction: self.record.index.get(),
             time: self.record.time,
         }

@@ -195,6 +195,7 @@ impl Collection {
                 key.clone(),
                 Arc::clone(&evaluation) as Arc<dyn Evaluate>,
             );
+            batch.note_in_part();
             let committed = store.write_and_wait(batch, &context.commit_options());
             let seen = std::mem::replace(&mut *evaluation.seen.lock(), Ok(Changed::Nothing));
             match committed {
@@ -291,7 +292,7 @@ impl Collection {
             let place = Place::Within(Arc::clone(session), entry.tree);
             let found = self.matching_documents(watch, &place, &work.filter, after)?;
             return self.apply_all(work, &entry, found, |tree, key, new| {
-                session.put(tree, key, new)
+                session.put_in_part(tree, key, new)
             });
         }
         let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
@@ -307,7 +308,7 @@ impl Collection {
         let place = Place::Stored(tree);
         let found = self.matching_documents(watch, &place, &work.filter, after)?;
         let batch = self.apply_all(work, &entry, found, |tree, key, new| {
-            Ok(transaction.put(tree, key, new)?)
+            Ok(transaction.put_in_part(tree, key, new)?)
         })?;
         Ok(batch.map(|batch| UpdatedBatch {
             committed: transaction.commit(&context.commit_options()).map(Some),
@@ -332,7 +333,7 @@ impl Collection {
             committed: Ok(None),
         };
         for (key, document) in found {
-            if let Change::Put(new) = work.change(&document)? {
+            if let Change::Update(new) = work.change(&document)? {
                 put(entry.tree, key, new)?;
                 batch.modified += 1;
             }
@@ -419,7 +420,7 @@ impl Work {
         let context = self.context(position.flatten(), false);
         Ok(match self.update.apply(document, &context)? {
             Applied::Unchanged => Change::None,
-            Applied::Changed(new) => Change::Put(new),
+            Applied::Changed(new) => Change::Update(new),
         })
     }
 }
@@ -437,8 +438,10 @@ impl Evaluate for ById {
         let change = found.map(|document| self.work.change(document)).transpose();
         let (seen, outcome) = match change {
             Ok(None) => (Ok(Changed::Nothing), Ok(Outcome::Keep)),
-            Ok(Some(Change::Put(new))) => (Ok(Changed::Written), Ok(Outcome::Put(new))),
-            Ok(Some(Change::None | Change::Delete)) => (Ok(Changed::Same), Ok(Outcome::Keep)),
+            Ok(Some(Change::Update(new))) => (Ok(Changed::Written), Ok(Outcome::Put(new))),
+            Ok(Some(Change::None | Change::Put(_) | Change::Delete)) => {
+                (Ok(Changed::Same), Ok(Outcome::Keep))
+            }
             Err(error) => (Err(error), Err(Declined)),
         };
         *self.seen.lock() = seen;

@@ -103,6 +103,10 @@ impl Collection {
                 watch.room_for(key.len() + document.len() + new.len())?;
                 session.put(entry.tree, key, new)?;
             }
+            Change::Update(new) => {
+                watch.room_for(key.len() + document.len() + new.len())?;
+                session.put_in_part(entry.tree, key, new)?;
+            }
             Change::Delete => session.delete(entry.tree, key)?,
         }
         Ok(Changed::Written)

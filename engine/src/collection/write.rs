@@ -250,6 +250,10 @@ impl Collection {
                     watch.room_for(key.len() + document.len() + new.len())?;
                     Change::Put(new)
                 }
+                Change::Update(new) => {
+                    watch.room_for(key.len() + document.len() + new.len())?;
+                    Change::Update(new)
+                }
                 Change::Delete => Change::Delete,
             };
             let committed = if filter.single_id().is_some() {
@@ -299,6 +303,10 @@ impl Collection {
         }
         match change {
             Change::Put(document) => batch.put(entry.tree, key, document, Expect::Present),
+            Change::Update(document) => {
+                batch.put(entry.tree, key, document, Expect::Present);
+                batch.note_in_part();
+            }
             Change::Delete | Change::None => batch.delete(entry.tree, key, Expect::Present),
         }
         let store = self.environment.any_store();
@@ -320,7 +328,10 @@ impl Collection {
 #[derive(Debug)]
 pub(super) enum Change {
     None,
+    /// Another document in its place.
     Put(Vec<u8>),
+    /// The same document, changed in part.
+    Update(Vec<u8>),
     Delete,
 }
 
@@ -344,6 +355,7 @@ fn commit_change(
 ) -> Result<(), cs_kv::Error> {
     match change {
         Change::Put(document) => transaction.put(entry.tree, key, document)?,
+        Change::Update(document) => transaction.put_in_part(entry.tree, key, document)?,
         Change::Delete | Change::None => transaction.delete(entry.tree, key)?,
     }
     transaction.commit(options)?.wait()

@@ -216,6 +216,11 @@ impl Session {
         self.with(|store| store.put(tree, key, value))
     }
 
+    /// The value before, changed in part.
+    pub(crate) fn put_in_part(&self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+        self.with(|store| store.put_in_part(tree, key, value))
+    }
+
     pub(crate) fn tell_before(&self, tree: TreeId) -> Result<()> {
         self.with(|store| store.tell_before(tree))
     }

@@ -8,6 +8,7 @@ mod crash;
 mod listeners;
 mod resume;
 mod streams;
+mod updates;
 
 use std::path::Path;
 

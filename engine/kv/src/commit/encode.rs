@@ -59,6 +59,8 @@ pub(super) fn encode(commit: &Commit<'_>, packer: &mut Packer<'_>) -> Vec<u8> {
         }
         if operation.was_absent {
             writer.note_absent();
+        } else if operation.in_part && matches!(operation.change, Change::Put(_)) {
+            writer.note_in_part();
         }
     }
     for &tree in &batch.dropped {

@@ -83,6 +83,35 @@ fn whether_a_key_was_there_travels_with_puts_and_deletes_only() {
 }
 
 #[test]
+fn that_a_value_was_changed_in_part_travels_with_puts_of_keys_that_were_there() {
+    let (tree, key) = (TreeId(16), &b"k"[..]);
+    let mut writer = EffectWriter::with_capacity(0);
+    let value = &b"v"[..];
+    writer.push(Effect::Put { tree, key, value });
+    writer.note_in_part();
+    writer.push(Effect::Put { tree, key, value });
+    let payload = writer.finish();
+    let mut effects = Effects::of(&payload).unwrap();
+    let mut in_part = Vec::new();
+    while let Some(effect) = effects.next() {
+        assert_eq!(effect.unwrap(), Effect::Put { tree, key, value });
+        in_part.push(effects.in_part());
+    }
+    assert_eq!(in_part, [true, false]);
+    for op in [
+        IN_PART | 2,
+        IN_PART | 3,
+        IN_PART | 6,
+        IN_PART | WAS_ABSENT | 1,
+    ] {
+        let mut wrong = payload.clone();
+        wrong[HEAD] = op;
+        let error = Effects::of(&wrong).unwrap().next().unwrap().unwrap_err();
+        assert!(error.to_string().contains("unknown operation"), "{error}");
+    }
+}
+
+#[test]
 fn a_cut_or_padded_payload_is_refused_and_never_overread() {
     let payload = sample();
     for len in 0..payload.len() {

@@ -81,6 +81,8 @@ pub struct NotedEffect<'a> {
     pub effect: Effect<'a>,
     /// See [`Effects::was_absent`].
     pub was_absent: bool,
+    /// See [`Effects::in_part`].
+    pub in_part: bool,
 }
 
 impl RecordEffects {
@@ -105,6 +107,7 @@ impl RecordEffects {
             ordinal,
             effect,
             was_absent: effects.was_absent(),
+            in_part: effects.in_part(),
         }))
     }
 }

@@ -341,7 +341,8 @@ fn followers_beside_a_crowd_miss_nothing_and_wait_for_what_comes() {
     });
 }
 
-/// Each key that was put (`+` where it was not there before) or deleted (`-`).
+/// Each key that was put (`+` where it was not there before, `~` where it was
+/// changed in part) or deleted (`-`).
 fn noted(feed: &mut ChangeFeed) -> Vec<String> {
     let mut list = Vec::new();
     while let Some(change) = feed.next().unwrap() {
@@ -355,7 +356,14 @@ fn noted(feed: &mut ChangeFeed) -> Vec<String> {
                 Effect::Delete { key, .. } => (key, '-'),
                 _ => continue,
             };
-            let sign = if noted.was_absent { sign } else { '=' };
+            let sign = match (noted.was_absent, noted.in_part) {
+                (true, in_part) => {
+                    assert!(!in_part);
+                    sign
+                }
+                (false, true) => '~',
+                (false, false) => '=',
+            };
             list.push(format!("{}{sign}", String::from_utf8_lossy(key)));
         }
         assert_eq!(change.effects().unwrap().count(), count as usize);
@@ -389,6 +397,20 @@ fn a_feed_tells_whether_a_key_was_there_whoever_wrote_it() {
     txn.put(tree, b"f".to_vec(), vec![4]).unwrap();
     txn.prepare("gid", &[]).unwrap();
     store.commit_prepared("gid", &options_of).unwrap();
+    let mut batch = Batch::new();
+    for key in [b"g", b"b"] {
+        batch.evaluate(tree, key.to_vec(), Arc::new(Append));
+        batch.note_in_part();
+    }
+    store.write_and_wait(batch, &options_of).unwrap();
+    let mut txn = store.begin().unwrap();
+    for key in [b"b", b"d", b"h"] {
+        txn.put_in_part(tree, key.to_vec(), vec![3]).unwrap();
+    }
+    txn.put(tree, b"f".to_vec(), vec![3]).unwrap();
+    txn.put_in_part(tree, b"f".to_vec(), vec![4]).unwrap();
+    txn.prepare("gid in part", &[]).unwrap();
+    store.commit_prepared("gid in part", &options_of).unwrap();
     let expected = ["a+", "b+", "a=", "c+", "c=", "a=", "b=", "d+", "e-"];
     let told = |store: &Store| {
         let mut feed = store.changes_after(&start).unwrap();
@@ -396,7 +418,11 @@ fn a_feed_tells_whether_a_key_was_there_whoever_wrote_it() {
         list.retain(|line| line.len() == 2);
         list
     };
-    let all = [&expected[..], &["b=", "f+"]].concat();
+    let all = [
+        &expected[..],
+        &["b=", "f+", "g+", "b~", "b~", "d~", "f=", "h+"],
+    ]
+    .concat();
     assert_eq!(told(&store), all);
     drop(store);
     let store = open_with(&disk, options());

@@ -16,8 +16,17 @@ use crate::batch::{Batch, Expect};
 use crate::error::{Error, Result};
 use crate::limits::{MAX_KEY, MAX_TRANSACTION, MAX_VALUE};
 
-/// Changes to one tree: `None` deletes.
-pub(crate) type TreeChanges = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// The newest change to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyChange {
+    /// `None` deletes.
+    pub(crate) value: Option<Vec<u8>>,
+    /// All changes to the key so far were changes in part.
+    in_part: bool,
+}
+
+/// Changes to one tree.
+pub(crate) type TreeChanges = BTreeMap<Vec<u8>, KeyChange>;
 
 /// Bytes of a record beside key and value, at most.
 const OVERHEAD: u64 = 13;
@@ -42,7 +51,7 @@ struct Mark {
 #[derive(Debug)]
 enum Replaced {
     /// The change that the key had, if it had one.
-    Key(TreeId, Vec<u8>, Option<Option<Vec<u8>>>),
+    Key(TreeId, Vec<u8>, Option<KeyChange>),
     /// The tree had not been made.
     Created(TreeId),
     /// The tree had not been dropped; what had been changed in it, and whether
@@ -110,6 +119,25 @@ impl Changes {
     /// # Errors
     /// [`Error::TooLarge`]: key, value or the whole. Nothing has changed then.
     pub(crate) fn set(&mut self, tree: TreeId, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<()> {
+        let in_part = false;
+        self.put(tree, key, KeyChange { value, in_part })
+    }
+
+    /// Gives a key another value, which is the one before, changed in part.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub(crate) fn set_in_part(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+        let before = self.of(tree).and_then(|changes| changes.get(&key));
+        let change = KeyChange {
+            value: Some(value),
+            in_part: before.is_none_or(|before| before.in_part),
+        };
+        self.put(tree, key, change)
+    }
+
+    fn put(&mut self, tree: TreeId, key: Vec<u8>, change: KeyChange) -> Result<()> {
+        let value = &change.value;
         check_size("key", key.len() as u64, MAX_KEY)?;
         check_size(
             "value",
@@ -119,14 +147,14 @@ impl Changes {
         let changes = Arc::make_mut(self.trees.entry(tree).or_default());
         let before = changes
             .get(&key)
-            .map_or(0, |change| cost(&key, change.as_ref()));
+            .map_or(0, |change| cost(&key, change.value.as_ref()));
         let bytes = self.bytes - before + cost(&key, value.as_ref());
         check_size("transaction", bytes, MAX_TRANSACTION)?;
         self.bytes = bytes;
         if self.marks.is_empty() {
-            changes.insert(key, value);
+            changes.insert(key, change);
         } else {
-            let replaced = changes.insert(key.clone(), value);
+            let replaced = changes.insert(key.clone(), change);
             self.undo.push(Replaced::Key(tree, key, replaced));
         }
         Ok(())
@@ -208,10 +236,10 @@ impl Changes {
             Replaced::Key(tree, key, before) => {
                 let changes = Arc::make_mut(self.trees.entry(tree).or_default());
                 if let Some(change) = changes.remove(&key) {
-                    self.bytes -= cost(&key, change.as_ref());
+                    self.bytes -= cost(&key, change.value.as_ref());
                 }
                 if let Some(before) = before {
-                    self.bytes += cost(&key, before.as_ref());
+                    self.bytes += cost(&key, before.value.as_ref());
                     changes.insert(key, before);
                 }
             }
@@ -241,10 +269,13 @@ impl Changes {
         let known = |tree: &TreeId| !batch.created.contains(tree);
         batch.telling = self.telling.into_iter().filter(known).collect();
         for (tree, changes) in self.trees {
-            for (key, value) in Arc::unwrap_or_clone(changes) {
-                match value {
+            for (key, change) in Arc::unwrap_or_clone(changes) {
+                match change.value {
                     Some(value) => batch.put(tree, key, value, Expect::Any),
                     None => batch.delete(tree, key, Expect::Any),
+                }
+                if change.in_part {
+                    batch.note_in_part();
                 }
             }
         }
@@ -255,7 +286,7 @@ impl Changes {
 fn sum(changes: &TreeChanges) -> u64 {
     let costs = changes
         .iter()
-        .map(|(key, change)| cost(key, change.as_ref()));
+        .map(|(key, change)| cost(key, change.value.as_ref()));
     costs.sum()
 }
 

@@ -15,7 +15,7 @@ use cs_base::TreeId;
 use cs_base::mutants::{Mutant, planted};
 use parking_lot::Mutex;
 
-use super::changes::TreeChanges;
+use super::changes::{KeyChange, TreeChanges};
 use super::footprint::Footprint;
 use crate::cursor::Cursor;
 use crate::error::Result;
@@ -121,7 +121,7 @@ impl TransactionEntries {
                 }
             }
             let own = self.next_own();
-            let own = own.map(|(key, change)| (key.clone(), change.clone()));
+            let own = own.map(|(key, change)| (key.clone(), change.value.clone()));
             let is_own_first = match (&own, &self.waiting) {
                 (None, None) => return Ok(false),
                 (Some(_), None) => true,
@@ -162,7 +162,7 @@ impl TransactionEntries {
     }
 
     /// The first own change in what is left.
-    fn next_own(&self) -> Option<(&Vec<u8>, &Option<Vec<u8>>)> {
+    fn next_own(&self) -> Option<(&Vec<u8>, &KeyChange)> {
         if self.own.is_empty() || self.left.is_empty() {
             return None;
         }

@@ -13,8 +13,11 @@ fn put(changes: &mut Changes, key: &str, value: &str) {
 
 fn shown(changes: &Changes) -> String {
     let all = changes.of(TREE).into_iter().flat_map(|own| own.iter());
-    let all = all.map(|(key, value)| {
-        let value = value.as_deref().map_or("-".into(), String::from_utf8_lossy);
+    let all = all.map(|(key, change)| {
+        let value = change
+            .value
+            .as_deref()
+            .map_or("-".into(), String::from_utf8_lossy);
         format!("{}={value}", String::from_utf8_lossy(key))
     });
     all.collect::<Vec<_>>().join(" ")
@@ -40,6 +43,23 @@ fn going_back_to_a_savepoint_takes_back_what_came_after_it_and_no_more() {
     assert_eq!(shown(&changes), "a=1");
     let gone = changes.roll_back_to(inner).unwrap_err();
     assert!(gone.to_string().contains("savepoint"), "{gone}");
+}
+
+#[test]
+fn a_key_is_changed_in_part_if_all_its_changes_were() {
+    let in_part = |changes: &Changes| changes.of(TREE).unwrap()[&b"a"[..]].in_part;
+    let part = |changes: &mut Changes| changes.set_in_part(TREE, b"a".to_vec(), b"p".to_vec());
+    let mut changes = Changes::default();
+    part(&mut changes).unwrap();
+    part(&mut changes).unwrap();
+    assert!(in_part(&changes));
+    let savepoint = changes.set_savepoint();
+    put(&mut changes, "a", "whole");
+    part(&mut changes).unwrap();
+    assert!(!in_part(&changes), "what was replaced stays so");
+    changes.roll_back_to(savepoint).unwrap();
+    assert!(in_part(&changes));
+    assert!(changes.into_batch().operations[0].in_part);
 }
 
 #[test]
