@@ -1,6 +1,6 @@
 //! Filters: MongoDB's query language over raw bytes.
 //!
-//! A filter document is [parsed](Filter::parse) once into an expression tree;
+//! A filter document is [compiled](Filter::compile) once into an expression tree;
 //! [`matches`](Filter::matches) walks a document's bytes in place and decodes
 //! nothing. The meaning is that of MongoDB 8.2, to the letter:
 //!
@@ -12,23 +12,32 @@
 //!   matches text), but for MinKey and MaxKey, which compare with all;
 //! * null equals null and missing.
 //!
-//! Operators: `$eq $ne $gt $gte $lt $lte $in $nin $exists $type $size $all
+//! Operators: `$eq $ne $gt $gte $lt $lte $in $nin $exists $type $size $mod
+//! $regex $options $bitsAllSet $bitsAllClear $bitsAnySet $bitsAnyClear $all
 //! $elemMatch $not` on paths, `$and $or $nor` over filters, `$comment`,
 //! `$alwaysTrue`, `$alwaysFalse`. Any other is refused by name.
 //!
 //! Reading order: `path` (where values are found), `ast` (what is asked),
 //! `parse`, `matcher`, `bounds` (what the tree of the `_id` can answer),
-//! `position` and `inspect` (what updates ask).
+//! `conjuncts` (what indexes ask), `position` and `inspect` (what updates ask).
 
 mod ast;
+mod bit_test;
 mod bounds;
+mod conjuncts;
 mod inspect;
 mod matcher;
 mod parse;
 mod path;
 mod position;
 
+#[allow(unused_imports, reason = "the planner of indexes asks for them")]
+pub(crate) use ast::{Comparison, KindSet};
 pub(crate) use bounds::IdBounds;
+#[allow(unused_imports, reason = "the planner of indexes asks for them")]
+pub(crate) use conjuncts::{Asked, Conjunct, Part};
+
+use std::sync::Arc;
 
 use bson::RawDocument;
 
@@ -41,14 +50,14 @@ use crate::values::{RawValue, validate_document};
 /// use bson::rawdoc;
 /// use collection_store::filter::Filter;
 ///
-/// let filter = Filter::parse(&rawdoc! { "tags": "new", "price": { "$lt": 10 } })?;
-/// assert!(filter.matches(&rawdoc! { "tags": ["old", "new"], "price": 9.5 }));
-/// assert!(!filter.matches(&rawdoc! { "tags": "new", "price": "9.5" }));
+/// let filter = Filter::compile(&rawdoc! { "tags": "new", "price": { "$lt": 10 } })?;
+/// assert!(filter.matches(&rawdoc! { "tags": ["old", "new"], "price": 9.5 })?);
+/// assert!(!filter.matches(&rawdoc! { "tags": "new", "price": "9.5" })?);
 /// # Ok::<(), collection_store::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Filter {
-    root: ast::Expression,
+    root: Arc<ast::Expression>,
 }
 
 impl Filter {
@@ -56,7 +65,7 @@ impl Filter {
     #[must_use]
     pub fn all() -> Self {
         Self {
-            root: ast::Expression::Always(true),
+            root: Arc::new(ast::Expression::Always(true)),
         }
     }
 
@@ -65,10 +74,10 @@ impl Filter {
     /// # Errors
     /// The document is not valid BSON, or an operator is unknown or has an
     /// operand that makes no sense; the message names operator and path.
-    pub fn parse(filter: &RawDocument) -> Result<Self> {
+    pub fn compile(filter: &RawDocument) -> Result<Self> {
         validate_document(filter.as_bytes())?;
         Ok(Self {
-            root: parse::document(filter.as_bytes())?,
+            root: Arc::new(parse::filter(filter.as_bytes())?),
         })
     }
 
@@ -77,15 +86,22 @@ impl Filter {
     /// Its bytes should have passed
     /// [`validate_document`]; over others the answer
     /// means nothing, but nothing worse happens.
-    #[must_use]
-    pub fn matches(&self, document: &RawDocument) -> bool {
+    ///
+    /// # Errors
+    /// An `$expr` cannot be evaluated over the document.
+    pub fn matches(&self, document: &RawDocument) -> Result<bool> {
         self.matches_bytes(document.as_bytes())
     }
 
     /// [`matches`](Self::matches), over the bytes of a document.
-    #[must_use]
-    pub(crate) fn matches_bytes(&self, document: &[u8]) -> bool {
+    pub(crate) fn matches_bytes(&self, document: &[u8]) -> Result<bool> {
         matcher::matches(&self.root, document)
+    }
+
+    /// The conditions that must all hold for a document to match.
+    #[allow(dead_code, reason = "the planner of indexes asks for them")]
+    pub(crate) fn conjuncts(&self) -> Vec<Conjunct<'_>> {
+        Part::new(&self.root).conjuncts()
     }
 
     /// Where in an array `document` matches: the position that stands for the
@@ -96,17 +112,18 @@ impl Filter {
     /// use bson::rawdoc;
     /// use collection_store::filter::Filter;
     ///
-    /// let filter = Filter::parse(&rawdoc! { "grades": { "$gte": 90 } })?;
-    /// assert_eq!(filter.matched_position(&rawdoc! { "grades": [70, 95] }), Some(1));
-    /// assert_eq!(filter.matched_position(&rawdoc! { "grades": 95 }), None);
+    /// let filter = Filter::compile(&rawdoc! { "grades": { "$gte": 90 } })?;
+    /// assert_eq!(filter.matched_position(&rawdoc! { "grades": [70, 95] })?, Some(1));
+    /// assert_eq!(filter.matched_position(&rawdoc! { "grades": 95 })?, None);
     /// # Ok::<(), collection_store::Error>(())
     /// ```
-    #[must_use]
-    pub fn matched_position(&self, document: &RawDocument) -> Option<usize> {
+    ///
+    /// # Errors
+    /// As [`matches`](Self::matches).
+    pub fn matched_position(&self, document: &RawDocument) -> Result<Option<usize>> {
         let mut found = None;
-        position::find(&self.root, document.as_bytes(), &mut found)
-            .then_some(found)
-            .flatten()
+        let matches = position::find(&self.root, document.as_bytes(), &mut found)?;
+        Ok(found.filter(|_| matches))
     }
 
     /// The first steps of all its paths, in order, with repetitions.
@@ -117,7 +134,7 @@ impl Filter {
     }
 
     /// The paths that must equal one value, with the values.
-    pub(crate) fn equalities(&self) -> Vec<(Vec<u8>, RawValue<'_>)> {
+    pub(crate) fn equalities(&self) -> Vec<(&[u8], RawValue<'_>)> {
         let mut found = Vec::new();
         inspect::equalities(&self.root, &mut found);
         found
@@ -126,7 +143,7 @@ impl Filter {
     /// Whether every document matches.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        matches!(self.root, ast::Expression::Always(true))
+        matches!(*self.root, ast::Expression::Always(true))
     }
 
     /// The key of the one `_id` that is all the filter asks for.

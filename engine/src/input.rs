@@ -49,7 +49,7 @@ pub trait IntoFilter {
     /// The filter.
     ///
     /// # Errors
-    /// As [`Filter::parse`].
+    /// As [`Filter::compile`].
     fn into_filter(self) -> Result<Filter>;
 }
 
@@ -70,7 +70,7 @@ macro_rules! filter_from_document {
     ($($document:ty),+) => {$(
         impl IntoFilter for $document {
             fn into_filter(self) -> Result<Filter> {
-                Filter::parse(&self.into_document()?)
+                Filter::compile(&self.into_document()?)
             }
         }
     )+};

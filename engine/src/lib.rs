@@ -20,6 +20,7 @@ mod object_ids;
 mod options;
 mod snapshots;
 pub mod sort;
+mod pattern;
 mod stats;
 mod transaction;
 mod update;

@@ -7,7 +7,7 @@ use cs_kv::KeyRange;
 
 use super::place::{Place, Rows};
 use crate::context::Watch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::{Filter, IdBounds};
 
 /// The entries of a tree that match a filter, by key.
@@ -88,7 +88,7 @@ impl Matches {
                 return Ok(None);
             };
             self.examined += 1;
-            if self.filter.matches_bytes(document) {
+            if self.filter.matches_bytes(document)? {
                 return Ok(Some(read(document)));
             }
         }
@@ -108,7 +108,7 @@ impl Matches {
                     return Ok(None);
                 };
                 self.examined += 1;
-                if self.filter.matches_bytes(document) {
+                if self.filter.matches_bytes(document)? {
                     return Ok(Some(read(key, document)));
                 }
             },
@@ -118,11 +118,13 @@ impl Matches {
                     watch.check()?;
                     let filter = &self.filter;
                     let found = place.with_value(&key, |document| {
-                        let read = read.take_if(|_| filter.matches_bytes(document))?;
-                        Some(read(&key, document))
+                        if !filter.matches_bytes(document)? {
+                            return Ok(None);
+                        }
+                        Ok::<_, Error>(read.take().map(|read| read(&key, document)))
                     })?;
                     self.examined += u64::from(found.is_some());
-                    if let Some(result) = found.flatten() {
+                    if let Some(result) = found.transpose()?.flatten() {
                         return Ok(Some(result));
                     }
                 }

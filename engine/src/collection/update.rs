@@ -417,7 +417,7 @@ impl Work {
         let document = RawDocument::from_bytes(found)?;
         let needs_position = self.update.needs_position();
         let position = needs_position.then(|| self.filter.matched_position(document));
-        let context = self.context(position.flatten(), false);
+        let context = self.context(position.transpose()?.flatten(), false);
         Ok(match self.update.apply(document, &context)? {
             Applied::Unchanged => Change::None,
             Applied::Changed(new) => Change::Update(new),
@@ -434,8 +434,11 @@ struct ById {
 
 impl Evaluate for ById {
     fn evaluate(&self, current: Option<&[u8]>) -> std::result::Result<Outcome, Declined> {
-        let found = current.filter(|document| self.work.filter.matches_bytes(document));
-        let change = found.map(|document| self.work.change(document)).transpose();
+        let changed = |document| {
+            let matches = self.work.filter.matches_bytes(document)?;
+            matches.then(|| self.work.change(document)).transpose()
+        };
+        let change = current.map_or(Ok(None), changed);
         let (seen, outcome) = match change {
             Ok(None) => (Ok(Changed::Nothing), Ok(Outcome::Keep)),
             Ok(Some(Change::Update(new))) => (Ok(Changed::Written), Ok(Outcome::Put(new))),

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
+use super::bit_test::BitTest;
 use super::path::{Leaf, Path};
+use crate::pattern::Pattern;
 use crate::values::{Class, Kind, OwnedValue, RawValue, compare};
 
 /// A question about a document, or, inside a value `$elemMatch`, about one
@@ -39,6 +41,12 @@ pub(super) enum Predicate {
     Type(KindSet),
     /// `$size`.
     Size(usize),
+    /// `$mod`: divisor, not 0, and remainder.
+    Modulo(i64, i64),
+    /// `$bitsAllSet` and its kin.
+    Bits(BitTest),
+    /// `$regex`.
+    Matches(Pattern),
     /// `$elemMatch` over documents: an element that matches the filter.
     ElementMatches(Box<Expression>),
     /// `$elemMatch` over values: an element that satisfies the operators.
@@ -46,12 +54,17 @@ pub(super) enum Predicate {
 }
 
 /// How a value is compared with the operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Comparison {
+    /// `$eq`.
     Equal,
+    /// `$lt`.
     Less,
+    /// `$lte`.
     LessOrEqual,
+    /// `$gt`.
     Greater,
+    /// `$gte`.
     GreaterOrEqual,
 }
 
@@ -78,15 +91,16 @@ impl Predicate {
     }
 }
 
-/// The operand of `$in`: sorted, for a binary search.
+/// The operand of `$in`: sorted, for a binary search; and patterns.
 #[derive(Clone, Debug)]
 pub(super) struct ValueSet {
     sorted: Vec<OwnedValue>,
+    patterns: Vec<Pattern>,
     has_null: bool,
 }
 
 impl ValueSet {
-    pub(super) fn new(mut values: Vec<OwnedValue>) -> Self {
+    pub(super) fn new(mut values: Vec<OwnedValue>, patterns: Vec<Pattern>) -> Self {
         values.sort_by(|a, b| compare(a.as_raw(), b.as_raw()));
         values.dedup_by(|a, b| compare(a.as_raw(), b.as_raw()).is_eq());
         let has_null = values
@@ -94,6 +108,7 @@ impl ValueSet {
             .any(|value| value.as_raw().kind() == Kind::Null);
         Self {
             sorted: values,
+            patterns,
             has_null,
         }
     }
@@ -106,25 +121,36 @@ impl ValueSet {
         self.sorted
             .binary_search_by(|member| compare(member.as_raw(), value))
             .is_ok()
+            || self.patterns.iter().any(|pattern| pattern.matches(value))
     }
 
     /// The one value, if it is one.
     pub(super) fn single(&self) -> Option<RawValue<'_>> {
         match self.sorted.as_slice() {
-            [one] => Some(one.as_raw()),
+            [one] if self.patterns.is_empty() => Some(one.as_raw()),
             _ => None,
         }
     }
 
     /// The values, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &OwnedValue> {
-        self.sorted.iter()
+    pub(super) fn values(&self) -> &[OwnedValue] {
+        &self.sorted
+    }
+
+    /// The patterns: a value may match one of them in the place of being a member.
+    pub(super) fn patterns(&self) -> &[Pattern] {
+        &self.patterns
+    }
+
+    /// Whether null, and so "missing", is a member.
+    pub(super) fn has_null(&self) -> bool {
+        self.has_null
     }
 }
 
 /// The operand of `$type`: one bit for each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct KindSet(u32);
+pub(crate) struct KindSet(u32);
 
 impl KindSet {
     /// MinKey's bit; its type byte has no place in the word. MaxKey's is next to it.
@@ -138,11 +164,11 @@ impl KindSet {
         }
     }
 
-    pub(super) fn insert(&mut self, kind: Kind) {
+    pub(crate) fn insert(&mut self, kind: Kind) {
         self.0 |= Self::bit(kind);
     }
 
-    pub(super) fn insert_numbers(&mut self) {
+    pub(crate) fn insert_numbers(&mut self) {
         for kind in Kind::ALL
             .into_iter()
             .filter(|kind| kind.class() == Class::Number)
@@ -151,7 +177,7 @@ impl KindSet {
         }
     }
 
-    pub(super) fn contains(self, kind: Kind) -> bool {
+    pub(crate) fn contains(self, kind: Kind) -> bool {
         self.0 & Self::bit(kind) != 0
     }
 }

@@ -77,10 +77,10 @@ fn of_predicate(predicate: &Predicate) -> Result<IdBounds> {
             IdBounds::Keys(key_of(operand)?.into_iter().collect())
         }
         Predicate::Compare(comparison, operand) => range(*comparison, operand)?,
-        Predicate::In(set) => {
+        Predicate::In(set) if set.patterns().is_empty() => {
             // The set is in the order of values, and so are its keys.
             let mut keys = Vec::new();
-            for value in set.iter() {
+            for value in set.values() {
                 keys.extend(key_of(value)?);
             }
             IdBounds::Keys(keys)

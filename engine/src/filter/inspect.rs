@@ -20,7 +20,10 @@ pub(super) fn first_names<'f>(expression: &'f Expression, names: &mut Vec<&'f [u
 }
 
 /// The paths that must equal one value for the filter to match, as text.
-pub(super) fn equalities<'f>(expression: &'f Expression, found: &mut Vec<(Vec<u8>, RawValue<'f>)>) {
+pub(super) fn equalities<'f>(
+    expression: &'f Expression,
+    found: &mut Vec<(&'f [u8], RawValue<'f>)>,
+) {
     match expression {
         Expression::And(all) => {
             for one in all {

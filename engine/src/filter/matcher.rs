@@ -4,21 +4,40 @@
 //! bounded depth; values of any bytes are compared with a bound of their own.
 
 use super::ast::{Comparison, Expression, Predicate};
+use super::path::Path;
+use crate::error::Result;
 use crate::values::{Elements, Kind, OwnedValue, RawValue, compare};
 
 /// Whether the document answers the expression with yes.
-pub(super) fn matches(expression: &Expression, document: &[u8]) -> bool {
+pub(super) fn matches(expression: &Expression, document: &[u8]) -> Result<bool> {
     match expression {
-        Expression::Always(answer) => *answer,
-        Expression::And(all) => all.iter().all(|one| matches(one, document)),
-        Expression::Or(any) => any.iter().any(|one| matches(one, document)),
-        Expression::Not(inner) => !matches(inner, document),
-        Expression::Field { path, predicate } => {
-            path.any(document, predicate.leaf(), &mut |value| {
-                satisfies(predicate, value)
-            })
+        Expression::Always(answer) => Ok(*answer),
+        Expression::And(all) => {
+            for one in all {
+                if !matches(one, document)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         }
+        Expression::Or(any) => {
+            for one in any {
+                if matches(one, document)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Expression::Not(inner) => Ok(!matches(inner, document)?),
+        Expression::Field { path, predicate } => Ok(reaches(path, predicate, document)),
     }
+}
+
+/// Whether a value that the path reaches satisfies the predicate.
+pub(super) fn reaches(path: &Path, predicate: &Predicate, document: &[u8]) -> bool {
+    path.any(document, predicate.leaf(), &mut |value| {
+        satisfies(predicate, value)
+    })
 }
 
 /// Whether one element of an array, taken alone, answers with yes.
@@ -37,8 +56,9 @@ pub(super) fn is_element_match(predicate: &Predicate, element: RawValue<'_>) -> 
     match predicate {
         Predicate::ElementMatches(inner) => {
             // An array is a document, whose names are positions.
+            // Inside of `$elemMatch` there is no `$expr`, and nothing else fails.
             matches!(element.kind(), Kind::Document | Kind::Array)
-                && matches(inner, element.bytes())
+                && matches(inner, element.bytes()).unwrap_or(false)
         }
         Predicate::ElementSatisfies(inner) => element_matches(inner, element),
         _ => false,
@@ -54,6 +74,12 @@ pub(super) fn satisfies(predicate: &Predicate, value: Option<RawValue<'_>>) -> b
         Predicate::Exists => value.is_some(),
         Predicate::Type(kinds) => value.is_some_and(|value| kinds.contains(value.kind())),
         Predicate::Size(size) => elements_of_array(value).is_some_and(|all| all.count() == *size),
+        Predicate::Modulo(divisor, remainder) => value
+            .and_then(|value| value.number()?.truncate_to_i64())
+            // The one pair that overflows leaves nothing.
+            .is_some_and(|number| number.checked_rem(*divisor).unwrap_or(0) == *remainder),
+        Predicate::Bits(test) => value.is_some_and(|value| test.accepts(value)),
+        Predicate::Matches(pattern) => value.is_some_and(|value| pattern.matches(value)),
         Predicate::ElementMatches(_) | Predicate::ElementSatisfies(_) => elements_of_array(value)
             .is_some_and(|mut all| all.any(|element| is_element_match(predicate, element.value))),
     }

@@ -14,6 +14,7 @@ use crate::values::{Elements, Kind, RawValue};
 /// A dotted path, in steps.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
+    text: Box<[u8]>,
     steps: Box<[Step]>,
 }
 
@@ -43,13 +44,14 @@ impl Path {
             is_digits: !name.is_empty() && name.iter().all(u8::is_ascii_digit),
         });
         Self {
+            text: text.into(),
             steps: steps.collect(),
         }
     }
 
     /// Whether it is this one name.
     pub(super) fn is(&self, name: &[u8]) -> bool {
-        matches!(&*self.steps, [step] if &*step.name == name)
+        *self.text == *name
     }
 
     /// The steps, in order.
@@ -58,9 +60,8 @@ impl Path {
     }
 
     /// The path as it was written.
-    pub(super) fn text(&self) -> Vec<u8> {
-        let names: Vec<&[u8]> = self.steps.iter().map(|step| &*step.name).collect();
-        names.join(&b'.')
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
     }
 
     /// Walks over what the path reaches in the document until `visit` says

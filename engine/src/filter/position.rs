@@ -8,32 +8,45 @@
 use super::ast::{Expression, Predicate};
 use super::matcher;
 use super::path::{Leaf, Step};
+use crate::error::Result;
 use crate::values::{Elements, Kind, RawValue};
 
 /// Whether the document matches, and the position that was found last.
-pub(super) fn find(expression: &Expression, document: &[u8], position: &mut Option<usize>) -> bool {
+pub(super) fn find(
+    expression: &Expression,
+    document: &[u8],
+    position: &mut Option<usize>,
+) -> Result<bool> {
     match expression {
-        Expression::Always(answer) => *answer,
-        Expression::And(all) => all.iter().all(|one| find(one, document, position)),
-        Expression::Or(any) => any.iter().any(|one| find(one, document, position)),
-        Expression::Not(inner) => !matcher::matches(inner, document),
-        Expression::Field { path, predicate } => {
-            let steps = path.steps();
-            let elements = Elements::new(document);
-            in_document(
-                elements,
-                steps,
-                predicate.leaf(),
-                None,
-                &mut |value, outer| {
-                    let found = inside(predicate, value);
-                    if let Some(inner) = found {
-                        *position = outer.or(inner).or(*position);
-                    }
-                    found.is_some()
-                },
-            )
+        Expression::And(all) => {
+            for one in all {
+                if !find(one, document, position)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         }
+        Expression::Or(any) => {
+            for one in any {
+                if find(one, document, position)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        Expression::Field { path, predicate } => {
+            let mut visit = |value: Option<RawValue<'_>>, outer: Option<usize>| {
+                let found = inside(predicate, value);
+                if let Some(inner) = found {
+                    *position = outer.or(inner).or(*position);
+                }
+                found.is_some()
+            };
+            let elements = Elements::new(document);
+            let leaf = predicate.leaf();
+            Ok(in_document(elements, path.steps(), leaf, None, &mut visit))
+        }
+        Expression::Always(_) | Expression::Not(_) => matcher::matches(expression, document),
     }
 }
 

@@ -10,13 +10,13 @@ fn raw(document: &Document) -> RawDocumentBuf {
 }
 
 fn filter(document: &Document) -> Filter {
-    Filter::parse(&raw(document)).unwrap()
+    Filter::compile(&raw(document)).unwrap()
 }
 
 #[track_caller]
 fn yes(query: &Document, document: &Document) {
     assert!(
-        filter(query).matches(&raw(document)),
+        filter(query).matches(&raw(document)).unwrap(),
         "{query} should match {document}"
     );
 }
@@ -24,13 +24,13 @@ fn yes(query: &Document, document: &Document) {
 #[track_caller]
 fn no(query: &Document, document: &Document) {
     assert!(
-        !filter(query).matches(&raw(document)),
+        !filter(query).matches(&raw(document)).unwrap(),
         "{query} should not match {document}"
     );
 }
 
 fn refused(query: &Document) -> Error {
-    let error = Filter::parse(&raw(query)).unwrap_err();
+    let error = Filter::compile(&raw(query)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadValue, "{query}");
     error
 }
@@ -207,7 +207,7 @@ fn unknown_operators_are_refused_by_name_and_path() {
         "unknown top level operator: $foo"
     );
     assert_eq!(refused(&doc! { "a": { "$gt": 1, "b": 2 } }).code(), Some(2));
-    for operator in ["$mod", "$regex", "$bitsAllSet", "$near"] {
+    for operator in ["$geoWithin", "$near"] {
         let error = refused(&doc! { "a": { operator: 1 } });
         assert_eq!(
             error.to_string(),
@@ -239,7 +239,7 @@ fn operands_that_make_no_sense_are_refused() {
     ] {
         refused(&query);
     }
-    let error = Filter::parse(&raw(&doc! { "a": { "$type": [] } })).unwrap_err();
+    let error = Filter::compile(&raw(&doc! { "a": { "$type": [] } })).unwrap_err();
     assert_eq!(error.code(), Some(9));
 }
 
@@ -250,7 +250,7 @@ fn a_filter_that_is_not_valid_bson_is_refused() {
     bytes[at] = 7;
     let document = RawDocumentBuf::from_bytes(bytes).unwrap();
     assert_eq!(
-        Filter::parse(&document).unwrap_err().kind(),
+        Filter::compile(&document).unwrap_err().kind(),
         ErrorKind::InvalidDocument
     );
 }
@@ -305,8 +305,9 @@ fn bounds_of_the_id_hold_what_can_match() {
 
 #[test]
 fn a_match_through_an_array_has_a_position() {
-    let position =
-        |query: Document, document: Document| filter(&query).matched_position(&raw(&document));
+    let position = |query: Document, document: Document| {
+        filter(&query).matched_position(&raw(&document)).unwrap()
+    };
     assert_eq!(position(doc! { "a": 2 }, doc! { "a": [1, 2, 2] }), Some(1));
     assert_eq!(position(doc! { "a": 2 }, doc! { "a": 2 }), None);
     assert_eq!(position(doc! { "a": 3 }, doc! { "a": [1, 2] }), None);

@@ -38,10 +38,11 @@ impl ArrayFilters {
     }
 
     /// Whether the filter at this place matches an element.
-    pub(super) fn matches(&self, at: usize, element: RawValue<'_>) -> bool {
-        self.all.get(at).is_some_and(|(identifier, filter)| {
-            filter.matches_bytes(&element.to_document(identifier))
-        })
+    pub(super) fn matches(&self, at: usize, element: RawValue<'_>) -> Result<bool> {
+        match self.all.get(at) {
+            Some((identifier, filter)) => filter.matches_bytes(&element.to_document(identifier)),
+            None => Ok(false),
+        }
     }
 
     /// That each was used; `used` has their places.

@@ -72,12 +72,13 @@ impl Matcher {
         Ok(Self::Documents(filter(operand.bytes())?))
     }
 
-    fn matches(&self, element: RawValue<'_>) -> bool {
+    fn matches(&self, element: RawValue<'_>) -> Result<bool> {
         match self {
-            Self::Equal(value) => compare(element, value.as_raw()).is_eq(),
-            Self::Documents(filter) => {
-                element.kind() == Kind::Document && filter.matches_bytes(element.bytes())
+            Self::Equal(value) => Ok(compare(element, value.as_raw()).is_eq()),
+            Self::Documents(filter) if element.kind() == Kind::Document => {
+                filter.matches_bytes(element.bytes())
             }
+            Self::Documents(_) => Ok(false),
             Self::Values(filter) => filter.matches_bytes(&element.to_document(b"")),
         }
     }
@@ -85,7 +86,7 @@ impl Matcher {
 
 /// The filter in these bytes.
 pub(super) fn filter(bytes: &[u8]) -> Result<Filter> {
-    Filter::parse(bson::RawDocument::from_bytes(bytes)?)
+    Filter::compile(bson::RawDocument::from_bytes(bytes)?)
 }
 
 /// A value by its order.
@@ -184,23 +185,27 @@ pub(super) fn add_to_set<'a>(
 }
 
 pub(super) fn pull(elements: &mut Vec<Node<'_>>, matcher: &Matcher) -> Result<Outcome> {
-    retain(elements, |element| !matcher.matches(element))
+    retain(elements, |element| Ok(!matcher.matches(element)?))
 }
 
 pub(super) fn pull_all(elements: &mut Vec<Node<'_>>, sorted: &[OwnedValue]) -> Result<Outcome> {
     retain(elements, |element| {
-        sorted
-            .binary_search_by(|value| compare(value.as_raw(), element))
-            .is_err()
+        let found = sorted.binary_search_by(|value| compare(value.as_raw(), element));
+        Ok(found.is_err())
     })
 }
 
-fn retain(elements: &mut Vec<Node<'_>>, keep: impl Fn(RawValue<'_>) -> bool) -> Result<Outcome> {
-    for element in &mut *elements {
-        element.flat()?;
-    }
+fn retain(
+    elements: &mut Vec<Node<'_>>,
+    keep: impl Fn(RawValue<'_>) -> Result<bool>,
+) -> Result<Outcome> {
     let before = elements.len();
-    elements.retain(|element| element.raw().is_none_or(&keep));
+    let mut kept = Vec::with_capacity(before);
+    for element in &mut *elements {
+        kept.push(keep(element.flat()?)?);
+    }
+    let mut kept = kept.into_iter();
+    elements.retain(|_| kept.next().unwrap_or(true));
     Ok(Outcome::changed(elements.len() != before))
 }
 

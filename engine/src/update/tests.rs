@@ -222,9 +222,9 @@ fn the_positional_operator_needs_a_match() {
     let document = raw(&doc! { "a": [{ "b": 0 }, { "b": 5 }] });
     let error = update.apply(&document, &context()).unwrap_err();
     assert_eq!(error.code(), Some(2), "{error}");
-    let filter = Filter::parse(&raw(&doc! { "a.b": 5 })).unwrap();
+    let filter = Filter::compile(&raw(&doc! { "a.b": 5 })).unwrap();
     let mut context = context();
-    context.position = filter.matched_position(&document);
+    context.position = filter.matched_position(&document).unwrap();
     let applied = update.apply(&document, &context).unwrap();
     let expected = raw(&doc! { "a": [{ "b": 0 }, { "b": 1 }] });
     assert_eq!(applied, Applied::Changed(expected.into_bytes()));
@@ -413,7 +413,7 @@ fn work_and_memory_are_bounded() {
 }
 
 fn base(update: &Document, filter: &Document) -> Result<Document> {
-    let filter = Filter::parse(&raw(filter)).unwrap();
+    let filter = Filter::compile(&raw(filter)).unwrap();
     let base = parse(update).upsert_base(&filter)?;
     Ok(Document::try_from(&base).unwrap())
 }

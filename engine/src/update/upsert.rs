@@ -14,23 +14,23 @@ use crate::values::{MAX_DEPTH, RawValue};
 /// `_id` in front; of a replacement only the `_id`.
 pub(super) fn base(filter: &Filter, only_id: bool) -> Result<RawDocumentBuf> {
     let mut root = Node::document();
-    let mut taken: Vec<Vec<u8>> = Vec::new();
+    let mut taken: Vec<&[u8]> = Vec::new();
     let mut equalities = filter.equalities();
     // The `_id` is the first field of every document.
     equalities.sort_by_key(|(path, _)| !is_id(path));
     for (path, value) in equalities {
-        if only_id && !is_id(&path) {
+        if only_id && !is_id(path) {
             continue;
         }
         if only_id && path != b"_id" {
             let message = "cannot infer query fields to set: the filter is about a part of '_id'";
             return Err(Error::bad_value(message).with_code(111));
         }
-        if let Some(other) = taken.iter().find(|other| overlap(other, &path)) {
+        if let Some(other) = taken.iter().find(|other| overlap(other, path)) {
             return Err(Error::bad_value(format!(
                 "cannot infer query fields to set, the paths '{}' and '{}' are both matched",
                 String::from_utf8_lossy(other),
-                String::from_utf8_lossy(&path)
+                String::from_utf8_lossy(path)
             ))
             .with_code(54));
         }
@@ -40,16 +40,16 @@ pub(super) fn base(filter: &Filter, only_id: bool) -> Result<RawDocumentBuf> {
             let message = format!("a path has {steps} steps, the limit is {MAX_DEPTH} levels");
             return Err(Error::new(ErrorKind::TooLarge, message).with_code(15));
         }
-        for step in UpdatePath::parse(&path)?.steps {
+        for step in UpdatePath::parse(path)?.steps {
             if !matches!(step, Step::Name(_)) {
                 let message = format!(
                     "cannot infer query fields to set from path '{}'",
-                    String::from_utf8_lossy(&path)
+                    String::from_utf8_lossy(path)
                 );
                 return Err(Error::bad_value(message).with_code(52));
             }
         }
-        put(&mut root, &path, value);
+        put(&mut root, path, value);
         taken.push(path);
     }
     root.touch();

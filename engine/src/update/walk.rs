@@ -171,7 +171,7 @@ fn elements<'a>(trees: &[&'a Tree], node: &mut Node<'a>, scene: &mut Scene<'a>) 
                     Selector::Filter(filter) => {
                         let element = element.flat()?;
                         scene.charge(1 + element.bytes().len() / 256)?;
-                        scene.filters.matches(*filter, element)
+                        scene.filters.matches(*filter, element)?
                     }
                 };
                 if is_selected {

@@ -143,6 +143,26 @@ impl Number {
         }
     }
 
+    /// The number without what is behind the point, if it is finite and then an `i64`.
+    #[must_use]
+    pub fn truncate_to_i64(self) -> Option<i64> {
+        match self {
+            Self::Zero => Some(0),
+            Self::Finite {
+                negative,
+                magnitude,
+            } => {
+                if magnitude.exponent < 0 {
+                    return Some(0);
+                }
+                let shift = u32::try_from(63 - magnitude.exponent).ok()?;
+                let absolute = i128::from(magnitude.mantissa >> shift);
+                i64::try_from(if negative { -absolute } else { absolute }).ok()
+            }
+            Self::Nan | Self::Infinite { .. } => None,
+        }
+    }
+
     /// Position among NaN, minus infinity, negative, zero, positive, infinity.
     fn rank(&self) -> u8 {
         match self {

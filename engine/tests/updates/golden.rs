@@ -108,12 +108,12 @@ fn run(case: &Case<'_>, filter: &Filter) -> Result<Outcome, Error> {
         after: Vec::new(),
     };
     for document in &mut after {
-        if !filter.matches(document) || (outcome.matched == 1 && !case.flag("multi")) {
+        if !filter.matches(document)? || (outcome.matched == 1 && !case.flag("multi")) {
             continue;
         }
         outcome.matched += 1;
         let mut context = context();
-        context.position = filter.matched_position(document);
+        context.position = filter.matched_position(document)?;
         if let Applied::Changed(bytes) = update.apply(document, &context)? {
             outcome.modified += 1;
             *document = RawDocumentBuf::from_bytes(bytes).unwrap();
@@ -161,7 +161,7 @@ fn is_same(found: &RawDocument, expected: &RawDocument, any_order: bool) -> bool
 
 fn judge(case: &Case<'_>) -> Verdict {
     let is_unsupported = |error: &Error| error.message().contains("not supported");
-    let filter = Filter::parse(case.filter());
+    let filter = Filter::compile(case.filter());
     let expected_code = case
         .0
         .get_document("error")

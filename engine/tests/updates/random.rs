@@ -267,7 +267,7 @@ fn no_update_of_any_document_panics_or_makes_an_invalid_one() {
         let Ok(compiled) = Update::parse(&raw(&update), &options) else {
             continue;
         };
-        let filter = Filter::parse(&raw(&doc! { source.name(): source.scalar() })).unwrap();
+        let filter = Filter::compile(&raw(&doc! { source.name(): source.scalar() })).unwrap();
         let mut context = context();
         context.position = filter.matched_position(&old);
         context.is_upsert_insert = source.below(4) == 0;

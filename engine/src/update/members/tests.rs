@@ -9,6 +9,7 @@ fn pulls(operand: &Bson, element: &Bson) -> bool {
     Matcher::parse(operand.as_raw())
         .unwrap()
         .matches(element.as_raw())
+        .unwrap()
 }
 
 #[test]
