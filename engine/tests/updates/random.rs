@@ -269,7 +269,7 @@ fn no_update_of_any_document_panics_or_makes_an_invalid_one() {
         };
         let filter = Filter::compile(&raw(&doc! { source.name(): source.scalar() })).unwrap();
         let mut context = context();
-        context.position = filter.matched_position(&old);
+        context.position = filter.matched_position(&old).unwrap();
         context.is_upsert_insert = source.below(4) == 0;
         let say = || format!("seed {seed}: {update} on {document}");
         if let Ok(Applied::Changed(new)) = compiled.apply(&old, &context) {
