@@ -24,6 +24,9 @@ use crate::{PagerError, Result};
 
 /// Writes of dirty pages in flight at once.
 const DEPTH: usize = 4;
+/// Pages that a gentle checkpoint writes at once: a log write that comes behind
+/// them waits for a fraction of what it takes itself.
+const GENTLE_PAGES: usize = 16;
 
 /// The two metas on disk.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,7 @@ pub struct CheckpointRun {
     pages: Vec<PageRef>,
     next: usize,
     in_flight: VecDeque<WriteBatch>,
+    gentle: bool,
     phase: Phase,
 }
 
@@ -98,6 +102,7 @@ impl CheckpointRun {
             pages: Vec::new(),
             next: 0,
             in_flight: VecDeque::new(),
+            gentle: false,
             phase: Phase::Collect,
         }
     }
@@ -118,6 +123,12 @@ impl CheckpointRun {
     #[must_use]
     pub fn progress(&self) -> (usize, usize) {
         (self.next, self.pages.len())
+    }
+
+    /// Whether the disk is shared with somebody who is in more of a hurry: then
+    /// writes are small, and one at a time.
+    pub fn set_gentle(&mut self, gentle: bool) {
+        self.gentle = gentle;
     }
 
     /// Goes on for a bounded piece; true when the checkpoint is durable and
@@ -198,7 +209,8 @@ impl CheckpointRun {
     fn write_pages(&mut self, pager: &Pager, wait: bool) -> Result<()> {
         // An early write may hold a page of ours; it counts for us when it ends.
         pager.finish_early_writes(wait)?;
-        while self.in_flight.len() < DEPTH && self.next < self.pages.len() {
+        let depth = if self.gentle { 1 } else { DEPTH };
+        while self.in_flight.len() < depth && self.next < self.pages.len() {
             let batch = self.claim_adjacent(pager);
             if !batch.is_empty() {
                 self.in_flight.push_back(write(pager, batch));
@@ -221,11 +233,17 @@ impl CheckpointRun {
     /// written early meanwhile, or are being written, are passed over.
     fn claim_adjacent(&mut self, pager: &Pager) -> Vec<Arc<Frame>> {
         let mut batch: Vec<Arc<Frame>> = Vec::new();
+        let most = pager.pages_per_write();
+        let most = if self.gentle {
+            most.min(GENTLE_PAGES)
+        } else {
+            most
+        };
         while let Some(&at) = self.pages.get(self.next) {
             let joins = batch
                 .last()
                 .is_none_or(|last| last.at().page.next() == at.page);
-            if !joins || batch.len() == pager.pages_per_write() {
+            if !joins || batch.len() == most {
                 break;
             }
             self.next += 1;

@@ -433,3 +433,39 @@ fn a_checkpoint_that_is_done_stays_done() {
     assert!(run.step(pager, metas, true, &mut || is_durable).unwrap());
     assert_eq!(metas.newest().sequence, sequence);
 }
+
+#[test]
+fn a_gentle_checkpoint_writes_little_at_a_time_and_the_same_in_the_end() {
+    let (disk, mut opened) = make(256);
+    for byte in 0..100 {
+        let at = opened.shadow.allocate(&opened.pager, LEAF);
+        fill(&mut opened, at, byte);
+    }
+    let Opened {
+        pager,
+        shadow,
+        metas,
+    } = &mut opened;
+    shadow.cover(pager).unwrap();
+    shadow.write_map(pager).unwrap();
+    let mut root = metas.newest().root;
+    shadow.describe(&mut root);
+    let version = shadow.seal(pager);
+    pager.set_visible(version);
+    let meta = Meta {
+        root,
+        ..*metas.newest()
+    };
+    let mut run = CheckpointRun::begin(pager, metas, meta);
+    run.set_gentle(true);
+    let (mut before, mut is_done) = (0, false);
+    while !is_done {
+        is_done = run.step(pager, metas, true, &mut || true).unwrap();
+        let (written, _) = run.progress();
+        assert!(written - before <= 16, "{before} to {written}");
+        before = written;
+    }
+    assert!(before >= 100);
+    drop(opened);
+    assert_eq!(reopen(&disk, 256).metas.newest().root.version, version);
+}

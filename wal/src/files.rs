@@ -69,7 +69,10 @@ impl Log {
     /// Removes the spares behind the first so many, smallest first.
     fn remove_spares(&self, keep: impl FnOnce(&[Spare]) -> usize) -> Result<u64> {
         self.check()?;
-        let _one = self.maintenance.lock();
+        let mut one = self.maintenance.lock();
+        if let Some(making) = one.take() {
+            making.abandon(self.disk.as_ref());
+        }
         let removed: Vec<_> = {
             let mut appender = self.appender.lock();
             appender.spares.sort_by_key(|spare| spare.capacity);

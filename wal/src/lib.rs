@@ -95,6 +95,7 @@ pub use options::{LogOptions, StartPoint};
 pub use pins::PinInfo;
 pub use reader::{HeaderReport, LogReader, RecordReport, SegmentReport, SegmentRole, Verdict};
 pub use recover::{Records, Recovered, TornTail};
+pub use recycle::Piece;
 pub use reserve::Reservation;
 pub use scan::RecordRef;
 pub use segment::{SegmentInfo, SegmentState};

@@ -26,6 +26,7 @@ use crate::landings::Landings;
 use crate::lead::Lead;
 use crate::options::{LogOptions, StartPoint};
 use crate::pins::{PinInfo, Pins};
+use crate::segment::Making;
 use crate::stats::Counters;
 use crate::tickets::WaitQueue;
 
@@ -64,8 +65,8 @@ pub struct Log {
     pub(crate) pins: Mutex<Pins>,
     /// The next segment should be made; cleared by who tries.
     pub(crate) wants_step: AtomicBool,
-    /// One maker, trimmer or recycler of files at a time.
-    pub(crate) maintenance: Mutex<()>,
+    /// One maker, trimmer or recycler of files at a time; and the spare that is being made.
+    pub(crate) maintenance: Mutex<Option<Making>>,
     /// Number of the next file made.
     pub(crate) next_file: AtomicU64,
     pub(crate) counters: Counters,
@@ -131,7 +132,7 @@ impl Log {
             durable_waiters: WaitQueue::new(end),
             pins: Mutex::default(),
             wants_step: AtomicBool::new(false),
-            maintenance: Mutex::new(()),
+            maintenance: Mutex::new(None),
             next_file: AtomicU64::new(next_file),
             counters: Counters::default(),
             options,

@@ -13,7 +13,18 @@ use crate::append::Closed;
 use crate::error::{Context, LogError, Result};
 use crate::log::Log;
 use crate::names::spare_name;
-use crate::segment::{SegmentInfo, SegmentState, Spare, make_spare};
+use crate::segment::{Making, SegmentInfo, SegmentState, Spare};
+
+/// What a [piece](Log::piece) of background work came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// There was nothing to do.
+    Nothing,
+    /// A spare is being made, and not done yet.
+    Part,
+    /// A spare was made, or a superfluous one removed.
+    Done,
+}
 
 impl Log {
     /// Gives back every segment that lies wholly below `lsn`, the pins and
@@ -106,31 +117,94 @@ impl Log {
         Ok(spares)
     }
 
-    /// One piece of background work: prepares the next segment when the
-    /// active one is more than an eighth full, or removes a superfluous spare.
-    /// Returns whether it did something. Want of space harms nobody yet, and
-    /// is no error: a smaller segment is made, or none.
+    /// Background work: prepares the next segment when the active one is more
+    /// than an eighth full, or removes a superfluous spare. Returns whether it
+    /// did something. Want of space harms nobody yet, and is no error: a smaller
+    /// segment is made, or none.
     ///
     /// # Errors
     /// [`LogError::Poisoned`], or an I/O error.
     pub fn step(&self) -> Result<bool> {
+        loop {
+            match self.piece()? {
+                Piece::Nothing => return Ok(false),
+                Piece::Done => return Ok(true),
+                Piece::Part => {}
+            }
+        }
+    }
+
+    /// A small piece of [`step`](Self::step): no disk is busy with it for long.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn piece(&self) -> Result<Piece> {
         self.check()?;
-        let _one = self.maintenance.lock();
+        let mut making = self.maintenance.lock();
+        if making.is_some() {
+            return self.make_on(&mut making);
+        }
         let prepare = {
             let appender = self.appender.lock();
             self.wants_step.store(false, Ordering::Relaxed);
             appender.lacks_spare(self)
         };
         match prepare {
-            Some(capacity) => self.prepare(capacity),
-            None => self.remove_superfluous(),
+            Some(capacity) => self.begin_making(&mut making, capacity),
+            None if self.remove_superfluous()? => Ok(Piece::Done),
+            None => Ok(Piece::Nothing),
         }
     }
 
-    /// Makes a spare: of that capacity, or, where the disk has no room and there
-    /// is none of the smallest size either, of that.
-    fn prepare(&self, capacity: u64) -> Result<bool> {
-        let make = |capacity| make_spare(self.disk.as_ref(), self.next_file(), capacity);
+    /// Whether the making of a spare is further than the filling of the active
+    /// segment demands; `None` if none is being made.
+    #[must_use]
+    pub fn making_is_ahead(&self) -> Option<bool> {
+        let (made, size) = self.maintenance.lock().as_ref()?.progress();
+        let appender = self.appender.lock();
+        let header = &appender.active.header;
+        let used = appender.end.0.saturating_sub(header.base.0);
+        // Done when the active one is half full.
+        Some(
+            u128::from(made) * u128::from(header.capacity)
+                > 2 * u128::from(used) * u128::from(size),
+        )
+    }
+
+    /// Begins a spare; want of space harms nobody yet.
+    fn begin_making(&self, making: &mut Option<Making>, capacity: u64) -> Result<Piece> {
+        match Making::begin(self.disk.as_ref(), self.next_file(), capacity) {
+            Ok(begun) => {
+                *making = Some(begun);
+                self.make_on(making)
+            }
+            Err(LogError::NoSpace { .. }) => self.make_smallest(making, capacity),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make_on(&self, making: &mut Option<Making>) -> Result<Piece> {
+        let Some(mut begun) = making.take() else {
+            return Ok(Piece::Nothing);
+        };
+        match begun.piece(self.disk.as_ref()) {
+            Ok(None) => {
+                *making = Some(begun);
+                Ok(Piece::Part)
+            }
+            Ok(Some(spare)) => {
+                self.counters.made_ahead.fetch_add(1, Ordering::Relaxed);
+                self.appender.lock().spares.push(spare);
+                Ok(Piece::Done)
+            }
+            Err(LogError::NoSpace { wanted, .. }) => self.make_smallest(making, wanted),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The disk has no room for a spare of that capacity: the smallest will do,
+    /// unless there is one.
+    fn make_smallest(&self, making: &mut Option<Making>, refused: u64) -> Result<Piece> {
         let smallest = self.options.segment_bytes_min;
         let has_any = || {
             let appender = self.appender.lock();
@@ -139,19 +213,10 @@ impl Log {
                 .iter()
                 .any(|spare| spare.capacity >= smallest)
         };
-        let made = match make(capacity) {
-            Err(LogError::NoSpace { .. }) if smallest < capacity && !has_any() => make(smallest),
-            made => made,
-        };
-        match made {
-            Ok(spare) => {
-                self.counters.made_ahead.fetch_add(1, Ordering::Relaxed);
-                self.appender.lock().spares.push(spare);
-            }
-            Err(LogError::NoSpace { .. }) => return Ok(false),
-            Err(error) => return Err(error),
+        if smallest >= refused || has_any() {
+            return Ok(Piece::Nothing);
         }
-        Ok(true)
+        self.begin_making(making, smallest)
     }
 
     /// Bytes of log from the oldest position kept to the end.

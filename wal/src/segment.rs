@@ -99,31 +99,97 @@ impl Segment {
 /// # Errors
 /// [`LogError::NoSpace`], after which nothing is left behind, or an I/O error.
 pub(crate) fn make_spare(disk: &dyn Disk, number: u64, capacity: u64) -> Result<Spare> {
-    let temporary = temporary_name(number);
-    let made = fill(disk, &temporary, capacity).and_then(|file| {
-        let name = spare_name(number);
-        disk.rename(&temporary, &name)?;
-        Ok(Spare {
-            name,
-            capacity,
-            file,
-        })
-    });
-    made.map_err(|error| {
-        // Best effort: the next open removes what is left under this name.
-        let _ = disk.remove(&temporary);
-        if is_no_space(&error) {
-            LogError::NoSpace {
-                wanted: capacity,
-                detail: error.to_string(),
-            }
-        } else {
-            LogError::io(format!("make {temporary}"), error)
+    let mut making = Making::begin(disk, number, capacity)?;
+    loop {
+        if let Some(spare) = making.piece(disk)? {
+            return Ok(spare);
         }
-    })
+    }
 }
 
-fn fill(disk: &dyn Disk, name: &str, capacity: u64) -> std::io::Result<Arc<dyn File>> {
+/// A spare that is being made, piece by piece, so that the disk is never busy
+/// with it for long.
+pub(crate) struct Making {
+    number: u64,
+    capacity: u64,
+    file: Arc<dyn File>,
+    zeroes: AlignedBuf,
+    filled: u64,
+}
+
+impl Making {
+    /// Makes the file, with its full size.
+    ///
+    /// # Errors
+    /// As [`make_spare`].
+    pub(crate) fn begin(disk: &dyn Disk, number: u64, capacity: u64) -> Result<Self> {
+        let size = SEGMENT_HEADER_BYTES + capacity;
+        let begun = allocated(disk, &temporary_name(number), size).map(|file| Self {
+            number,
+            capacity,
+            file,
+            zeroes: AlignedBuf::zeroed(size.min(FILL_BYTES) as usize),
+            filled: 0,
+        });
+        begun.map_err(|error| given_up(disk, number, capacity, error))
+    }
+
+    /// Bytes filled, and of how many.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        (self.filled, SEGMENT_HEADER_BYTES + self.capacity)
+    }
+
+    /// Fills one piece more, or gives the file its name when there is none left.
+    ///
+    /// # Errors
+    /// As [`make_spare`]; it must not be used any more.
+    pub(crate) fn piece(&mut self, disk: &dyn Disk) -> Result<Option<Spare>> {
+        let done = self.try_piece(disk);
+        done.map_err(|error| given_up(disk, self.number, self.capacity, error))
+    }
+
+    fn try_piece(&mut self, disk: &dyn Disk) -> std::io::Result<Option<Spare>> {
+        let (filled, size) = self.progress();
+        if filled < size {
+            let len = (size - filled).min(self.zeroes.len() as u64);
+            self.file.write_at(&self.zeroes[..len as usize], filled)?;
+            self.filled += len;
+        }
+        if self.filled < size {
+            return Ok(None);
+        }
+        self.file.sync()?;
+        let name = spare_name(self.number);
+        disk.rename(&temporary_name(self.number), &name)?;
+        Ok(Some(Spare {
+            name,
+            capacity: self.capacity,
+            file: Arc::clone(&self.file),
+        }))
+    }
+
+    /// Removes what was made. Best effort: the next open removes it else.
+    pub(crate) fn abandon(self, disk: &dyn Disk) {
+        let _ = disk.remove(&temporary_name(self.number));
+    }
+}
+
+/// Removes what is left of a spare that could not be made, and says why.
+fn given_up(disk: &dyn Disk, number: u64, capacity: u64, error: std::io::Error) -> LogError {
+    let temporary = temporary_name(number);
+    // Best effort: the next open removes what is left under this name.
+    let _ = disk.remove(&temporary);
+    if is_no_space(&error) {
+        LogError::NoSpace {
+            wanted: capacity,
+            detail: error.to_string(),
+        }
+    } else {
+        LogError::io(format!("make {temporary}"), error)
+    }
+}
+
+fn allocated(disk: &dyn Disk, name: &str, size: u64) -> std::io::Result<Arc<dyn File>> {
     let file = match disk.open(name, OpenMode::Create) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             disk.remove(name)?;
@@ -131,16 +197,7 @@ fn fill(disk: &dyn Disk, name: &str, capacity: u64) -> std::io::Result<Arc<dyn F
         }
         other => other?,
     };
-    let size = SEGMENT_HEADER_BYTES + capacity;
     file.allocate(0, size)?;
-    let zeroes = AlignedBuf::zeroed(size.min(FILL_BYTES) as usize);
-    let mut offset = 0;
-    while offset < size {
-        let len = (size - offset).min(zeroes.len() as u64);
-        file.write_at(&zeroes[..len as usize], offset)?;
-        offset += len;
-    }
-    file.sync()?;
     Ok(file)
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cs_base::Lsn;
-use cs_wal::{Drive, Log};
+use cs_wal::{Drive, Piece};
 
 use crate::core::Core;
 use crate::error::{Error, Result};
@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 /// After so long without a commit the log gets its sealing record. Long
 /// enough never to come between two commits of one burst.
 const IDLE: Duration = Duration::from_millis(50);
+
+/// Between two pieces of a segment that is made while commits come.
+const PIECE_PAUSE: Duration = Duration::from_millis(2);
 
 /// Work of the layer above that nobody waits for, done with our own.
 pub trait Housekeeping: Send + Sync {
@@ -97,15 +100,19 @@ impl Core {
             let mut watch = Watch::new(self.counters.commits.load(Ordering::Relaxed));
             // Awake until a while has passed without a commit.
             loop {
-                let is_told = background
-                    .signal
-                    .wait_for(IDLE.min(self.options.flush_interval));
+                let is_making = self.log_is_making();
+                let pause = if is_making { PIECE_PAUSE } else { IDLE };
+                let pause = pause.min(self.options.flush_interval);
+                let is_told = background.signal.wait_for(pause);
                 if background.stop.load(Ordering::Acquire) || self.check_sound().is_err() {
                     break;
                 }
-                let is_idle = watch.is_idle(self.counters.commits.load(Ordering::Relaxed), is_told);
+                let commits = self.counters.commits.load(Ordering::Relaxed);
+                let is_busy = watch.commits != commits;
+                // A pause of the making of a segment is too short to say anything.
+                let is_idle = watch.is_idle(commits, is_told || is_making);
                 // An error poisons the store where it must; the next commit will say so.
-                let _ = self.background_round(is_idle);
+                let _ = self.background_round(is_idle, is_busy);
                 self.fail_waiters();
                 let is_untidy = self.tidy_when_idle(is_idle);
                 if is_idle && self.rest() && !is_untidy {
@@ -116,8 +123,8 @@ impl Core {
     }
 
     /// One round of everything that is due.
-    fn background_round(&self, flush: bool) -> Result<()> {
-        self.prepare_log_ahead()?;
+    fn background_round(&self, flush: bool, is_busy: bool) -> Result<()> {
+        self.prepare_log_ahead(is_busy)?;
         if flush {
             self.flush()?;
         }
@@ -172,20 +179,29 @@ impl Core {
         Ok(())
     }
 
-    /// Makes ready whatever segments the log wants, so that no commit has to.
-    pub(crate) fn prepare_log_ahead(&self) -> Result<()> {
-        if let Some(log) = &self.log {
-            while self.prepare_log(log)? {}
+    /// Makes ready whatever segments the log wants, so that no commit has to; while
+    /// there are some, no faster than the log grows, for the disk has them to write.
+    pub(crate) fn prepare_log_ahead(&self, is_busy: bool) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let is_ahead = || is_busy && log.making_is_ahead() == Some(true);
+        while !is_ahead() && self.prepared(log.piece())? {
+            self.flush_if_due()?;
         }
         Ok(())
     }
 
-    /// Makes the next segment ready. Want of space harms nobody yet: the commit
-    /// that needs the segment will say so, and a checkpoint may free one before.
-    fn prepare_log(&self, log: &Log) -> Result<bool> {
-        match log.step().map_err(Error::from) {
+    fn log_is_making(&self) -> bool {
+        self.log
+            .as_ref()
+            .is_some_and(|log| log.making_is_ahead().is_some())
+    }
+
+    /// Whether there was something to make ready. Want of space harms nobody yet: the
+    /// commit that needs the segment will say so, and a checkpoint may free one before.
+    fn prepared(&self, piece: cs_wal::Result<Piece>) -> Result<bool> {
+        match piece.map_err(Error::from) {
             Err(error) if error.is_no_space() => Ok(false),
-            other => self.must(other),
+            other => Ok(self.must(other)? != Piece::Nothing),
         }
     }
 
@@ -234,7 +250,7 @@ impl Core {
         let mut busy = false;
         if let Some(log) = &self.log {
             busy |= log.drive(&**self) != Drive::Idle;
-            busy |= self.prepare_log(log)?;
+            busy |= self.prepared(log.piece())?;
         }
         self.enforce_snapshot_limits();
         busy |= self.keep_house();

@@ -25,6 +25,9 @@ const WRITE_BACK_PAGES: usize = 256;
 const MAX_DELAY: Duration = Duration::from_millis(20);
 /// A pause of a checkpoint that is ahead of its time: a few groups long.
 const PACE: Duration = Duration::from_millis(1);
+/// A pause between two pieces of work under the writer's lock, for those who
+/// wait for it: longer than such a piece.
+const GIVE_WAY: Duration = Duration::from_micros(20);
 
 /// Somebody waits for a checkpoint.
 struct Hurry<'a>(&'a AtomicU32);
@@ -133,12 +136,18 @@ impl Core {
         self.note(Event::CheckpointBegan { version, lsn });
         // Bit by bit, so that no commit waits for the whole of it.
         loop {
-            let mut writer = self.lock_writer();
-            if writer.adopt_some(&self.pager) {
-                if writer.is_newest(&root) {
-                    self.visibility.lock().sealed(Arc::clone(&root));
+            {
+                let mut writer = self.lock_writer();
+                if writer.adopt_some(&self.pager) {
+                    if writer.is_newest(&root) {
+                        self.visibility.lock().sealed(Arc::clone(&root));
+                    }
+                    break;
                 }
-                break;
+            }
+            // Whoever was woken for the lock would else find it taken again.
+            if !self.queue.is_empty() && self.runtime.may_block() {
+                Signal::new().wait_for(GIVE_WAY);
             }
         }
         // Where nothing waits, the state is visible now.
@@ -254,8 +263,9 @@ impl Core {
 
     /// Goes on with the checkpoint under way to its end, no faster than is
     /// needed: what it writes is spread over the time in which the log grows
-    /// by half of what begins the next one, so that commits meet a disk that
-    /// is never busy with it for long.
+    /// by half of what begins the next one, in small writes, so that commits
+    /// never meet a disk that is busy with it for long. Where nobody commits,
+    /// or somebody waits for it, it does not dawdle.
     pub(crate) fn pace_checkpoint(
         &self,
         maintenance: &mut MutexGuard<'_, Maintenance>,
@@ -264,22 +274,27 @@ impl Core {
         let span = (self.checkpoint_threshold() / 2).max(1);
         let mut commits = self.counters.commits.load(Ordering::Relaxed);
         while !self.checkpoint_step(maintenance, true)? {
-            self.flush_if_due()?;
-            // It may take as long as several segments of the log.
-            if self.log_wants_step() {
-                self.prepare_log_ahead()?;
-            }
-            let Some((written, pages)) = maintenance.run.as_ref().map(CheckpointRun::progress)
-            else {
-                continue;
-            };
-            let grown = self.log_bytes().saturating_sub(began).min(span);
-            let is_ahead = written as u128 * u128::from(span) > u128::from(grown) * pages as u128;
-            let so_far = self.counters.commits.load(Ordering::Relaxed);
-            let is_busy = std::mem::replace(&mut commits, so_far) != so_far;
-            let hurries = self.background.hurry.load(Ordering::Relaxed) > 0;
-            if is_ahead && is_busy && !hurries && written < pages {
-                self.background.signal.wait_for(PACE);
+            loop {
+                self.flush_if_due()?;
+                // It takes as long as several segments of the log.
+                self.prepare_log_ahead(true)?;
+                let Some(run) = maintenance.run.as_mut() else {
+                    break;
+                };
+                let (written, pages) = run.progress();
+                let grown = self.log_bytes().saturating_sub(began).min(span);
+                let is_ahead =
+                    written as u128 * u128::from(span) > u128::from(grown) * pages as u128;
+                let so_far = self.counters.commits.load(Ordering::Relaxed);
+                let is_busy = std::mem::replace(&mut commits, so_far) != so_far;
+                let is_hurried = self.background.hurry.load(Ordering::Relaxed) > 0;
+                let dawdles = is_ahead && is_busy && !is_hurried && written < pages;
+                run.set_gentle(is_busy && !is_hurried);
+                if !dawdles {
+                    break;
+                }
+                // Figures and the like need the lock for a moment.
+                MutexGuard::unlocked(maintenance, || self.background.signal.wait_for(PACE));
                 if self.background.stop.load(Ordering::Acquire) {
                     return Ok(());
                 }

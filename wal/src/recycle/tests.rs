@@ -197,3 +197,52 @@ fn a_segment_larger_than_any_that_is_made_now_is_removed_and_not_kept() {
         assert!(len.unwrap() <= (16 << 10) + 4096, "{name}");
     }
 }
+
+/// Larger than one piece.
+fn create_large(disk: &Arc<dyn Disk>) -> Arc<Log> {
+    let options = LogOptions {
+        segment_bytes_min: 1 << 20,
+        segment_bytes_max: 1 << 20,
+        ..LogOptions::default()
+    };
+    Arc::new(Log::create(disk.clone(), SimRuntime::new(1), FILE_ID, options).unwrap())
+}
+
+#[test]
+fn a_segment_is_made_in_pieces_no_faster_than_the_active_one_fills() {
+    let disk = memory();
+    let log = create_large(&disk);
+    assert_eq!(log.making_is_ahead(), None);
+    append(&log, &[1; 200 << 10]);
+    assert_eq!(log.piece().unwrap(), Piece::Part);
+    assert_eq!(
+        log.making_is_ahead(),
+        Some(false),
+        "a quarter of it, a fifth full"
+    );
+    assert_eq!(log.piece().unwrap(), Piece::Part);
+    assert_eq!(
+        log.making_is_ahead(),
+        Some(true),
+        "half of it, a fifth full"
+    );
+    append(&log, &[1; 200 << 10]);
+    assert_eq!(log.making_is_ahead(), Some(false));
+    assert_eq!(spares(disk.as_ref()), 0);
+    while log.piece().unwrap() != Piece::Done {}
+    assert_eq!(spares(disk.as_ref()), 1);
+    assert_eq!(log.making_is_ahead(), None);
+    assert_eq!(log.piece().unwrap(), Piece::Nothing);
+}
+
+#[test]
+fn a_segment_that_is_half_made_goes_when_spares_do() {
+    let disk = memory();
+    let log = create_large(&disk);
+    append(&log, &[1; 200 << 10]);
+    assert_eq!(log.piece().unwrap(), Piece::Part);
+    let files = disk.list().unwrap().len();
+    log.trim_spares().unwrap();
+    assert_eq!(disk.list().unwrap().len(), files - 1);
+    assert_eq!(log.making_is_ahead(), None);
+}
