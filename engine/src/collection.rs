@@ -2,7 +2,7 @@
 //!
 //! Reading order: this file (the handle, and what changes the catalog), `find`
 //! and `cursor` (queries, over `matches`), `distinct`, `insert` (over `inserter`), `write`
-//! (replace and delete), `update`, `transfer` (lines of JSON in and out), `bulk` (whole
+//! (replace and delete), `update`, `statement` (writes that may be sent again), `transfer` (lines of JSON in and out), `bulk` (whole
 //! collections at once), `place` and `within` (the same in a transaction).
 
 mod bulk;
@@ -13,6 +13,7 @@ mod insert;
 mod inserter;
 mod matches;
 mod place;
+mod statement;
 mod tally;
 mod transfer;
 mod update;

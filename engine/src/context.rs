@@ -10,6 +10,9 @@ use cs_kv::{CommitOptions, Durability};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// MongoDB's code for an operation that cannot be sent again by name.
+const NO_STATEMENT: i32 = 50768;
+
 /// Stops the operations that were given a clone of it.
 #[derive(Clone, Debug, Default)]
 pub struct CancelFlag(Arc<AtomicBool>);
@@ -51,6 +54,14 @@ pub struct OperationContext {
     cancel: Option<CancelFlag>,
     memory_limit: Option<u64>,
     durability: Option<Durability>,
+    statement: Option<Statement>,
+}
+
+/// The name of a write that may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) session: [u8; 16],
+    pub(crate) number: u64,
 }
 
 impl OperationContext {
@@ -92,6 +103,50 @@ impl OperationContext {
         self
     }
 
+    /// The operation is this statement of a session of the caller's: sent again,
+    /// also after a restart, it is not carried out a second time and comes to what
+    /// it came to the first time. Numbers grow within a session, which keeps its
+    /// last statement alone: an earlier one is refused
+    /// ([`ErrorKind::AlreadyApplied`]). One that failed left nothing behind and may
+    /// be sent again. For inserts, updates, replacements and deletions; one that
+    /// writes many documents writes all of them or none, in one commit. All else
+    /// refuses it.
+    ///
+    /// ```
+    /// use bson::doc;
+    /// use collection_store::{Database, OperationContext, UpdateOptions};
+    ///
+    /// let database = Database::open_in_memory()?;
+    /// let counters = database.collection("counters");
+    /// counters.insert_one(doc! { "_id": "hits", "n": 0 })?;
+    /// let context = OperationContext::new().statement([7; 16], 1);
+    /// for _ in 0..3 {
+    ///     let (filter, update) = (doc! { "_id": "hits" }, doc! { "$inc": { "n": 1 } });
+    ///     let updated = counters.update_one_with(&context, filter, update, &UpdateOptions::default())?;
+    ///     assert_eq!(updated.modified, 1);
+    /// }
+    /// assert_eq!(counters.count(doc! { "n": 1 })?, 1);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    #[must_use]
+    pub fn statement(mut self, session: [u8; 16], number: u64) -> Self {
+        self.statement = Some(Statement { session, number });
+        self
+    }
+
+    /// Which statement it is, for operations that may be one.
+    pub(crate) fn as_statement(&self) -> Option<Statement> {
+        self.statement
+    }
+
+    /// The same, of no session.
+    pub(crate) fn without_statement(&self) -> Self {
+        Self {
+            statement: None,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn commit_options(&self) -> CommitOptions {
         let mut options = CommitOptions::default();
         options.durability = self.durability;
@@ -108,6 +163,8 @@ impl OperationContext {
             deadline,
             cancel: self.cancel.clone(),
             memory_left: self.memory_limit.unwrap_or(u64::MAX),
+            is_bound: deadline.is_some() || self.cancel.is_some() || self.statement.is_some(),
+            is_statement: self.statement.is_some(),
         }
     }
 }
@@ -119,12 +176,28 @@ pub(crate) struct Watch {
     deadline: Option<Duration>,
     cancel: Option<CancelFlag>,
     memory_left: u64,
+    /// There is something to look at.
+    is_bound: bool,
+    /// The operation is called a statement, and knows nothing of it.
+    is_statement: bool,
 }
 
 impl Watch {
     /// Whether the operation may go on.
     #[inline]
     pub(crate) fn check(&self) -> Result<()> {
+        match self.is_bound {
+            true => self.check_bounds(),
+            false => Ok(()),
+        }
+    }
+
+    fn check_bounds(&self) -> Result<()> {
+        if self.is_statement {
+            let message = "only an insert, update, replacement or deletion can be a statement \
+                           of a session";
+            return Err(Error::bad_value(message).with_code(NO_STATEMENT));
+        }
         if let Some(cancel) = &self.cancel
             && cancel.is_cancelled()
         {

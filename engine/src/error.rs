@@ -205,6 +205,14 @@ impl Error {
         self
     }
 
+    /// The same failed writes, where those that had succeeded were rolled back.
+    pub(crate) fn rolled_back(mut self) -> Self {
+        match self.0.bulk.take() {
+            Some((_, errors)) => Self::bulk(0, errors),
+            None => self,
+        }
+    }
+
     /// What a batch came to of which some writes failed; its code is that of the first.
     pub(crate) fn bulk(written: u64, errors: Vec<WriteError>) -> Self {
         let first = errors.first();

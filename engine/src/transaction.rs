@@ -29,6 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::Namespace;
 
 pub(crate) use registry::Registry;
+pub(crate) use retry::pause;
 use session::{End, Session};
 
 /// How long a transaction may take, unless told.
@@ -332,6 +333,16 @@ impl Database {
             detached: true,
             environment,
         })
+    }
+
+    /// Forgets the last [statement](crate::OperationContext::statement) of a session
+    /// that nobody will send again; returns whether there was one. What sessions keep
+    /// (at most 64 KiB each) stays until then.
+    ///
+    /// # Errors
+    /// The database is read-only, or the commit failed: then it is still known.
+    pub fn forget_session(&self, session: &[u8; 16]) -> Result<bool> {
+        Ok(self.environment().writable()?.forget_session(session)?)
     }
 
     /// The transactions that are under way, oldest first.

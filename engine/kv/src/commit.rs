@@ -12,11 +12,11 @@ use crate::batch::Batch;
 use crate::certify::check_reads_sealed;
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::evaluation::resolve;
+use crate::evaluation::{resolve, results_of};
 use crate::feed::Recent;
 use crate::in_flight::{InFlightRecord, Undo};
 use crate::limits::{MAX_PART, MAX_TRANSACTION};
-use crate::options::{CommitOptions, Durability};
+use crate::options::{CommitOptions, Durability, SessionStatement};
 use crate::packing::{Packer, Payload};
 use crate::recorder::Event;
 use crate::root::Root;
@@ -236,7 +236,7 @@ impl Core {
         commit: &Commit<'_>,
         payload: &mut Payload,
     ) -> Result<Ticket> {
-        let resolved;
+        let (resolved, answered);
         let mut places = Vec::new();
         let mut commit = *commit;
         if commit.batch.needs_resolving() {
@@ -246,6 +246,17 @@ impl Core {
             let outcome = session.and_then(|()| resolve(&self.pager, writer, commit.batch));
             writer.shadow.end_plan();
             (resolved, places) = outcome?;
+            if let Some(statement) = &commit.options.session
+                && let Some(results) = results_of(commit.batch)
+            {
+                let mut options = commit.options.clone();
+                options.session = Some(SessionStatement {
+                    results,
+                    ..statement.clone()
+                });
+                answered = options;
+                commit.options = &answered;
+            }
             commit.batch = &resolved;
             if resolved.is_empty() && commit.options.session.is_none() {
                 // Nothing is to be changed, and that too was judged on the

@@ -79,6 +79,27 @@ pub trait Evaluate: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Declined`]: then nothing of the commit happens.
     fn evaluate(&self, current: Option<&[u8]>) -> std::result::Result<Outcome, Declined>;
+
+    /// What the statement of a session is to store that its commit was given, once
+    /// it was evaluated; `None`: what the statement says itself.
+    fn results(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// What the last evaluation of a batch that wants to store results came to.
+pub(crate) fn results_of(batch: &Batch) -> Option<Vec<u8>> {
+    batch
+        .operations
+        .iter()
+        .rev()
+        .find_map(|one| match &one.change {
+            Change::Evaluate(evaluation) => {
+                let results = || evaluation.results();
+                catch_unwind(AssertUnwindSafe(results)).unwrap_or_default()
+            }
+            Change::Put(_) | Change::Delete => None,
+        })
 }
 
 /// The batch with each evaluation replaced by what it came to, and with what is

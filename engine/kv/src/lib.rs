@@ -43,6 +43,7 @@ mod recorder;
 mod recovery;
 mod room;
 mod root;
+mod session;
 mod shares;
 mod snapshot;
 mod store;

@@ -290,7 +290,7 @@ impl Entry {
 
 /// Commits to the store's own tree, durably; in a store without a log, by the
 /// next checkpoint.
-fn commit(core: &Arc<Core>, batch: &Batch) -> Result<()> {
+pub(crate) fn commit(core: &Arc<Core>, batch: &Batch) -> Result<()> {
     let options = CommitOptions::with_durability(Durability::Sync);
     let ticket = core.commit(&Commit {
         stage: Stage::Own,

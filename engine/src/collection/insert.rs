@@ -8,6 +8,7 @@ use bson::{Bson, RawDocumentBuf};
 use cs_kv::{Batch, Expect, Store};
 
 use super::inserter::{Inserter, Waiting};
+use super::statement::Inserted;
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
 use crate::context::{OperationContext, Watch};
@@ -73,6 +74,13 @@ impl Collection {
         context: &OperationContext,
         document: impl IntoDocument,
     ) -> Result<Bson> {
+        if let Some(statement) = context.as_statement() {
+            let document = document.into_document()?;
+            let inserted = self.once(context, statement, |within, context| {
+                within.insert_one_with(context, &document).map(Inserted)
+            });
+            return Ok(inserted?.0);
+        }
         let mut watch = context.start(&self.environment.runtime);
         watch.check()?;
         let document = self.prepare(document)?;
@@ -117,6 +125,13 @@ impl Collection {
         documents: impl IntoIterator<Item = D>,
         options: InsertManyOptions,
     ) -> Result<InsertMany> {
+        if let Some(statement) = context.as_statement() {
+            let mut watch = context.without_statement().start(&self.environment.runtime);
+            let documents = collected(&mut watch, documents)?;
+            return self.once(context, statement, |within, context| {
+                within.insert_many_with(context, &documents, options)
+            });
+        }
         let mut inserter = Inserter::new(self, context, options.ordered);
         inserter.keep_ids();
         for (index, document) in (0..).zip(documents) {
@@ -198,6 +213,21 @@ impl Collection {
             key_value,
         })
     }
+}
+
+/// All documents at once, for a statement that is tried again.
+fn collected<D: IntoDocument>(
+    watch: &mut Watch,
+    documents: impl IntoIterator<Item = D>,
+) -> Result<Vec<RawDocumentBuf>> {
+    let mut all = Vec::new();
+    for document in documents {
+        watch.check()?;
+        let document = document.into_document()?;
+        watch.charge(document.as_bytes().len())?;
+        all.push(document);
+    }
+    Ok(all)
 }
 
 pub(super) fn id_of(document: &Identified) -> Result<Bson> {

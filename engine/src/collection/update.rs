@@ -14,11 +14,12 @@ use parking_lot::Mutex;
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 use super::matches::{Matches, in_tree};
 use super::place::Place;
+use super::statement::{encode, repeated};
 use super::tally::Tally;
 use super::write::{Change, Changed, Found, lost};
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
-use crate::context::{OperationContext, Watch};
+use crate::context::{OperationContext, Statement, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Filter, IdBounds};
 use crate::input::{IntoDocument, IntoFilter};
@@ -35,6 +36,16 @@ pub struct UpdateResult {
     pub modified: u64,
     /// The `_id` of the document that was inserted because none matched.
     pub upserted_id: Option<Bson>,
+}
+
+impl From<Changed> for UpdateResult {
+    fn from(changed: Changed) -> Self {
+        Self {
+            matched: u64::from(changed != Changed::Nothing),
+            modified: u64::from(changed == Changed::Written),
+            upserted_id: None,
+        }
+    }
 }
 
 impl Collection {
@@ -78,6 +89,19 @@ impl Collection {
         update: impl IntoDocument,
         options: &UpdateOptions,
     ) -> Result<UpdateResult> {
+        let (filter, update) = (filter.into_filter()?, update.into_document()?);
+        if let Some(statement) = context.as_statement() {
+            if !options.upsert && self.session.is_none() {
+                let work = Work::new(self, &filter, &update, options)?;
+                if let Some(key) = work.single_key()? {
+                    let context = context.without_statement();
+                    return self.update_by_id(&context, &work, key, Some(statement));
+                }
+            }
+            return self.once(context, statement, |within, context| {
+                within.update_one_with(context, &filter, &update, options)
+            });
+        }
         let work = Work::new(self, filter, update, options)?;
         Counters::add(&self.environment.counters.queries, 1);
         for _ in 0..MAX_ATTEMPTS {
@@ -118,6 +142,12 @@ impl Collection {
         update: impl IntoDocument,
         options: &UpdateOptions,
     ) -> Result<UpdateResult> {
+        let (filter, update) = (filter.into_filter()?, update.into_document()?);
+        if let Some(statement) = context.as_statement() {
+            return self.once(context, statement, |within, context| {
+                within.update_many_with(context, &filter, &update, options)
+            });
+        }
         let work = Work::new(self, filter, update, options)?;
         let watch = context.start(&self.environment.runtime);
         Counters::add(&self.environment.counters.queries, 1);
@@ -153,19 +183,11 @@ impl Collection {
     }
 
     fn update_first(&self, context: &OperationContext, work: &Arc<Work>) -> Result<UpdateResult> {
-        let key = match work.filter.id_bounds()? {
-            IdBounds::Keys(keys) if keys.len() == 1 => keys.into_iter().next(),
-            _ => None,
-        };
-        if let (Some(key), None) = (key, &self.session) {
-            return self.update_by_id(context, work, key);
+        if let (Some(key), None) = (work.single_key()?, &self.session) {
+            return self.update_by_id(context, work, key, None);
         }
         let changed = self.change_one(context, &work.filter, |found| work.change(found))?;
-        Ok(UpdateResult {
-            matched: u64::from(changed != Changed::Nothing),
-            modified: u64::from(changed == Changed::Written),
-            upserted_id: None,
-        })
+        Ok(changed.into())
     }
 
     /// Evaluated where the commit is.
@@ -174,13 +196,23 @@ impl Collection {
         context: &OperationContext,
         work: &Arc<Work>,
         key: Vec<u8>,
+        statement: Option<Statement>,
     ) -> Result<UpdateResult> {
         let watch = context.start(&self.environment.runtime);
+        let mut options = context.commit_options();
+        // What it comes to is filled in where it is evaluated.
+        options.session = statement.map(|statement| statement.with_results(Vec::new()));
         for _ in 0..MAX_ATTEMPTS {
             watch.check()?;
             let store = self.environment.writable()?;
             let Some(entry) = self.environment.entry(&self.namespace)? else {
-                return Ok(UpdateResult::default());
+                let Some(statement) = statement else {
+                    return Ok(UpdateResult::default());
+                };
+                // That there was nothing has to be remembered.
+                return self.once(context, statement, |within, context| {
+                    within.update_first(context, work)
+                });
             };
             let evaluation = Arc::new(ById {
                 work: Arc::clone(work),
@@ -196,16 +228,15 @@ impl Collection {
                 Arc::clone(&evaluation) as Arc<dyn Evaluate>,
             );
             batch.note_in_part();
-            let committed = store.write_and_wait(batch, &context.commit_options());
+            let committed = store.write_and_wait(batch, &options);
             let seen = std::mem::replace(&mut *evaluation.seen.lock(), Ok(Changed::Nothing));
             match committed {
-                Ok(_) => {
-                    let seen = seen?;
-                    return Ok(UpdateResult {
-                        matched: u64::from(seen != Changed::Nothing),
-                        modified: u64::from(seen == Changed::Written),
-                        upserted_id: None,
-                    });
+                Ok(_) => return Ok(seen?.into()),
+                Err(cs_kv::Error::AlreadyApplied { number, results }) => {
+                    let statement = statement.ok_or_else(|| {
+                        Error::new(ErrorKind::Internal, "an update without a name has one")
+                    })?;
+                    return repeated(statement, number, &results);
                 }
                 Err(cs_kv::Error::Declined { .. }) => {
                     return Err(seen.err().unwrap_or_else(|| {
@@ -403,6 +434,14 @@ impl Work {
         }))
     }
 
+    /// The one key that the filter asks for, if it does.
+    fn single_key(&self) -> Result<Option<Vec<u8>>> {
+        Ok(match self.filter.id_bounds()? {
+            IdBounds::Keys(keys) if keys.len() == 1 => keys.into_iter().next(),
+            _ => None,
+        })
+    }
+
     fn context(&self, position: Option<usize>, is_upsert_insert: bool) -> UpdateContext {
         UpdateContext {
             position,
@@ -449,5 +488,10 @@ impl Evaluate for ById {
         };
         *self.seen.lock() = seen;
         outcome
+    }
+
+    fn results(&self) -> Option<Vec<u8>> {
+        let result = UpdateResult::from(*self.seen.lock().as_ref().ok()?);
+        encode(&result).ok()
     }
 }

@@ -10,6 +10,7 @@ use cs_kv::{Batch, CommitOptions, Expect, Transaction};
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 use super::matches::{Matches, in_tree};
 use super::place::Place;
+use super::statement::Deleted;
 use super::tally::Tally;
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
@@ -61,6 +62,11 @@ impl Collection {
     ) -> Result<ReplaceResult> {
         let filter = filter.into_filter()?;
         let replacement = replacement.into_document()?;
+        if let Some(statement) = context.as_statement() {
+            return self.once(context, statement, |within, context| {
+                within.replace_one_with(context, &filter, &replacement)
+            });
+        }
         check_replacement(replacement.as_bytes())?;
         let mut result = ReplaceResult::default();
         let change = |found: &[u8]| {
@@ -110,6 +116,13 @@ impl Collection {
         filter: impl IntoFilter,
     ) -> Result<bool> {
         let filter = filter.into_filter()?;
+        if let Some(statement) = context.as_statement() {
+            let deleted = self.once(context, statement, |within, context| {
+                let deleted = within.delete_one_with(context, &filter)?;
+                Ok(Deleted(u64::from(deleted)))
+            });
+            return Ok(deleted?.0 > 0);
+        }
         let changed = self.change_one(context, &filter, |_| Ok(Change::Delete))?;
         let deleted = changed == Changed::Written;
         Counters::add(&self.environment.counters.deleted, u64::from(deleted));
@@ -136,6 +149,12 @@ impl Collection {
         filter: impl IntoFilter,
     ) -> Result<u64> {
         let filter = filter.into_filter()?;
+        if let Some(statement) = context.as_statement() {
+            let deleted = self.once(context, statement, |within, context| {
+                within.delete_many_with(context, &filter).map(Deleted)
+            });
+            return Ok(deleted?.0);
+        }
         let watch = context.start(&self.environment.runtime);
         let options = context.commit_options();
         let mut tally = Tally::default();

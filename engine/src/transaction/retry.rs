@@ -75,7 +75,7 @@ impl Database {
 }
 
 /// Lets the others go ahead: for a random part of what the number of conflicts says.
-fn pause(runtime: &dyn Runtime, conflicts: u32) {
+pub(crate) fn pause(runtime: &dyn Runtime, conflicts: u32) {
     if !runtime.may_block() {
         return;
     }

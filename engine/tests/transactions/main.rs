@@ -5,6 +5,7 @@
 mod atomicity;
 mod endings;
 mod isolation;
+mod statements;
 mod two_phase;
 mod updates;
 

@@ -150,8 +150,8 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
     }
     let is_whole = matches!(commit.stage, Stage::Whole);
     let is_own = |operation: &Operation| match operation.tree {
-        system::DIRECTORY | system::DROPPED | system::SESSIONS => true,
-        system::PREPARED | system::DECIDED | system::SNAPSHOTS => is_whole,
+        system::DIRECTORY | system::DROPPED => true,
+        system::SESSIONS | system::PREPARED | system::DECIDED | system::SNAPSHOTS => is_whole,
         _ => false,
     };
     if operations.iter().any(is_own) {

@@ -181,3 +181,48 @@ fn of_a_crowd_on_one_key_none_loses_and_none_is_lost() {
     assert_eq!(value, Some(1600_u64.to_le_bytes().to_vec()));
     assert_eq!(store.stats().conflicts, 0);
 }
+
+/// Counts its calls, and stores what they came to.
+#[derive(Debug, Default)]
+struct Counting(std::sync::atomic::AtomicU8);
+
+impl Evaluate for Counting {
+    fn evaluate(&self, current: Option<&[u8]>) -> std::result::Result<Outcome, Declined> {
+        let before = current.map_or(0, |value| value[0]);
+        self.0
+            .store(before + 1, std::sync::atomic::Ordering::Relaxed);
+        Ok(Outcome::Put(vec![before + 1]))
+    }
+
+    fn results(&self) -> Option<Vec<u8>> {
+        Some(vec![self.0.load(std::sync::atomic::Ordering::Relaxed)])
+    }
+}
+
+#[test]
+fn a_statement_stores_what_its_evaluation_came_to() {
+    let (store, tree) = store();
+    for number in [1, 1, 2, 2] {
+        let mut batch = Batch::new();
+        batch.evaluate(tree, b"hot".to_vec(), Arc::new(Counting::default()));
+        let mut options = CommitOptions::default();
+        options.session = Some(crate::options::SessionStatement {
+            session: [1; 16],
+            number,
+            results: Vec::new(),
+        });
+        if let Err(error) = store.write_and_wait(batch, &options) {
+            let Error::AlreadyApplied {
+                number: last,
+                results,
+            } = error
+            else {
+                panic!("{error}");
+            };
+            assert_eq!((last, results), (number, vec![number as u8]));
+        }
+    }
+    let value = store.snapshot().unwrap().get(tree, b"hot").unwrap();
+    assert_eq!(value, Some(vec![2]));
+    assert!(store.forget_session(&[1; 16]).unwrap());
+}
