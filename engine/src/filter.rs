@@ -14,8 +14,9 @@
 //!
 //! Operators: `$eq $ne $gt $gte $lt $lte $in $nin $exists $type $size $mod
 //! $regex $options $bitsAllSet $bitsAllClear $bitsAnySet $bitsAnyClear $all
-//! $elemMatch $not` on paths, `$and $or $nor` over filters, `$comment`,
-//! `$alwaysTrue`, `$alwaysFalse`. Any other is refused by name.
+//! $elemMatch $not` on paths, `$and $or $nor` over filters, `$expr`,
+//! `$jsonSchema`, `$comment`, `$alwaysTrue`, `$alwaysFalse`. Any other is refused
+//! by name.
 //!
 //! Reading order: `path` (where values are found), `ast` (what is asked),
 //! `parse`, `matcher`, `bounds` (what the tree of the `_id` can answer),
@@ -30,18 +31,21 @@ mod matcher;
 mod parse;
 mod path;
 mod position;
+mod variables;
 
 #[allow(unused_imports, reason = "the planner of indexes asks for them")]
 pub(crate) use ast::{Comparison, KindSet};
 pub(crate) use bounds::IdBounds;
 #[allow(unused_imports, reason = "the planner of indexes asks for them")]
 pub(crate) use conjuncts::{Asked, Conjunct, Part};
+pub(crate) use variables::Variables;
 
 use std::sync::Arc;
 
 use bson::RawDocument;
 
 use crate::error::Result;
+use crate::expression::Scope;
 use crate::values::{RawValue, validate_document};
 
 /// A filter, ready to be matched against documents.
@@ -58,6 +62,7 @@ use crate::values::{RawValue, validate_document};
 #[derive(Clone, Debug)]
 pub struct Filter {
     root: Arc<ast::Expression>,
+    variables: Variables,
 }
 
 impl Filter {
@@ -66,6 +71,7 @@ impl Filter {
     pub fn all() -> Self {
         Self {
             root: Arc::new(ast::Expression::Always(true)),
+            variables: Variables::default(),
         }
     }
 
@@ -75,10 +81,25 @@ impl Filter {
     /// The document is not valid BSON, or an operator is unknown or has an
     /// operand that makes no sense; the message names operator and path.
     pub fn compile(filter: &RawDocument) -> Result<Self> {
+        Self::compile_in(filter, &Scope::new())
+    }
+
+    /// [`compile`](Self::compile), where an `$expr` may name the variables of `scope`.
+    pub(crate) fn compile_in(filter: &RawDocument, scope: &Scope) -> Result<Self> {
         validate_document(filter.as_bytes())?;
         Ok(Self {
-            root: Arc::new(parse::filter(filter.as_bytes())?),
+            root: Arc::new(parse::filter(filter.as_bytes(), scope)?),
+            variables: Variables::default(),
         })
+    }
+
+    /// The same filter with these values of variables.
+    #[must_use]
+    pub(crate) fn with_variables(&self, variables: Variables) -> Self {
+        Self {
+            root: Arc::clone(&self.root),
+            variables,
+        }
     }
 
     /// Whether `document` matches.
@@ -95,7 +116,7 @@ impl Filter {
 
     /// [`matches`](Self::matches), over the bytes of a document.
     pub(crate) fn matches_bytes(&self, document: &[u8]) -> Result<bool> {
-        matcher::matches(&self.root, document)
+        matcher::matches(&self.root, document, &self.variables)
     }
 
     /// The conditions that must all hold for a document to match.
@@ -122,7 +143,7 @@ impl Filter {
     /// As [`matches`](Self::matches).
     pub fn matched_position(&self, document: &RawDocument) -> Result<Option<usize>> {
         let mut found = None;
-        let matches = position::find(&self.root, document.as_bytes(), &mut found)?;
+        let matches = position::find(&self.root, document.as_bytes(), &self.variables, &mut found)?;
         Ok(found.filter(|_| matches))
     }
 
@@ -155,6 +176,11 @@ impl Filter {
     pub(crate) fn id_bounds(&self) -> Result<IdBounds> {
         bounds::of(&self.root)
     }
+}
+
+/// Whether `value` compares so with `operand`, as a filter has it.
+pub(crate) fn compares(comparison: Comparison, operand: RawValue<'_>, value: RawValue<'_>) -> bool {
+    matcher::compares(comparison, operand, Some(value))
 }
 
 #[cfg(test)]

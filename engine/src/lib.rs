@@ -19,6 +19,7 @@ pub mod names;
 mod object_ids;
 mod options;
 mod pattern;
+mod schema;
 mod snapshots;
 pub mod sort;
 mod stats;

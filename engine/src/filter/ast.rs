@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 
 use super::bit_test::BitTest;
 use super::path::{Leaf, Path};
+use crate::expression;
 use crate::pattern::Pattern;
+use crate::schema::json_schema::JsonSchema;
 use crate::values::{Class, Kind, OwnedValue, RawValue, compare};
 
 /// A question about a document, or, inside a value `$elemMatch`, about one
@@ -26,6 +28,10 @@ pub(super) enum Expression {
         /// What.
         predicate: Predicate,
     },
+    /// `$expr`: whether the value counts as true.
+    Computed(expression::Expression),
+    /// `$jsonSchema`.
+    Schema(JsonSchema),
 }
 
 /// A question about one value, or about "missing".

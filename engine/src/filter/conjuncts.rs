@@ -116,6 +116,7 @@ fn collect<'f>(expression: &'f Expression, found: &mut Vec<Conjunct<'f>>) {
             }
             _ => found.push(Conjunct::Other),
         },
+        Expression::Computed(_) | Expression::Schema(_) => found.push(Conjunct::Other),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::values::RawValue;
 /// The first steps of all paths.
 pub(super) fn first_names<'f>(expression: &'f Expression, names: &mut Vec<&'f [u8]>) {
     match expression {
-        Expression::Always(_) => {}
+        Expression::Always(_) | Expression::Computed(_) | Expression::Schema(_) => {}
         Expression::And(all) | Expression::Or(all) => {
             for one in all {
                 first_names(one, names);
@@ -43,6 +43,9 @@ pub(super) fn equalities<'f>(
             };
             found.extend(value.map(|value| (path.text(), value)));
         }
-        Expression::Always(_) | Expression::Not(_) => {}
+        Expression::Always(_)
+        | Expression::Not(_)
+        | Expression::Computed(_)
+        | Expression::Schema(_) => {}
     }
 }

@@ -5,16 +5,21 @@
 
 use super::ast::{Comparison, Expression, Predicate};
 use super::path::Path;
+use super::variables::Variables;
 use crate::error::Result;
-use crate::values::{Elements, Kind, OwnedValue, RawValue, compare};
+use crate::values::{Elements, Kind, RawValue, compare};
 
 /// Whether the document answers the expression with yes.
-pub(super) fn matches(expression: &Expression, document: &[u8]) -> Result<bool> {
+pub(super) fn matches(
+    expression: &Expression,
+    document: &[u8],
+    variables: &Variables,
+) -> Result<bool> {
     match expression {
         Expression::Always(answer) => Ok(*answer),
         Expression::And(all) => {
             for one in all {
-                if !matches(one, document)? {
+                if !matches(one, document, variables)? {
                     return Ok(false);
                 }
             }
@@ -22,14 +27,16 @@ pub(super) fn matches(expression: &Expression, document: &[u8]) -> Result<bool> 
         }
         Expression::Or(any) => {
             for one in any {
-                if matches(one, document)? {
+                if matches(one, document, variables)? {
                     return Ok(true);
                 }
             }
             Ok(false)
         }
-        Expression::Not(inner) => Ok(!matches(inner, document)?),
+        Expression::Not(inner) => Ok(!matches(inner, document, variables)?),
         Expression::Field { path, predicate } => Ok(reaches(path, predicate, document)),
+        Expression::Computed(expression) => variables.is_true(expression, document),
+        Expression::Schema(schema) => Ok(schema.matches(document)),
     }
 }
 
@@ -48,6 +55,8 @@ fn element_matches(expression: &Expression, element: RawValue<'_>) -> bool {
         Expression::Or(any) => any.iter().any(|one| element_matches(one, element)),
         Expression::Not(inner) => !element_matches(inner, element),
         Expression::Field { predicate, .. } => satisfies(predicate, Some(element)),
+        // About documents, and so never here.
+        Expression::Computed(_) | Expression::Schema(_) => false,
     }
 }
 
@@ -58,7 +67,7 @@ pub(super) fn is_element_match(predicate: &Predicate, element: RawValue<'_>) -> 
             // An array is a document, whose names are positions.
             // Inside of `$elemMatch` there is no `$expr`, and nothing else fails.
             matches!(element.kind(), Kind::Document | Kind::Array)
-                && matches(inner, element.bytes()).unwrap_or(false)
+                && matches(inner, element.bytes(), &Variables::default()).unwrap_or(false)
         }
         Predicate::ElementSatisfies(inner) => element_matches(inner, element),
         _ => false,
@@ -67,9 +76,7 @@ pub(super) fn is_element_match(predicate: &Predicate, element: RawValue<'_>) -> 
 
 pub(super) fn satisfies(predicate: &Predicate, value: Option<RawValue<'_>>) -> bool {
     match predicate {
-        Predicate::Compare(comparison, operand) => {
-            satisfies_comparison(*comparison, operand, value)
-        }
+        Predicate::Compare(comparison, operand) => compares(*comparison, operand.as_raw(), value),
         Predicate::In(set) => set.contains(value),
         Predicate::Exists => value.is_some(),
         Predicate::Type(kinds) => value.is_some_and(|value| kinds.contains(value.kind())),
@@ -91,12 +98,12 @@ fn elements_of_array(value: Option<RawValue<'_>>) -> Option<Elements<'_>> {
         .map(|value| Elements::new(value.bytes()))
 }
 
-fn satisfies_comparison(
+/// Whether a value, `None` for "missing", compares so with the operand.
+pub(super) fn compares(
     comparison: Comparison,
-    operand: &OwnedValue,
+    operand: RawValue<'_>,
     value: Option<RawValue<'_>>,
 ) -> bool {
-    let operand = operand.as_raw();
     let same_class = value.filter(|value| value.kind().class() == operand.kind().class());
     let Some(value) = same_class else {
         return match operand.kind() {

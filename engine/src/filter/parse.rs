@@ -9,7 +9,9 @@ mod operators;
 use super::ast::{Comparison, Expression, Predicate};
 use super::path::Path;
 use crate::error::{Error, ErrorKind, Result};
+use crate::expression::{self, Scope};
 use crate::pattern::Pattern;
+use crate::schema::json_schema::JsonSchema;
 use crate::values::{Element, Elements, Kind, Number, RawValue};
 
 /// MongoDB's code for a query that needs an index of a kind that there is not.
@@ -19,18 +21,20 @@ const NO_PLANS: i32 = 291;
 
 /// Where in a filter the parser is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Context {
-    /// Inside of `$elemMatch`: what is about whole documents has no place there.
-    in_element: bool,
+struct Context<'s> {
+    /// The variables that an `$expr` may name; none inside of `$elemMatch`, where
+    /// what is about whole documents has no place.
+    scope: Option<&'s Scope>,
 }
 
 /// A whole filter.
-pub(super) fn filter(bytes: &[u8]) -> Result<Expression> {
-    document(bytes, Context { in_element: false })
+pub(super) fn filter(bytes: &[u8], scope: &Scope) -> Result<Expression> {
+    let scope = Some(scope);
+    document(bytes, Context { scope })
 }
 
 /// A filter, or a part of one that is a filter itself.
-fn document(bytes: &[u8], context: Context) -> Result<Expression> {
+fn document(bytes: &[u8], context: Context<'_>) -> Result<Expression> {
     let mut all = Vec::new();
     for element in Elements::new(bytes) {
         if element.name.starts_with(b"$") {
@@ -52,8 +56,9 @@ fn conjunction(mut all: Vec<Expression>) -> Expression {
 }
 
 /// An element of a filter whose name is an operator.
-fn top_level(element: Element<'_>, context: Context) -> Result<Option<Expression>> {
+fn top_level(element: Element<'_>, context: Context<'_>) -> Result<Option<Expression>> {
     let name = text(element.name);
+    let no_variables = Scope::new();
     Ok(Some(match name.as_str() {
         "$and" => Expression::And(filters(element, context)?),
         "$or" => Expression::Or(filters(element, context)?),
@@ -70,16 +75,21 @@ fn top_level(element: Element<'_>, context: Context) -> Result<Option<Expression
         "$ref" | "$id" | "$db" => {
             operators::comparison(element.name, Comparison::Equal, element.value)?
         }
-        "$expr" | "$where" | "$text" if context.in_element => {
+        "$expr" | "$where" | "$text" if context.scope.is_none() => {
             return Err(Error::bad_value(format!(
                 "{name} can only be applied to the top-level document"
             )));
         }
+        "$expr" => {
+            let scope = context.scope.unwrap_or(&no_variables);
+            Expression::Computed(expression::Expression::parse(element.value, scope)?)
+        }
+        "$jsonSchema" => Expression::Schema(JsonSchema::parse(element.value)?),
         "$text" => {
             let message = "operator $text needs a text index, which are not supported";
             return Err(Error::bad_value(message).with_code(INDEX_NOT_FOUND));
         }
-        "$expr" | "$jsonSchema" | "$where" | "$sampleRate" => {
+        "$where" | "$sampleRate" => {
             return Err(Error::bad_value(format!(
                 "operator {name} is not supported"
             )));
@@ -113,7 +123,7 @@ fn is_top_level(name: &[u8]) -> bool {
 }
 
 /// The filters in the array of `$and`, `$or`, `$nor`.
-fn filters(element: Element<'_>, context: Context) -> Result<Vec<Expression>> {
+fn filters(element: Element<'_>, context: Context<'_>) -> Result<Vec<Expression>> {
     let name = text(element.name);
     if element.value.kind() != Kind::Array {
         return Err(Error::bad_value(format!("{name} must be an array")));
@@ -135,7 +145,7 @@ fn filters(element: Element<'_>, context: Context) -> Result<Vec<Expression>> {
 }
 
 /// `path: value` or `path: { $operator: operand, … }`.
-fn field(element: Element<'_>, context: Context, all: &mut Vec<Expression>) -> Result<()> {
+fn field(element: Element<'_>, context: Context<'_>, all: &mut Vec<Expression>) -> Result<()> {
     let Element { name, value } = element;
     if let Some((pattern, options)) = value.regex() {
         let pattern = Pattern::new(pattern, options).map_err(|error| error.at(text(name)))?;

@@ -8,6 +8,7 @@
 use super::ast::{Expression, Predicate};
 use super::matcher;
 use super::path::{Leaf, Step};
+use super::variables::Variables;
 use crate::error::Result;
 use crate::values::{Elements, Kind, RawValue};
 
@@ -15,12 +16,13 @@ use crate::values::{Elements, Kind, RawValue};
 pub(super) fn find(
     expression: &Expression,
     document: &[u8],
+    variables: &Variables,
     position: &mut Option<usize>,
 ) -> Result<bool> {
     match expression {
         Expression::And(all) => {
             for one in all {
-                if !find(one, document, position)? {
+                if !find(one, document, variables, position)? {
                     return Ok(false);
                 }
             }
@@ -28,7 +30,7 @@ pub(super) fn find(
         }
         Expression::Or(any) => {
             for one in any {
-                if find(one, document, position)? {
+                if find(one, document, variables, position)? {
                     return Ok(true);
                 }
             }
@@ -46,7 +48,10 @@ pub(super) fn find(
             let leaf = predicate.leaf();
             Ok(in_document(elements, path.steps(), leaf, None, &mut visit))
         }
-        Expression::Always(_) | Expression::Not(_) => matcher::matches(expression, document),
+        Expression::Always(_)
+        | Expression::Not(_)
+        | Expression::Computed(_)
+        | Expression::Schema(_) => matcher::matches(expression, document, variables),
     }
 }
 

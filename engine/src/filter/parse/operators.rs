@@ -31,7 +31,7 @@ const NEAR: [&str; 5] = [
 pub(super) fn operators(
     path: &[u8],
     operators: &[u8],
-    context: Context,
+    context: Context<'_>,
     all: &mut Vec<Expression>,
 ) -> Result<()> {
     for element in Elements::new(operators) {
@@ -46,7 +46,7 @@ fn operator(
     path: &[u8],
     element: Element<'_>,
     siblings: &[u8],
-    context: Context,
+    context: Context<'_>,
 ) -> Result<Option<Expression>> {
     let name = text(element.name);
     let value = element.value;
@@ -115,7 +115,7 @@ fn ordering(
     comparison(path, accepted, value)
 }
 
-fn negation(path: &[u8], value: RawValue<'_>, context: Context) -> Result<Expression> {
+fn negation(path: &[u8], value: RawValue<'_>, context: Context<'_>) -> Result<Expression> {
     if let Some((pattern, options)) = value.regex() {
         let pattern = Pattern::new(pattern, options).map_err(|error| error.at(text(path)))?;
         return Ok(not(about(path, Predicate::Matches(pattern))));
@@ -172,7 +172,7 @@ fn element_match(path: &[u8], value: RawValue<'_>) -> Result<Predicate> {
     if value.kind() != Kind::Document {
         return Err(at(path, "$elemMatch needs an Object"));
     }
-    let context = Context { in_element: true };
+    let context = Context { scope: None };
     // Operators on the element itself, unless the first is one over documents.
     let first = Elements::new(value.bytes()).next();
     let over_documents = first.is_some_and(|first| is_top_level(first.name));

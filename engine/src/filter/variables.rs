@@ -1,0 +1,46 @@
+//! What an `$expr` in a filter may ask for beyond the document.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::expression::{Environment, Expression, Slot, Value};
+use crate::values::OwnedValue;
+
+/// The time, and values of variables; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Variables {
+    now_ms: Option<i64>,
+    values: Arc<[(Slot, Option<OwnedValue>)]>,
+}
+
+impl Variables {
+    /// These values; `None` for one that is missing.
+    #[allow(dead_code, reason = "stages with `let` hand them in")]
+    pub(crate) fn new(values: impl IntoIterator<Item = (Slot, Option<OwnedValue>)>) -> Self {
+        Self {
+            now_ms: None,
+            values: values.into_iter().collect(),
+        }
+    }
+
+    /// What `$$NOW` is, in milliseconds since 1970.
+    #[must_use]
+    pub(crate) fn at(mut self, now_ms: i64) -> Self {
+        self.now_ms = Some(now_ms);
+        self
+    }
+
+    /// Whether the expression's value for the document counts as true.
+    pub(super) fn is_true(&self, expression: &Expression, document: &[u8]) -> Result<bool> {
+        let mut environment = Environment::new(document);
+        if let Some(now_ms) = self.now_ms {
+            environment = environment.now(now_ms);
+        }
+        for (slot, value) in self.values.iter() {
+            let value = value.as_ref().map(|value| Value::from_raw(value.as_raw()));
+            environment.set(*slot, value);
+        }
+        let value = expression.evaluate(&mut environment)?;
+        Ok(value.is_some_and(|value| value.is_truthy()))
+    }
+}
