@@ -25,6 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
 use crate::stats::Counters;
+use crate::surroundings::Surroundings;
 use crate::transaction::Registry;
 
 /// See the module's text.
@@ -137,6 +138,12 @@ impl Environment {
     /// Whether the database was opened for reading only.
     pub(crate) fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// What expressions of an operation that begins now see.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        let now_ms = i64::try_from(self.runtime.unix_ms()).unwrap_or(i64::MAX);
+        Surroundings::at(now_ms)
     }
 
     /// The store, closed or not: for figures.

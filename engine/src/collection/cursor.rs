@@ -10,14 +10,41 @@ use super::place::{Place, View};
 use crate::context::Watch;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Filter;
+use crate::projection::Projection;
 use crate::sort::{SortPattern, Sorted, Sorter, SorterOptions};
 use crate::stats::Counters;
+use crate::surroundings::Surroundings;
 
 /// How documents are to be sorted.
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) pattern: SortPattern,
     pub(super) allow_disk_use: bool,
+}
+
+/// What of each document comes back.
+#[derive(Debug)]
+pub(super) struct Projected {
+    pub(super) projection: Projection,
+    /// Tells the position for the positional `$`, where there is one.
+    pub(super) filter: Option<Filter>,
+    pub(super) surroundings: Surroundings,
+}
+
+impl Projected {
+    pub(super) fn apply(&self, document: &[u8]) -> Result<Vec<u8>> {
+        let position = match &self.filter {
+            Some(filter) => filter.matched_position(as_document(document)?),
+            None => None,
+        };
+        let Self {
+            projection,
+            surroundings,
+            ..
+        } = self;
+        projection.apply_in(document, position, surroundings)
+    }
 }
 
 /// The documents that a query found, in order of `_id` unless it sorts.
@@ -38,6 +65,7 @@ pub struct Cursor {
     sorted: Option<Sorted>,
     skip: u64,
     left: Option<u64>,
+    projected: Option<Projected>,
     returned: u64,
     document: Vec<u8>,
 }
@@ -50,6 +78,7 @@ impl Cursor {
         matches: Matches,
         order: Option<Order>,
         (skip, limit): (u64, Option<u64>),
+        projected: Option<Projected>,
     ) -> Self {
         Self {
             environment,
@@ -61,6 +90,7 @@ impl Cursor {
             sorted: None,
             skip,
             left: limit,
+            projected,
             returned: 0,
             document: Vec::new(),
         }
@@ -119,6 +149,9 @@ impl Cursor {
         }
         if !self.next_document(false)? {
             return Ok(false);
+        }
+        if let Some(projected) = &self.projected {
+            self.document = projected.apply(&self.document)?;
         }
         self.returned += 1;
         if let Some(left) = &mut self.left {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use bson::{Bson, RawDocumentBuf};
 
 use super::Collection;
-use super::cursor::{Cursor, Order, stored};
+use super::cursor::{Cursor, Order, Projected, stored};
 use super::matches::Matches;
 use crate::context::OperationContext;
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::input::{IntoDocument, IntoFilter};
 use crate::key;
+use crate::projection::Projection;
 use crate::sort::SortPattern;
 use crate::stats::Counters;
 use crate::values::{OwnedValue, validate_document};
@@ -98,6 +99,7 @@ impl Collection {
             filter: filter.into_filter(),
             context: OperationContext::new(),
             sort: Ok(None),
+            projection: Ok(None),
             skip: 0,
             limit: None,
             allow_disk_use: true,
@@ -142,6 +144,7 @@ pub struct Find {
     filter: Result<Filter>,
     context: OperationContext,
     sort: Result<Option<SortPattern>>,
+    projection: Result<Option<Projection>>,
     skip: u64,
     limit: Option<u64>,
     allow_disk_use: bool,
@@ -177,6 +180,26 @@ impl Find {
         self
     }
 
+    /// What of each document comes back: fields that are included (1), or excluded (0),
+    /// or computed; MongoDB's language, with `$slice`, `$elemMatch` and `field.$`.
+    ///
+    /// ```
+    /// # use bson::{doc, rawdoc};
+    /// # let database = collection_store::Database::open_in_memory()?;
+    /// # let books = database.collection("books");
+    /// books.insert_one(doc! { "_id": 1, "title": "Emma", "pages": 474 })?;
+    /// let mut found = books.find(doc! {}).projection(doc! { "title": 1, "_id": 0 }).run()?;
+    /// assert_eq!(found.next().unwrap()?, rawdoc! { "title": "Emma" });
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    pub fn projection(mut self, projection: impl IntoDocument) -> Self {
+        self.projection = projection.into_document().and_then(|projection| {
+            let projection = Projection::parse_find(&projection)?;
+            Ok((!projection.is_everything()).then_some(projection))
+        });
+        self
+    }
+
     /// Whether a sort may use the disk, as it does unless told; if not, one that exceeds
     /// its memory ends with code 292.
     pub fn allow_disk_use(mut self, allow: bool) -> Self {
@@ -191,7 +214,8 @@ impl Find {
     pub fn count(mut self) -> Result<u64> {
         // What is malformed is refused, and no more made of it.
         self.sort?;
-        self.sort = Ok(None);
+        self.projection?;
+        (self.sort, self.projection) = (Ok(None), Ok(None));
         let mut cursor = self.run()?;
         let mut count = 0;
         while cursor.advance()?.is_some() {
@@ -211,6 +235,11 @@ impl Find {
         watch.check()?;
         let filter = self.filter?;
         let sort = self.sort?;
+        let projected = self.projection?.map(|projection| Projected {
+            filter: projection.needs_position().then(|| filter.clone()),
+            surroundings: environment.surroundings(),
+            projection,
+        });
         let view = self.collection.view()?;
         Counters::add(&environment.counters.queries, 1);
         let matches = match &view.place {
@@ -228,6 +257,7 @@ impl Find {
             matches,
             order,
             (self.skip, self.limit),
+            projected,
         ))
     }
 }

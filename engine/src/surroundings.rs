@@ -1,0 +1,55 @@
+//! What all expressions of one operation see besides their documents: the time, and
+//! the variables of whoever surrounds them.
+
+use crate::expression::{Environment, Scope, Slot, Value};
+use crate::values::OwnedValue;
+
+/// The time of an operation, and its variables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Surroundings {
+    now_ms: i64,
+    scope: Scope,
+    variables: Vec<(Slot, Option<OwnedValue>)>,
+}
+
+impl Surroundings {
+    /// At this time, with no variables.
+    pub(crate) fn at(now_ms: i64) -> Self {
+        Self {
+            now_ms,
+            ..Self::default()
+        }
+    }
+
+    /// The names that expressions may use.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The same, with one more variable.
+    pub(crate) fn define(&mut self, name: &str) -> crate::error::Result<Slot> {
+        let slot = self.scope.define(name)?;
+        self.variables.push((slot, None));
+        Ok(slot)
+    }
+
+    /// Gives a variable its value; `None` is missing.
+    pub(crate) fn set(&mut self, slot: Slot, value: Option<OwnedValue>) {
+        for variable in &mut self.variables {
+            if variable.0 == slot {
+                variable.1 = value;
+                return;
+            }
+        }
+    }
+
+    /// What an expression is evaluated over.
+    pub(crate) fn environment<'a>(&'a self, document: &'a [u8]) -> Environment<'a> {
+        let mut environment = Environment::new(document).now(self.now_ms);
+        for (slot, value) in &self.variables {
+            let value = value.as_ref().map(|value| Value::from_raw(value.as_raw()));
+            environment.set(*slot, value);
+        }
+        environment
+    }
+}

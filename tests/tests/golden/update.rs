@@ -1,0 +1,116 @@
+//! `update`: operators, replacements and pipelines.
+
+use bson::{Bson, RawDocumentBuf, doc};
+use collection_store::values::{Kind, OwnedValue, RawValue};
+use collection_store::{
+    Collection, Database, Error, OperationContext, UpdateOptions, UpdateResult,
+};
+
+use crate::case::{Case, Verdict, show, show_all};
+use crate::same::Marks;
+
+/// All documents, in order of `_id`.
+pub(crate) fn everything(collection: &Collection) -> Vec<RawDocumentBuf> {
+    let all = collection.find(doc! {}).run().unwrap();
+    all.map(|document| document.unwrap()).collect()
+}
+
+pub(crate) fn options(case: &Case<'_>) -> UpdateOptions {
+    UpdateOptions {
+        array_filters: case.documents("arrayFilters"),
+        upsert: case.flag("upsert"),
+    }
+}
+
+/// An update document or a pipeline, of which the operators decide what is done.
+pub(crate) fn update(
+    collection: &Collection,
+    filter: RawDocumentBuf,
+    update: RawValue<'_>,
+    is_multi: bool,
+    options: &UpdateOptions,
+) -> Result<UpdateResult, Error> {
+    let context = OperationContext::new();
+    if update.kind() == Kind::Array {
+        return Err(Error::new(
+            collection_store::ErrorKind::Unsupported,
+            "pipelines are not supported",
+        ));
+    }
+    let Some(update) = crate::case::document(update) else {
+        // The types of the API leave no room for it.
+        return Err(Error::new(
+            collection_store::ErrorKind::FailedToParse,
+            "the update is neither a document nor an array",
+        ));
+    };
+    let first = update.iter().next();
+    let is_operators = first.is_some_and(|first| first.unwrap().0.as_str().starts_with('$'));
+    match (is_operators, is_multi) {
+        (_, true) => collection.update_many_with(&context, filter, update, options),
+        (true, false) => collection.update_one_with(&context, filter, update, options),
+        (false, false) => {
+            let replaced = collection.replace_one_with(&context, filter, update)?;
+            let mut result = UpdateResult::default();
+            (result.matched, result.modified) = (replaced.matched, replaced.modified);
+            Ok(result)
+        }
+    }
+}
+
+/// The bytes of an id that was made.
+pub(crate) fn generated(case: &Case<'_>, id: Option<&Bson>) -> Option<Vec<u8>> {
+    match id {
+        Some(Bson::ObjectId(id)) if case.flag("generatedId") => Some(id.bytes().to_vec()),
+        _ => None,
+    }
+}
+
+pub(crate) fn judge(database: &Database, case: &Case<'_>) -> Verdict {
+    let collection = case.set_up(database);
+    let filter = case.document("filter").unwrap();
+    let spec = case.get("update").unwrap();
+    let result = update(
+        &collection,
+        filter,
+        spec,
+        case.flag("multi"),
+        &options(case),
+    );
+    let result = match result {
+        Ok(result) => result,
+        Err(error) => return case.judge_error(&error),
+    };
+    if let Err(verdict) = case.expects_no_error() {
+        return verdict;
+    }
+    let mut marks = Marks::of(case);
+    marks.generated = generated(case, result.upserted_id.as_ref());
+    let after = everything(&collection);
+    let complaint = if !marks.all(&after, &case.documents("after")) {
+        Some("after")
+    } else if i64::try_from(result.matched).ok() != case.number("matched") {
+        Some("matched")
+    } else if i64::try_from(result.modified).ok() != case.number("modified") {
+        Some("modified")
+    } else {
+        let id = result
+            .upserted_id
+            .map(|id| OwnedValue::try_from(&id).unwrap());
+        match (id, case.get("upsertedId")) {
+            (None, None) => None,
+            (Some(found), Some(expected)) if marks.value(found.as_raw(), expected) => None,
+            _ => Some("upsertedId"),
+        }
+    };
+    Verdict::of(complaint.map(|what| {
+        format!(
+            "{what}: docs {} filter {} update {} expected {} found {}",
+            show(case.get("docs").unwrap()),
+            show(case.get("filter").unwrap()),
+            show(spec),
+            show(case.get("after").unwrap()),
+            show_all(&after)
+        )
+    }))
+}
