@@ -2,6 +2,7 @@
 //! the variables of whoever surrounds them.
 
 use crate::expression::{Environment, Scope, Slot, Value};
+use crate::filter::Variables;
 use crate::values::OwnedValue;
 
 /// The time of an operation, and its variables.
@@ -41,6 +42,16 @@ impl Surroundings {
                 return;
             }
         }
+    }
+
+    /// The same for the expressions in filters.
+    pub(crate) fn variables(&self) -> Variables {
+        let variables = if self.variables.is_empty() {
+            Variables::default()
+        } else {
+            Variables::new(self.variables.iter().cloned())
+        };
+        variables.at(self.now_ms)
     }
 
     /// What an expression is evaluated over.

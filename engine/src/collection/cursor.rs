@@ -35,7 +35,7 @@ pub(super) struct Projected {
 impl Projected {
     pub(super) fn apply(&self, document: &[u8]) -> Result<Vec<u8>> {
         let position = match &self.filter {
-            Some(filter) => filter.matched_position(as_document(document)?),
+            Some(filter) => filter.matched_position(as_document(document)?)?,
             None => None,
         };
         let Self {

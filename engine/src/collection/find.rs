@@ -233,11 +233,12 @@ impl Find {
         let environment = Arc::clone(&self.collection.environment);
         let watch = self.context.start(&environment.runtime);
         watch.check()?;
-        let filter = self.filter?;
+        let surroundings = environment.surroundings();
+        let filter = self.filter?.with_variables(surroundings.variables());
         let sort = self.sort?;
         let projected = self.projection?.map(|projection| Projected {
             filter: projection.needs_position().then(|| filter.clone()),
-            surroundings: environment.surroundings(),
+            surroundings,
             projection,
         });
         let view = self.collection.view()?;

@@ -288,7 +288,7 @@ impl Parser<'_> {
             bytes: &condition,
         };
         let filter = condition.to_document(name);
-        let filter = Filter::parse(RawDocument::from_bytes(&filter)?)?;
+        let filter = Filter::compile(RawDocument::from_bytes(&filter)?)?;
         let computed = Computed::ElementMatch(name.into(), filter);
         self.add(&steps, Child::Computed(Box::new(computed)))?;
         self.has_element_match = true;

@@ -154,7 +154,7 @@ impl Writer<'_> {
                 let document = bson::RawDocument::from_bytes(self.document)?;
                 let array = Elements::new(self.document).find_name(field);
                 let array = array.filter(|array| array.kind() == Kind::Array);
-                let found = filter.matched_position(document).and_then(|at| {
+                let found = filter.matched_position(document)?.and_then(|at| {
                     let mut elements = Elements::new(array?.bytes());
                     elements.nth(at)
                 });
