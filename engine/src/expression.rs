@@ -19,16 +19,24 @@
 //! `parse`, `optimise`, `operators` (which names are known), then one file for
 //! each family of operators.
 
+mod arguments;
+mod arithmetic;
+mod arrays;
+mod bits;
 mod boolean;
 mod compare;
 mod conditional;
 mod environment;
+mod iterate;
 mod limits;
+mod math;
 mod node;
 mod operators;
 mod optimise;
 mod parse;
 mod path;
+mod sets;
+mod trigonometry;
 mod value;
 mod variables;
 

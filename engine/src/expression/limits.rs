@@ -42,3 +42,12 @@ pub(super) fn memory(operator: &str, bytes: usize) -> Result<()> {
         format!("{operator} would hold more than {MAX_VALUE_BYTES} bytes"),
     ))
 }
+
+/// Refuses an array under construction that has too many elements.
+#[inline]
+pub(super) fn elements(operator: &str, count: usize) -> Result<()> {
+    memory(
+        operator,
+        count.saturating_mul(std::mem::size_of::<super::Value<'_>>()),
+    )
+}

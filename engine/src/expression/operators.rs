@@ -2,7 +2,10 @@
 
 use super::node::{Evaluate, Node};
 use super::parse::{Parser, constant};
-use super::{boolean, compare, conditional, variables};
+use super::{
+    arithmetic, arrays, bits, boolean, compare, conditional, iterate, math, sets, trigonometry,
+    variables,
+};
 use crate::error::Result;
 use crate::values::RawValue;
 
@@ -47,6 +50,13 @@ pub(super) fn find(name: &[u8]) -> Option<Entry> {
         boolean::find,
         conditional::find,
         variables::find,
+        arithmetic::find,
+        math::find,
+        trigonometry::find,
+        bits::find,
+        arrays::find,
+        iterate::find,
+        sets::find,
     ];
     families
         .iter()

@@ -445,6 +445,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// How many elements an array that was computed has; nothing else counts.
+    pub(super) fn array_len_computed(&self) -> usize {
+        match &self.0 {
+            Repr::Array(array) => array.elements.len(),
+            _ => 0,
+        }
+    }
+
     /// The value of this name in a document.
     #[must_use]
     pub fn field(&self, name: &[u8]) -> Option<Self> {

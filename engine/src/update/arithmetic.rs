@@ -3,16 +3,7 @@
 //! int32 grows to int64 where it overflows, int64 does not grow: that is an
 //! error. A double makes the result a double, a decimal makes it a decimal.
 
-use crate::values::{Decimal, Kind, OwnedValue, RawValue};
-
-/// A number of one of BSON's four types.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Numeric {
-    Int32(i32),
-    Int64(i64),
-    Double(f64),
-    Decimal(Decimal),
-}
+use crate::values::{Kind, Numeric, OwnedValue, RawValue};
 
 /// `$inc` or `$mul`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +21,6 @@ pub(super) enum Bitwise {
 }
 
 impl Numeric {
-    /// The number, if the value is one.
-    pub(super) fn of(value: RawValue<'_>) -> Option<Self> {
-        Some(match value.kind() {
-            Kind::Int32 => Self::Int32(i32::try_from(value.integer()?).ok()?),
-            Kind::Int64 => Self::Int64(value.integer()?),
-            Kind::Double => Self::Double(value.double()?),
-            Kind::Decimal128 => Self::Decimal(value.decimal()?),
-            _ => return None,
-        })
-    }
-
     /// The number as a value.
     pub(super) fn to_value(self) -> OwnedValue {
         match self {
@@ -66,7 +46,7 @@ impl Numeric {
                 }))
             }
             (Self::Double(_), _) | (_, Self::Double(_)) => {
-                let (left, right) = (self.to_double(), other.to_double());
+                let (left, right) = (self.to_f64(), other.to_f64());
                 Some(Self::Double(match operation {
                     Arithmetic::Add => left + right,
                     Arithmetic::Multiply => left * right,
@@ -109,25 +89,6 @@ impl Numeric {
             Self::Int32(number) => i64::from(number),
             Self::Int64(number) => number,
             Self::Double(_) | Self::Decimal(_) => 0,
-        }
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "as MongoDB does")]
-    fn to_double(self) -> f64 {
-        match self {
-            Self::Int32(number) => f64::from(number),
-            Self::Int64(number) => number as f64,
-            Self::Double(number) => number,
-            Self::Decimal(_) => f64::NAN,
-        }
-    }
-
-    fn to_decimal(self) -> Decimal {
-        match self {
-            Self::Int32(number) => Decimal::from_i64(i64::from(number)),
-            Self::Int64(number) => Decimal::from_i64(number),
-            Self::Double(number) => Decimal::from_f64(number),
-            Self::Decimal(number) => number,
         }
     }
 }

@@ -5,13 +5,13 @@
 //!   `None`, and the document stays the bytes it was.
 //! * No operator reads anything but its operand, the value and the [`Scene`].
 
-use super::arithmetic::{Arithmetic, Bitwise, Numeric, scalar};
+use super::arithmetic::{Arithmetic, Bitwise, scalar};
 use super::members::{Matcher, add_to_set, pop, pull, pull_all};
 use super::node::Node;
 use super::push::Push;
 use super::scene::Scene;
 use crate::error::{Error, Result};
-use crate::values::{Kind, OwnedValue, compare};
+use crate::values::{Kind, Numeric, OwnedValue, compare};
 
 /// An operator with its operand.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use bson::{RawDocument, RawDocumentBuf};
 
 use super::Checks;
-use super::arithmetic::{Arithmetic, Bitwise, Numeric};
+use super::arithmetic::{Arithmetic, Bitwise};
 use super::array_filters::ArrayFilters;
 use super::members::{Matcher, parse_add_to_set, parse_pull_all};
 use super::operator::{Operator, wrong_type};
@@ -12,7 +12,7 @@ use super::push::Push;
 use super::rename::Rename;
 use super::tree::{Fields, Tree};
 use crate::error::{Error, ErrorKind, Result};
-use crate::values::{Element, Elements, Kind, MAX_DEPTH, Number, RawValue};
+use crate::values::{Element, Elements, Kind, MAX_DEPTH, Number, Numeric, RawValue};
 
 /// The operators there are.
 const OPERATORS: [&[u8]; 15] = [

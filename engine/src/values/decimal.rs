@@ -1,8 +1,16 @@
 //! Decimal128: IEEE 754-2008, binary integer encoding.
 
 mod arithmetic;
+mod division;
+mod fixed;
+mod functions;
+mod rounding;
+mod text;
 
 use std::cmp::Ordering;
+
+pub use rounding::Rounding;
+pub use text::NotDecimal;
 
 /// A decoded decimal128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +36,8 @@ pub enum Decimal {
 
 impl Decimal {
     const BIAS: i32 = 6176;
+    /// Digits of a coefficient.
+    const PRECISION: u32 = 34;
     const COEFFICIENT_END: u128 = 10_u128.pow(34);
 
     /// Decodes the bytes of a BSON value. A coefficient out of range is zero,
@@ -91,6 +101,80 @@ impl Decimal {
     #[must_use]
     pub fn multiply(self, other: Self) -> Self {
         arithmetic::multiply(self, other)
+    }
+
+    /// Zero.
+    pub const ZERO: Self = Self::Finite {
+        negative: false,
+        coefficient: 0,
+        exponent: 0,
+    };
+
+    /// The difference, rounded half to even.
+    #[must_use]
+    pub fn subtract(self, other: Self) -> Self {
+        arithmetic::add(self, other.negate())
+    }
+
+    /// With the other sign.
+    #[must_use]
+    pub fn negate(self) -> Self {
+        self.with_sign(!self.is_negative())
+    }
+
+    /// Without its sign.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        self.with_sign(false)
+    }
+
+    /// Whether its sign is minus; a zero may have one, NaN has none.
+    #[must_use]
+    pub fn is_negative(self) -> bool {
+        match self {
+            Self::Nan => false,
+            Self::Infinite { negative } | Self::Finite { negative, .. } => negative,
+        }
+    }
+
+    /// Whether it is any zero.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        matches!(self, Self::Finite { coefficient: 0, .. })
+    }
+
+    /// Whether it is NaN.
+    #[must_use]
+    pub fn is_nan(self) -> bool {
+        self == Self::Nan
+    }
+
+    /// Whether it is infinite.
+    #[must_use]
+    pub fn is_infinite(self) -> bool {
+        matches!(self, Self::Infinite { .. })
+    }
+
+    /// Whether it is above zero.
+    #[must_use]
+    pub fn is_positive(self) -> bool {
+        !self.is_nan() && !self.is_zero() && !self.is_negative()
+    }
+
+    fn with_sign(self, negative: bool) -> Self {
+        match self {
+            Self::Nan => Self::Nan,
+            Self::Infinite { .. } => Self::Infinite { negative },
+            Self::Finite {
+                coefficient,
+                exponent,
+                ..
+            } => Self::Finite {
+                negative,
+                coefficient,
+                exponent,
+            },
+        }
     }
 
     /// Compares by value: zeroes are equal, NaN is lowest and equal to itself.

@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 
-use super::Decimal;
+use super::{Decimal, Rounding};
 
 /// Digits of a coefficient.
 const PRECISION: usize = 34;
@@ -17,7 +17,7 @@ const BIAS: i32 = 6176;
 const COEFFICIENT_BITS: u32 = 113;
 
 /// A whole number as digits, the first one first; no zeroes in front.
-type Digits = Vec<u8>;
+pub(super) type Digits = Vec<u8>;
 
 /// The bytes of a BSON decimal128, in their one canonical form.
 pub(super) fn to_le_bytes(value: Decimal) -> [u8; 16] {
@@ -52,17 +52,38 @@ pub(super) fn from_f64(value: f64) -> Decimal {
             exponent: 0,
         };
     }
-    // One digit, a point, fourteen digits, `e`, the exponent.
-    let text = format!("{:.14e}", value.abs());
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let coefficient = digits
+    from_f64_digits(value, 14)
+}
+
+/// The double in one digit more than these, without zeroes at its end unless
+/// it has no fraction.
+pub(super) fn from_f64_digits(value: f64, digits: usize) -> Decimal {
+    let negative = value.is_sign_negative();
+    if value.is_nan() {
+        return Decimal::Nan;
+    }
+    if value.is_infinite() {
+        return Decimal::Infinite { negative };
+    }
+    if value == 0.0 {
+        return Decimal::Finite {
+            negative,
+            coefficient: 0,
+            exponent: 0,
+        };
+    }
+    // One digit, a point, the digits, `e`, the exponent.
+    let text = format!("{:.digits$e}", value.abs());
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let coefficient = mantissa
         .bytes()
         .filter(u8::is_ascii_digit)
         .fold(0, |sum, digit| sum * 10 + u128::from(digit - b'0'));
     Decimal::Finite {
         negative,
         coefficient,
-        exponent: exponent.parse::<i32>().unwrap_or_default() - 14,
+        exponent: exponent.parse::<i32>().unwrap_or_default()
+            - i32::try_from(digits).unwrap_or_default(),
     }
 }
 
@@ -100,6 +121,11 @@ pub(super) fn multiply(left: Decimal, right: Decimal) -> Decimal {
             Decimal::Infinite { negative }
         };
     };
+    if let Some(product) = a.checked_mul(b)
+        && let Some(exact) = exact(negative, product, a_exponent + b_exponent)
+    {
+        return exact;
+    }
     let (a, b) = (digits(a), digits(b));
     let mut product = vec![0_u32; a.len() + b.len()];
     for (i, x) in a.iter().rev().enumerate() {
@@ -117,7 +143,12 @@ pub(super) fn multiply(left: Decimal, right: Decimal) -> Decimal {
         .iter()
         .rev()
         .map(|digit| u8::try_from(*digit).unwrap_or_default());
-    finish(negative, product.collect(), a_exponent + b_exponent)
+    finish(
+        negative,
+        product.collect(),
+        a_exponent + b_exponent,
+        Rounding::HalfEven,
+    )
 }
 
 /// `left + right`.
@@ -148,6 +179,12 @@ pub(super) fn add(left: Decimal, right: Decimal) -> Decimal {
             _ => right,
         };
     };
+    if let Some(sum) = add_small(
+        (left_negative, a, a_exponent),
+        (right_negative, b, b_exponent),
+    ) {
+        return sum;
+    }
     let (a, b) = align((a, a_exponent), (b, b_exponent));
     let exponent = a.1.min(b.1);
     let widen = |(mut digits, own): (Digits, i32)| {
@@ -157,14 +194,49 @@ pub(super) fn add(left: Decimal, right: Decimal) -> Decimal {
     };
     let (a, b) = (widen(a), widen(b));
     if left_negative == right_negative {
-        return finish(left_negative, sum(&a, &b), exponent);
+        return finish(left_negative, sum(&a, &b), exponent, Rounding::HalfEven);
     }
     match compare(&a, &b) {
         // Opposites come to plus zero.
-        Ordering::Equal => finish(false, Vec::new(), exponent),
-        Ordering::Greater => finish(left_negative, difference(&a, &b), exponent),
-        Ordering::Less => finish(right_negative, difference(&b, &a), exponent),
+        Ordering::Equal => finish(false, Vec::new(), exponent, Rounding::HalfEven),
+        Ordering::Greater => finish(
+            left_negative,
+            difference(&a, &b),
+            exponent,
+            Rounding::HalfEven,
+        ),
+        Ordering::Less => finish(
+            right_negative,
+            difference(&b, &a),
+            exponent,
+            Rounding::HalfEven,
+        ),
     }
+}
+
+/// The number, if it needs no rounding.
+fn exact(negative: bool, coefficient: u128, exponent: i32) -> Option<Decimal> {
+    let fits =
+        coefficient < Decimal::COEFFICIENT_END && (MIN_EXPONENT..=MAX_EXPONENT).contains(&exponent);
+    fits.then_some(Decimal::Finite {
+        negative,
+        coefficient,
+        exponent,
+    })
+}
+
+/// The sum where it is exact and 128 bits hold all of it, as they mostly do.
+fn add_small(left: (bool, u128, i32), right: (bool, u128, i32)) -> Option<Decimal> {
+    let exponent = left.2.min(right.2);
+    let widen = |(negative, coefficient, own): (bool, u128, i32)| {
+        let factor = 10_u128.checked_pow((own - exponent).unsigned_abs())?;
+        let whole = i128::try_from(coefficient.checked_mul(factor)?).ok()?;
+        Some(if negative { -whole } else { whole })
+    };
+    let sum = widen(left)?.checked_add(widen(right)?)?;
+    // Opposites come to plus zero, two minus zeroes to a minus one.
+    let negative = sum < 0 || (sum == 0 && left.0 && right.0);
+    exact(negative, sum.unsigned_abs(), exponent)
 }
 
 /// The same two numbers, as far apart as matters: what lies below the 38th
@@ -261,8 +333,13 @@ fn difference(a: &[u8], b: &[u8]) -> Digits {
     out
 }
 
-/// Rounds half to even, and fits the exponent into its range.
-fn finish(negative: bool, mut digits: Digits, mut exponent: i32) -> Decimal {
+/// Rounds, and fits the exponent into its range.
+pub(super) fn finish(
+    negative: bool,
+    mut digits: Digits,
+    mut exponent: i32,
+    rounding: Rounding,
+) -> Decimal {
     let zeroes = digits.iter().take_while(|digit| **digit == 0).count();
     digits.drain(..zeroes);
     let too_long = digits.len().saturating_sub(PRECISION);
@@ -270,7 +347,7 @@ fn finish(negative: bool, mut digits: Digits, mut exponent: i32) -> Decimal {
     let dropped = too_long.max(if digits.is_empty() { 0 } else { too_low });
     if dropped > 0 {
         let kept = digits.len().saturating_sub(dropped);
-        let up = rounds_up(&digits, dropped);
+        let up = rounds_up(negative, &digits, dropped, rounding);
         digits.truncate(kept);
         exponent += i32::try_from(dropped).unwrap_or(i32::MAX / 2);
         if up {
@@ -305,22 +382,23 @@ fn finish(negative: bool, mut digits: Digits, mut exponent: i32) -> Decimal {
 }
 
 /// Whether dropping the last `dropped` digits rounds the rest up.
-fn rounds_up(digits: &[u8], dropped: usize) -> bool {
+fn rounds_up(negative: bool, digits: &[u8], dropped: usize, rounding: Rounding) -> bool {
     let Some(kept) = digits.len().checked_sub(dropped) else {
         // All digits go and zeroes in front of them: less than a half.
-        return false;
+        return rounding.goes_up(negative, false, Ordering::Less, digits.is_empty());
     };
     let (kept, lost) = digits.split_at(kept);
     let Some((first, rest)) = lost.split_first() else {
         return false;
     };
-    match first.cmp(&5) {
-        Ordering::Less => false,
-        Ordering::Greater => true,
-        Ordering::Equal => {
-            rest.iter().any(|digit| *digit != 0) || kept.last().is_some_and(|digit| digit % 2 == 1)
-        }
-    }
+    let has_rest = rest.iter().any(|digit| *digit != 0);
+    let half = first.cmp(&5).then(if has_rest {
+        Ordering::Greater
+    } else {
+        Ordering::Equal
+    });
+    let is_odd = kept.last().is_some_and(|digit| digit % 2 == 1);
+    rounding.goes_up(negative, is_odd, half, *first == 0 && !has_rest)
 }
 
 #[cfg(test)]

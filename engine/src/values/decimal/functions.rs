@@ -1,0 +1,601 @@
+//! Exponential, logarithmic, trigonometric and hyperbolic functions of
+//! decimals, worked out to more than a hundred places and rounded half to even.
+//!
+//! MongoDB works in 113 binary digits, which decide 33 of the 34 decimal ones:
+//! its last digit may differ by one from what stands here.
+
+use num_bigint::{BigInt, Sign};
+
+use super::arithmetic::finish;
+use super::fixed::Scale;
+use super::{Decimal, Rounding};
+
+/// Places after the point: 34 digits, as many again where two numbers nearly
+/// cancel out, and as many again for the powers of large exponents.
+const PLACES: u32 = 130;
+
+/// Below ten to this power a number is its own sine, tangent and so on, in 34 digits.
+const TINY: i32 = -20;
+
+/// Above this `e^x` is infinite, below its opposite it is zero.
+const MAX_EXP: i64 = 14_300;
+
+impl Decimal {
+    /// Power of ten of the first digit, of a finite number that is not zero.
+    fn magnitude(self) -> Option<i32> {
+        match self {
+            Self::Finite {
+                coefficient,
+                exponent,
+                ..
+            } if coefficient != 0 => {
+                Some(exponent + i32::try_from(coefficient.ilog10()).unwrap_or_default())
+            }
+            _ => None,
+        }
+    }
+
+    fn is_tiny(self) -> bool {
+        self.is_zero() || self.magnitude().is_some_and(|power| power < TINY)
+    }
+
+    /// As a whole number of the scale's last place.
+    fn to_fixed(self, scale: &Scale) -> BigInt {
+        let Self::Finite {
+            negative,
+            coefficient,
+            exponent,
+        } = self
+        else {
+            return BigInt::ZERO;
+        };
+        let places = i64::from(exponent) + i64::from(scale.places());
+        let power = u32::try_from(places.unsigned_abs()).unwrap_or(u32::MAX);
+        let whole = if places >= 0 {
+            BigInt::from(coefficient) * BigInt::from(10).pow(power)
+        } else if power > 40 {
+            BigInt::ZERO
+        } else {
+            BigInt::from(coefficient) / BigInt::from(10).pow(power)
+        };
+        if negative { -whole } else { whole }
+    }
+
+    /// Of a whole number of the scale's last place, times a power of ten.
+    fn from_fixed(value: &BigInt, scale: &Scale, power: i32) -> Self {
+        let exponent = power - i32::try_from(scale.places()).unwrap_or_default();
+        if value.sign() == Sign::NoSign {
+            return Self::ZERO;
+        }
+        finish(
+            value.sign() == Sign::Minus,
+            value.magnitude().to_radix_be(10),
+            exponent,
+            Rounding::HalfEven,
+        )
+    }
+
+    /// With as many digits as there may be: zeroes are added at the end.
+    fn padded(self) -> Self {
+        self.add(Self::Finite {
+            negative: false,
+            coefficient: 0,
+            exponent: -Self::BIAS,
+        })
+    }
+
+    /// The same value with the fewest digits.
+    fn stripped(self) -> Self {
+        let Self::Finite {
+            negative,
+            mut coefficient,
+            mut exponent,
+        } = self
+        else {
+            return self;
+        };
+        while exponent < 0 && coefficient != 0 && coefficient.is_multiple_of(10) {
+            coefficient /= 10;
+            exponent += 1;
+        }
+        Self::Finite {
+            negative,
+            coefficient,
+            exponent,
+        }
+    }
+
+    fn is_one(self) -> bool {
+        self.compare(Self::from_i64(1)).is_eq()
+    }
+
+    /// `e^self`.
+    #[must_use]
+    pub fn exp(self) -> Self {
+        match self {
+            Self::Nan => return self,
+            Self::Infinite { negative: true } => return Self::ZERO,
+            Self::Infinite { .. } => return self,
+            Self::Finite { .. } => {}
+        }
+        if self.is_tiny() && self.magnitude().is_none_or(|power| power < -40) {
+            return Self::from_i64(1).padded();
+        }
+        if self.magnitude().is_some_and(|power| power > 5) {
+            return out_of_range(self.is_negative());
+        }
+        let scale = Scale::new(PLACES);
+        exp_fixed(&self.to_fixed(&scale), &scale)
+    }
+
+    /// The natural logarithm; NaN of what is not above zero.
+    #[must_use]
+    pub fn ln(self) -> Self {
+        match self {
+            Self::Infinite { negative: false } => return self,
+            Self::Finite { coefficient: 0, .. } => return Self::Infinite { negative: true },
+            _ if !self.is_positive() => return Self::Nan,
+            _ => {}
+        }
+        if self.is_one() {
+            return Self::ZERO;
+        }
+        let scale = Scale::new(PLACES);
+        Self::from_fixed(&ln_fixed(self, &scale), &scale, 0)
+    }
+
+    /// The logarithm to a base; both above zero, the base not one.
+    #[must_use]
+    pub fn log(self, base: Self) -> Self {
+        let is_finite = |value: Self| matches!(value, Self::Finite { .. });
+        if !is_finite(self) || !is_finite(base) {
+            return self.ln().divide(base.ln());
+        }
+        if self.is_one() {
+            return Self::ZERO;
+        }
+        if !self.is_positive() || !base.is_positive() || base.is_one() {
+            return Self::Nan;
+        }
+        let scale = Scale::new(PLACES);
+        let quotient = scale.divide(&ln_fixed(self, &scale), &ln_fixed(base, &scale));
+        let rounded = Self::from_fixed(&quotient, &scale, 0);
+        // A whole power is exact, and has no digits after the point.
+        let whole = rounded.quantize(0, Rounding::HalfEven);
+        if whole.compare(rounded).is_eq() {
+            whole
+        } else {
+            rounded
+        }
+    }
+
+    /// This number to that power.
+    #[must_use]
+    pub fn power(self, exponent: Self) -> Self {
+        if exponent.is_zero() || self.is_one() {
+            return Self::from_i64(1).padded();
+        }
+        if self.is_nan() || exponent.is_nan() {
+            return Self::Nan;
+        }
+        let is_integer = is_integer(exponent);
+        let is_odd = is_integer && !exponent.remainder(Self::from_i64(2)).is_zero();
+        let negative = self.is_negative() && is_odd;
+        let shrinks = exponent.is_negative();
+        if self.is_zero() {
+            return if shrinks {
+                Self::Infinite { negative }
+            } else {
+                Self::Finite {
+                    negative,
+                    coefficient: 0,
+                    exponent: -Self::BIAS,
+                }
+            };
+        }
+        if self.is_infinite() {
+            return match shrinks {
+                true => Self::Finite {
+                    negative,
+                    coefficient: 0,
+                    exponent: -Self::BIAS,
+                },
+                false => Self::Infinite { negative },
+            };
+        }
+        let size = self.abs();
+        if exponent.is_infinite() {
+            let grows = size.compare(Self::from_i64(1)).is_gt() != shrinks;
+            return if size.is_one() {
+                Self::from_i64(1).padded()
+            } else if grows {
+                Self::Infinite { negative: false }
+            } else {
+                Self::ZERO.padded()
+            };
+        }
+        if self.is_negative() && !is_integer {
+            return Self::Nan;
+        }
+        let scale = Scale::new(PLACES);
+        // The size of the product decides whether it can be worked out at all.
+        let rough = size.ln().multiply(exponent);
+        let result = if rough.magnitude().is_some_and(|power| power > 5) {
+            out_of_range(rough.is_negative())
+        } else if rough.is_zero() || rough.magnitude().is_some_and(|power| power < -40) {
+            Self::from_i64(1).padded()
+        } else {
+            let Self::Finite {
+                coefficient,
+                exponent: power,
+                ..
+            } = exponent
+            else {
+                return Self::Nan;
+            };
+            let mut product = ln_fixed(size, &scale) * BigInt::from(coefficient);
+            let ten = BigInt::from(10).pow(power.unsigned_abs());
+            if power >= 0 {
+                product *= ten;
+            } else {
+                product /= ten;
+            }
+            exp_fixed(&if shrinks { -product } else { product }, &scale)
+        };
+        if negative { result.negate() } else { result }
+    }
+}
+
+fn is_integer(value: Decimal) -> bool {
+    match value {
+        Decimal::Finite { exponent, .. } if exponent >= 0 => true,
+        Decimal::Finite { .. } => value.remainder(Decimal::from_i64(1)).is_zero(),
+        _ => false,
+    }
+}
+
+fn out_of_range(is_small: bool) -> Decimal {
+    if is_small {
+        Decimal::ZERO.padded()
+    } else {
+        Decimal::Infinite { negative: false }
+    }
+}
+
+/// `e^x`, with all of 34 digits.
+fn exp_fixed(x: &BigInt, scale: &Scale) -> Decimal {
+    let limit = scale.one() * MAX_EXP;
+    if *x > limit {
+        return out_of_range(false);
+    }
+    if *x < -limit {
+        return out_of_range(true);
+    }
+    // e^x = 10^tens * e^rest
+    let ln_10 = scale.ln_10();
+    let tens = x / &ln_10;
+    let rest = x - &tens * &ln_10;
+    let power = i32::try_from(&tens).unwrap_or_default();
+    Decimal::from_fixed(&scale.exp(&rest), scale, power).padded()
+}
+
+/// The natural logarithm of a number above zero.
+fn ln_fixed(value: Decimal, scale: &Scale) -> BigInt {
+    let (Some(power), Decimal::Finite { coefficient, .. }) = (value.magnitude(), value) else {
+        return BigInt::ZERO;
+    };
+    // Near one the powers of ten would cancel out what counts.
+    let tens = if (-1..=0).contains(&power) { 0 } else { power };
+    let Decimal::Finite { exponent, .. } = value else {
+        return BigInt::ZERO;
+    };
+    let reduced = Decimal::Finite {
+        negative: false,
+        coefficient,
+        exponent: exponent - tens,
+    };
+    let ln = scale.ln(&reduced.to_fixed(scale));
+    if tens == 0 {
+        ln
+    } else {
+        ln + scale.ln_10() * tens
+    }
+}
+
+/// Functions of an angle or to one, and their hyperbolic kin.
+impl Decimal {
+    /// Angle within a quarter turn around zero, and which quarter it was in.
+    fn reduce(self) -> (BigInt, u32, Scale) {
+        let extra = self.magnitude().unwrap_or_default().max(0).unsigned_abs();
+        let scale = Scale::new(PLACES + extra);
+        let quarter = scale.pi() / 2;
+        let x = self.to_fixed(&scale);
+        // The nearest multiple of a quarter turn.
+        let doubled: BigInt = &x * 2 + &quarter;
+        let period: BigInt = &quarter * 2;
+        let mut turns = &doubled / &period;
+        if doubled.sign() == Sign::Minus && &turns * &period != doubled {
+            turns -= 1;
+        }
+        let rest = x - &turns * quarter;
+        let four = BigInt::from(4);
+        let which: BigInt = ((turns % &four) + &four) % &four;
+        (rest, u32::try_from(&which).unwrap_or_default(), scale)
+    }
+
+    fn sine_and_cosine(self) -> (BigInt, BigInt, Scale) {
+        let (rest, quarter, scale) = self.reduce();
+        let (sin, cos) = scale.sin_cos(&rest);
+        let (sin, cos) = match quarter {
+            0 => (sin, cos),
+            1 => (cos, -sin),
+            2 => (-sin, -cos),
+            _ => (-cos, sin),
+        };
+        (sin, cos, scale)
+    }
+
+    /// The sine.
+    #[must_use]
+    pub fn sin(self) -> Self {
+        if !matches!(self, Self::Finite { .. }) {
+            return Self::Nan;
+        }
+        if self.is_tiny() {
+            return self;
+        }
+        let (sin, _, scale) = self.sine_and_cosine();
+        Self::from_fixed(&sin, &scale, 0)
+    }
+
+    /// The cosine.
+    #[must_use]
+    pub fn cos(self) -> Self {
+        if !matches!(self, Self::Finite { .. }) {
+            return Self::Nan;
+        }
+        if self.is_tiny() {
+            return Self::from_i64(1);
+        }
+        let (_, cos, scale) = self.sine_and_cosine();
+        Self::from_fixed(&cos, &scale, 0)
+    }
+
+    /// The tangent.
+    #[must_use]
+    pub fn tan(self) -> Self {
+        if !matches!(self, Self::Finite { .. }) {
+            return Self::Nan;
+        }
+        if self.is_tiny() {
+            return self;
+        }
+        let (sin, cos, scale) = self.sine_and_cosine();
+        if cos.sign() == Sign::NoSign {
+            return Self::Nan;
+        }
+        Self::from_fixed(&scale.divide(&sin, &cos), &scale, 0)
+    }
+
+    /// The arc sine, of a number from minus one to one.
+    #[must_use]
+    pub fn asin(self) -> Self {
+        if self.is_tiny() {
+            return self;
+        }
+        let scale = Scale::new(PLACES);
+        let x = self.to_fixed(&scale);
+        let other = scale.root(&(scale.one() - scale.multiply(&x, &x)));
+        Self::from_fixed(&scale.angle(&x, &other), &scale, 0)
+    }
+
+    /// The arc cosine, of a number from minus one to one.
+    #[must_use]
+    pub fn acos(self) -> Self {
+        if self.is_one() {
+            return Self::ZERO;
+        }
+        let scale = Scale::new(PLACES);
+        let x = self.to_fixed(&scale);
+        let other = scale.root(&(scale.one() - scale.multiply(&x, &x)));
+        Self::from_fixed(&scale.angle(&other, &x), &scale, 0)
+    }
+
+    /// The arc tangent.
+    #[must_use]
+    pub fn atan(self) -> Self {
+        self.atan2(Self::from_i64(1))
+    }
+
+    /// The angle of the point whose height is this number.
+    #[must_use]
+    pub fn atan2(self, x: Self) -> Self {
+        if self.is_nan() || x.is_nan() {
+            return Self::Nan;
+        }
+        let scale = Scale::new(PLACES);
+        let signed = |angle: BigInt| {
+            let angle = Self::from_fixed(&angle, &scale, 0);
+            if self.is_negative() {
+                angle.abs().negate()
+            } else {
+                angle
+            }
+        };
+        let pi = || scale.pi();
+        match (self.is_infinite(), x.is_infinite()) {
+            (true, true) if x.is_negative() => return signed(pi() * 3 / 4),
+            (true, true) => return signed(pi() / 4),
+            (true, false) => return signed(pi() / 2),
+            (false, true) if x.is_negative() => return signed(pi()),
+            (false, true) => return Self::ZERO.with_sign(self.is_negative()),
+            (false, false) => {}
+        }
+        if self.is_zero() {
+            return if x.is_negative() { signed(pi()) } else { self };
+        }
+        if x.is_zero() {
+            return signed(pi() / 2);
+        }
+        let gap = self.magnitude().unwrap_or_default() - x.magnitude().unwrap_or_default();
+        if gap < TINY && !x.is_negative() {
+            return self.divide(x);
+        }
+        if gap > 60 {
+            return signed(pi() / 2);
+        }
+        if gap < -60 {
+            return signed(pi());
+        }
+        // Both brought near one.
+        let near = |value: Self| match value {
+            Self::Finite {
+                negative,
+                coefficient,
+                exponent,
+            } => Self::Finite {
+                negative,
+                coefficient,
+                exponent: exponent - x.magnitude().unwrap_or_default(),
+            },
+            other => other,
+        };
+        let angle = scale.angle(&near(self).to_fixed(&scale), &near(x).to_fixed(&scale));
+        Self::from_fixed(&angle, &scale, 0)
+    }
+
+    /// The hyperbolic sine.
+    #[must_use]
+    pub fn sinh(self) -> Self {
+        if self.is_tiny() || !matches!(self, Self::Finite { .. }) {
+            return self;
+        }
+        match self.halves() {
+            Some((up, down, scale)) => Self::from_fixed(&((up - down) / 2), &scale, 0),
+            None => {
+                let half = Self::Finite {
+                    negative: self.is_negative(),
+                    coefficient: 5,
+                    exponent: -1,
+                };
+                self.abs().exp().multiply(half)
+            }
+        }
+    }
+
+    /// The hyperbolic cosine.
+    #[must_use]
+    pub fn cosh(self) -> Self {
+        match self {
+            Self::Nan => return self,
+            Self::Infinite { .. } => return self.abs(),
+            Self::Finite { .. } => {}
+        }
+        match self.halves() {
+            Some((up, down, scale)) => Self::from_fixed(&((up + down) / 2), &scale, 0).stripped(),
+            None => {
+                let half = Self::Finite {
+                    negative: false,
+                    coefficient: 5,
+                    exponent: -1,
+                };
+                self.abs().exp().multiply(half)
+            }
+        }
+    }
+
+    /// The hyperbolic tangent.
+    #[must_use]
+    pub fn tanh(self) -> Self {
+        if self.is_nan() || self.is_tiny() {
+            return self;
+        }
+        match self.halves() {
+            Some((up, down, scale)) => {
+                Self::from_fixed(&scale.divide(&(&up - &down), &(up + down)), &scale, 0)
+            }
+            None => Self::from_i64(1).with_sign(self.is_negative()),
+        }
+    }
+
+    /// `e^self` and `e^-self`, unless they are too far apart to be taken together.
+    fn halves(self) -> Option<(BigInt, BigInt, Scale)> {
+        if self.is_infinite() || self.magnitude().is_some_and(|power| power > 1) {
+            return None;
+        }
+        let scale = Scale::new(PLACES + 50);
+        let x = self.to_fixed(&scale);
+        // Below a hundred: e^x = (e^(x/64))^64 stays within the kernel's reach.
+        let mut up = scale.exp(&(&x >> 6));
+        for _ in 0..6 {
+            up = scale.multiply(&up, &up);
+        }
+        let down = scale.divide(scale.one(), &up);
+        Some((up, down, scale))
+    }
+
+    /// The inverse of the hyperbolic sine.
+    #[must_use]
+    pub fn asinh(self) -> Self {
+        if self.is_tiny() || !matches!(self, Self::Finite { .. }) {
+            return self;
+        }
+        let size = self.abs();
+        let scale = Scale::new(PLACES);
+        let result = if size.magnitude().is_some_and(|power| power > 30) {
+            // The root of x^2 + 1 is x.
+            ln_fixed(size, &scale) + scale.ln(&(scale.one() * 2))
+        } else {
+            let x = size.to_fixed(&scale);
+            let root = scale.root(&(scale.multiply(&x, &x) + scale.one()));
+            ln_wide(&(x + root), &scale)
+        };
+        Self::from_fixed(&result, &scale, 0).with_sign(self.is_negative())
+    }
+
+    /// The inverse of the hyperbolic cosine, of a number not below one.
+    #[must_use]
+    pub fn acosh(self) -> Self {
+        if !matches!(self, Self::Finite { .. }) {
+            return self;
+        }
+        let scale = Scale::new(PLACES);
+        let result = if self.magnitude().is_some_and(|power| power > 30) {
+            ln_fixed(self, &scale) + scale.ln(&(scale.one() * 2))
+        } else {
+            let x = self.to_fixed(&scale);
+            let root = scale.root(&(scale.multiply(&x, &x) - scale.one()));
+            ln_wide(&(x + root), &scale)
+        };
+        Self::from_fixed(&result, &scale, 0)
+    }
+
+    /// The inverse of the hyperbolic tangent, of a number from minus one to one.
+    #[must_use]
+    pub fn atanh(self) -> Self {
+        if self.is_tiny() {
+            return self;
+        }
+        if self.abs().is_one() {
+            return Self::Infinite {
+                negative: self.is_negative(),
+            };
+        }
+        let scale = Scale::new(PLACES);
+        let x = self.to_fixed(&scale);
+        let quotient = scale.divide(&(scale.one() + &x), &(scale.one() - &x));
+        Self::from_fixed(&(ln_wide(&quotient, &scale) / 2), &scale, 0)
+    }
+}
+
+/// The natural logarithm of any number of the scale above zero.
+fn ln_wide(x: &BigInt, scale: &Scale) -> BigInt {
+    let digits = u32::try_from(x.magnitude().to_radix_be(10).len()).unwrap_or_default();
+    let tens = i64::from(digits) - 1 - i64::from(scale.places());
+    if (-1..=1).contains(&tens) {
+        return scale.ln(x);
+    }
+    let ten = BigInt::from(10).pow(u32::try_from(tens.unsigned_abs()).unwrap_or_default());
+    let reduced = if tens > 0 { x / ten } else { x * ten };
+    scale.ln(&reduced) + scale.ln_10() * tens
+}
