@@ -74,6 +74,9 @@ pub struct BulkOptions {
     /// commits: readers see it grow, and after an error or a crash a first part
     /// of it, in the order in which it was committed, is there.
     pub atomic: bool,
+    /// The records tell what is replaced, for whoever follows the changes, as with
+    /// [`Batch::tell_before`]. Only [`Duplicates::Replace`] replaces anything.
+    pub tell_before: bool,
 }
 
 impl Default for BulkOptions {
@@ -83,6 +86,7 @@ impl Default for BulkOptions {
             sort_memory: 64 << 20,
             durability: None,
             atomic: false,
+            tell_before: false,
         }
     }
 }
@@ -134,6 +138,8 @@ struct Chunk {
     first: Vec<u8>,
     /// Which entries of the input they are.
     positions: Vec<u64>,
+    /// An entry replaces one that came before it.
+    replaces: bool,
 }
 
 impl Chunk {
@@ -144,6 +150,7 @@ impl Chunk {
             bytes: 0,
             first: Vec::new(),
             positions: Vec::new(),
+            replaces: false,
         }
     }
 }
@@ -316,7 +323,9 @@ impl<'a> BulkLoad<'a> {
         chunk.effects.push(Effect::Put { tree, key, value });
         // Built behind the last key of the tree it is new; among its keys the
         // batch is judged anew.
-        if self.last.as_deref() != Some(key) {
+        if self.last.as_deref() == Some(key) {
+            chunk.replaces = true;
+        } else {
             chunk.effects.note_absent();
         }
         chunk.positions.push(position);
@@ -347,7 +356,8 @@ impl<'a> BulkLoad<'a> {
         let commit = level.map_or_else(CommitOptions::default, CommitOptions::with_durability);
         let mut payload = chunk.effects.finish();
         let mut ticket = None;
-        if self.appends {
+        // What an entry of the same chunk replaces is found in a batch alone.
+        if self.appends && !(self.options.tell_before && chunk.replaces) {
             ticket = self.core.append_run(
                 self.tree,
                 &chunk.first,
@@ -383,6 +393,9 @@ impl<'a> BulkLoad<'a> {
         };
         let mut batch = Batch::new();
         batch.looks = true;
+        if self.options.tell_before {
+            batch.tell_before(self.tree);
+        }
         for effect in Effects::of(payload)? {
             if let Effect::Put { tree, key, value } = effect? {
                 batch.put(tree, key.to_vec(), value.to_vec(), expect);

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use cs_kv::{BulkOptions, BulkProgress, BulkReport};
+use cs_kv::{BulkOptions, BulkProgress, BulkReport, Duplicates};
 
 use super::{Collection, MAX_ATTEMPTS};
 use crate::context::OperationContext;
@@ -79,7 +79,11 @@ impl Collection {
             let document = self.prepare(document)?;
             Ok::<_, Error>((document.key, document.document))
         });
-        let report = store.bulk_load(entry.tree, entries, options, &mut progress)?;
+        let mut options = options.clone();
+        if options.duplicates == Duplicates::Replace {
+            options.tell_before |= self.tells_before(&entry);
+        }
+        let report = store.bulk_load(entry.tree, entries, &options, &mut progress)?;
         Counters::add(&self.environment.counters.inserted, report.entries);
         Ok(report)
     }

@@ -1,5 +1,9 @@
+use std::ops::ControlFlow;
+
 use bson::doc;
-use collection_store::{Database, ErrorKind, OperationContext, WatchOptions};
+use collection_store::{
+    BulkOptions, Database, Duplicates, ErrorKind, OperationContext, WatchOptions,
+};
 
 use crate::{put, shown};
 
@@ -125,4 +129,49 @@ fn a_collection_with_the_option_always_tells_what_was_before() {
             .create_with(&OperationContext::new(), options);
         assert_eq!(created.unwrap_err().kind(), ErrorKind::BadValue);
     }
+}
+
+#[test]
+fn a_bulk_load_that_replaces_tells_what_was_before() {
+    let load = |database: &Database, ids: &[i32]| {
+        let mut options = BulkOptions::default();
+        options.duplicates = Duplicates::Replace;
+        let documents = ids
+            .iter()
+            .zip(10..)
+            .map(|(id, n)| doc! { "_id": id, "n": n });
+        let items = database.collection("items");
+        let progress = |_: &_| ControlFlow::Continue(());
+        items.bulk_load(documents, &options, progress).unwrap();
+    };
+    let database = fresh(doc! {});
+    let mut plain = database.watch().unwrap();
+    let options = WatchOptions::new().with_before();
+    let mut wanting = database.watch_with(options).unwrap();
+    // Behind the end, twice in one load, and among what is there.
+    load(&database, &[5, 6, 6]);
+    load(&database, &[2, 4, 7]);
+    let told = [
+        "Insert items 5 n=10",
+        "Insert items 6 n=11",
+        "Replace items 6 n=12 was n=11",
+        "Replace items 2 n=10 was n=1",
+        "Replace items 4 n=11 was n=1",
+        "Insert items 7 n=12",
+    ];
+    assert_eq!(shown(&mut wanting), told);
+    drop(wanting);
+    let short = |line: &&str| line.split(" was").next().unwrap().to_owned();
+    assert_eq!(
+        shown(&mut plain),
+        told.iter().map(short).collect::<Vec<_>>()
+    );
+    load(&database, &[2, 8, 8]);
+    let told = [
+        "Replace items 2 n=10",
+        "Insert items 8 n=11",
+        "Replace items 8 n=12",
+    ];
+    assert_eq!(shown(&mut plain), told);
+    assert!(database.store().check().unwrap().findings.is_empty());
 }
