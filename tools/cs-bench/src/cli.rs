@@ -93,7 +93,7 @@ pub(crate) struct ProbeArgs {
 /// Arguments of `compare`.
 #[derive(Args, Debug)]
 pub(crate) struct CompareArgs {
-    /// Report of the earlier run, made by `run --level kv --json FILE`
+    /// Report of the earlier run, made by `run --level kv --json FILE`, or `txn`
     #[arg(value_name = "A.json")]
     pub(crate) before: PathBuf,
     /// Report of the later run

@@ -300,6 +300,8 @@ fn a_run_over_transactions_reports_rates_conflicts_and_costs() {
     let states = |name: &str| of(name, 1)["details"]["states"].as_f64();
     assert!(states("txn-snapshots: puts beside 10000") >= Some(9_999.0));
     assert!(states("txn-snapshot-memory: of distinct states") >= Some(9_999.0));
+    let same = bench(directory.path(), &["compare", "a.json", "a.json"]);
+    assert!(same.status.success(), "{}", errors(&same));
     let left = directory.path().read_dir().unwrap();
     assert_eq!(left.count(), 1, "only the report stays");
 }

@@ -3,12 +3,42 @@
 use std::fs;
 use std::path::Path;
 
+use serde::Deserialize;
+
 use crate::cli::CompareArgs;
 use crate::error::BenchError;
 use crate::report as text;
+use crate::txn::report as txn;
 
-use super::report::{KIND, Report, SCHEMA_VERSION};
+use super::report::{KIND, SCHEMA_VERSION};
 use super::statistics::{Row, finite};
+
+/// What is read of a report, of either level; its fields are those that both have.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Report {
+    kind: String,
+    schema_version: u32,
+    value_bytes: u64,
+    /// Of level txn: what its commits survive.
+    #[serde(default)]
+    durability: Option<String>,
+    rows: Vec<Row>,
+}
+
+impl Report {
+    /// Why its rows say nothing about those of another.
+    fn is_unlike(&self, other: &Self) -> Option<String> {
+        let unlike = |of: &str, one: &str, two: &str| {
+            (one != two)
+                .then(|| format!("expected reports of the same {of}, found {one} and {two}"))
+        };
+        let bytes = |report: &Self| format!("{} bytes", report.value_bytes);
+        let level = |report: &Self| report.durability.clone().unwrap_or_default();
+        unlike("level", &self.kind, &other.kind)
+            .or_else(|| unlike("values", &bytes(self), &bytes(other)))
+            .or_else(|| unlike("durability", &level(self), &level(other)))
+    }
+}
 
 /// A row that both reports have.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,11 +54,8 @@ struct Change<'a> {
 pub(crate) fn main(arguments: &CompareArgs) -> Result<(), BenchError> {
     let before = read(&arguments.before)?;
     let after = read(&arguments.after)?;
-    if before.value_bytes != after.value_bytes {
-        return Err(BenchError::Usage(format!(
-            "expected reports of the same values, found {} and {} bytes",
-            before.value_bytes, after.value_bytes
-        )));
+    if let Some(reason) = before.is_unlike(&after) {
+        return Err(BenchError::Usage(reason));
     }
     let changes = changes(&before, &after);
     if changes.is_empty() {
@@ -66,13 +93,17 @@ fn read(file: &Path) -> Result<Report, BenchError> {
 
 fn parse(text: &str) -> Result<Report, String> {
     let report: Report = serde_json::from_str(text)
-        .map_err(|error| format!("expected a report of run --level kv: {error}"))?;
-    if (report.kind.as_str(), report.schema_version) == (KIND, SCHEMA_VERSION) {
+        .map_err(|error| format!("expected a report of run --level kv or txn: {error}"))?;
+    let known = [(KIND, SCHEMA_VERSION), (txn::KIND, txn::SCHEMA_VERSION)];
+    if known.contains(&(report.kind.as_str(), report.schema_version)) {
         return Ok(report);
     }
+    let known = known.map(|(kind, version)| format!("kind {kind} and version {version}"));
     Err(format!(
-        "expected a report of kind {KIND} and version {SCHEMA_VERSION}, found {} and {}",
-        report.kind, report.schema_version
+        "expected a report of {}, found {} and {}",
+        known.join(" or "),
+        report.kind,
+        report.schema_version
     ))
 }
 

@@ -13,7 +13,7 @@ use crate::kv::measured::{Measured, Unit};
 use crate::machine;
 
 use super::bed::{Bed, value};
-use super::contention::random;
+use super::contention::{pause, random};
 use super::draw::KEYS;
 use super::plan::Plan;
 
@@ -84,8 +84,10 @@ fn slice_of(
     let cpu = machine::cpu_time();
     let done = laps::in_threads(threads, time, |thread, lap| {
         // The same keys for both isolations.
+        // The pauses have numbers of their own, so that a conflict moves no key.
+        let mut pauses = random(plan, !thread);
         let mut random = random(plan, thread << 32 | u64::from(slice));
-        let mut conflicts = 0_u64;
+        let (mut conflicts, mut in_a_row) = (0_u64, 0);
         lap.begin();
         loop {
             let from = Instant::now();
@@ -95,11 +97,15 @@ fn slice_of(
             let txn = begun.map_err(refused("begin"))?;
             match work(bed, txn, reads, &mut random) {
                 Ok(()) => {
+                    in_a_row = 0;
                     if !lap.done(from, 1) {
                         return Ok(conflicts);
                     }
                 }
-                Err(error) if error.is_retryable() => conflicts += 1,
+                Err(error) if error.is_retryable() => {
+                    pause(&mut pauses, in_a_row);
+                    (conflicts, in_a_row) = (conflicts + 1, in_a_row + 1);
+                }
                 Err(error) => return Err(refused("commit a transaction")(error)),
             }
         }

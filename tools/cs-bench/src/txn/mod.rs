@@ -21,7 +21,7 @@ mod draw;
 mod hot;
 mod isolation;
 mod plan;
-mod report;
+pub(crate) mod report;
 mod snapshots;
 mod workload;
 

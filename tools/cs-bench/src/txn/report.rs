@@ -9,9 +9,11 @@ use crate::report::{self, DEBUG_BUILD, VERSION};
 
 use super::plan::Plan;
 
+/// What `compare` asks for before it believes a file.
+pub(crate) const KIND: &str = "txn";
 /// Version of the shape of this report; grows when a field changes its meaning
 /// or goes away, not when one is added.
-const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// All that was measured, and where; its fields are those of the JSON object.
 #[derive(Debug, Serialize)]
@@ -38,7 +40,7 @@ impl Report {
     pub(super) fn new(plan: &Plan, file_system: Option<String>, rows: Vec<Row>) -> Self {
         let processors = std::thread::available_parallelism();
         Self {
-            kind: "txn",
+            kind: KIND,
             schema_version: SCHEMA_VERSION,
             version: VERSION,
             debug_build: DEBUG_BUILD,
