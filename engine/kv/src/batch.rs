@@ -54,10 +54,26 @@ pub(crate) struct Operation {
     pub(crate) in_part: bool,
 }
 
+/// A value that whoever made a batch has relied on: see [`Batch::keep`].
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The tree.
+    pub tree: TreeId,
+    /// The hash of its [`TreeStats`](crate::TreeStats) when the value was read: while it
+    /// is still that, nobody has to look.
+    pub hash: u128,
+    /// The key.
+    pub key: Arc<[u8]>,
+    /// Its value.
+    pub value: Arc<[u8]>,
+}
+
 /// Changes that commit together or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(crate) operations: Vec<Operation>,
+    /// What must be as it was when the batch was made.
+    pub(crate) kept: Vec<Kept>,
     pub(crate) created: Vec<TreeId>,
     pub(crate) dropped: Vec<TreeId>,
     /// Trees of which the record tells what was replaced.
@@ -116,6 +132,33 @@ impl Batch {
         if let Some(last) = self.operations.last_mut() {
             last.in_part = true;
         }
+    }
+
+    /// The commit is refused with [`Error::Conflict`](crate::Error::Conflict) unless the
+    /// key has this value where it is made, before anything of the batch.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use cs_io::{RealRuntime, memory::MemoryDisk};
+    /// use cs_kv::{Batch, CommitOptions, Expect, Kept, Store, StoreOptions};
+    ///
+    /// let store = Store::open(MemoryDisk::new(), RealRuntime::new(), StoreOptions::default())?;
+    /// let tree = store.new_tree_id();
+    /// let mut batch = Batch::new();
+    /// batch.create_tree(tree);
+    /// batch.put(tree, b"rule".to_vec(), b"new".to_vec(), Expect::Any);
+    /// store.write(&batch, &CommitOptions::default())?.wait()?;
+    ///
+    /// let mut late = Batch::new();
+    /// late.keep(Kept { tree, hash: 0, key: Arc::from(*b"rule"), value: Arc::from(*b"old") });
+    /// late.put(tree, b"k".to_vec(), b"by the old rule".to_vec(), Expect::Any);
+    /// let refused = store.write(&late, &CommitOptions::default()).unwrap_err();
+    /// assert!(refused.is_retryable());
+    /// # Ok::<(), cs_kv::Error>(())
+    /// ```
+    pub fn keep(&mut self, kept: Kept) {
+        self.kept.push(kept);
     }
 
     /// What the last operation replaces is known, or that there is nothing.

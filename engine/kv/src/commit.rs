@@ -239,6 +239,9 @@ impl Core {
         let (resolved, answered);
         let mut places = Vec::new();
         let mut commit = *commit;
+        if !commit.batch.kept.is_empty() {
+            plan::check_kept(&self.pager, writer, commit.batch)?;
+        }
         if commit.batch.needs_resolving() {
             self.check_writable()?;
             // Whoever asks again hears what he was told, whatever is there by now.

@@ -11,6 +11,8 @@
 //! * It may be called more than once for one commit (when space had to be made
 //!   first); the last outcome is the one that counts.
 //! * One that panics changes nothing and harms nobody else.
+//! * What it changes beside its own key ([`Also`]) is part of the same commit, and
+//!   what that expects is judged like any other expectation.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use cs_base::TreeId;
 use cs_pager::Pager;
 
-use crate::batch::{Batch, Change, Operation};
+use crate::batch::{Batch, Change, Expect, Operation};
 use crate::error::{Error, Result};
 use crate::writer::Writer;
 
@@ -33,6 +35,37 @@ pub enum Outcome {
     Delete,
     /// It stays as it is.
     Keep,
+}
+
+/// What an evaluation changes beside its own key, in the same commit.
+#[derive(Debug, Default)]
+pub struct Also {
+    operations: Vec<Operation>,
+}
+
+impl Also {
+    /// Gives another key a value. An expectation that does not hold is reported for
+    /// the place of the evaluation.
+    pub fn put(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>, expect: Expect) {
+        self.push(tree, key, Change::Put(value), expect);
+    }
+
+    /// Removes another key.
+    pub fn delete(&mut self, tree: TreeId, key: Vec<u8>, expect: Expect) {
+        self.push(tree, key, Change::Delete, expect);
+    }
+
+    fn push(&mut self, tree: TreeId, key: Vec<u8>, change: Change, expect: Expect) {
+        self.operations.push(Operation {
+            tree,
+            key,
+            change,
+            expect,
+            before: None,
+            was_absent: expect == Expect::Absent,
+            in_part: false,
+        });
+    }
 }
 
 /// An evaluation does not want its commit to happen. It keeps the reason itself.
@@ -80,6 +113,21 @@ pub trait Evaluate: fmt::Debug + Send + Sync {
     /// [`Declined`]: then nothing of the commit happens.
     fn evaluate(&self, current: Option<&[u8]>) -> std::result::Result<Outcome, Declined>;
 
+    /// The same where other keys depend on this one: they go into `also`. Those keys
+    /// may have been changed by an operation before it in the batch, but are not
+    /// evaluated themselves, and no record tells what they replace.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    fn evaluate_with(
+        &self,
+        current: Option<&[u8]>,
+        also: &mut Also,
+    ) -> std::result::Result<Outcome, Declined> {
+        let _ = also;
+        self.evaluate(current)
+    }
+
     /// What the statement of a session is to store that its commit was given, once
     /// it was evaluated; `None`: what the statement says itself.
     fn results(&self) -> Option<Vec<u8>> {
@@ -120,6 +168,8 @@ pub(crate) fn resolve(
         operations: Vec::with_capacity(batch.operations.len()),
         created: batch.created.clone(),
         dropped: batch.dropped.clone(),
+        // Judged before.
+        kept: Vec::new(),
         telling: batch.telling.clone(),
         looks: batch.looks,
     };
@@ -141,9 +191,10 @@ pub(crate) fn resolve(
             None if batch.created.contains(&operation.tree) => None,
             None => writer.get(pager, operation.tree, &operation.key)?,
         };
+        let mut also = Also::default();
         let outcome = match &operation.change {
             Change::Evaluate(evaluation) => {
-                let outcome = evaluate(evaluation, current.as_deref());
+                let outcome = evaluate(evaluation, current.as_deref(), &mut also);
                 match outcome.map_err(|Declined| Error::Declined { position })? {
                     Outcome::Put(value) => Change::Put(value),
                     Outcome::Delete => Change::Delete,
@@ -161,6 +212,8 @@ pub(crate) fn resolve(
             ..operation.clone()
         });
         places.push(position);
+        places.extend(also.operations.iter().map(|_| position));
+        resolved.operations.append(&mut also.operations);
     }
     Ok((resolved, places))
 }
@@ -170,8 +223,10 @@ pub(crate) fn resolve(
 fn evaluate(
     evaluation: &Arc<dyn Evaluate>,
     current: Option<&[u8]>,
+    also: &mut Also,
 ) -> std::result::Result<Outcome, Declined> {
-    catch_unwind(AssertUnwindSafe(|| evaluation.evaluate(current))).unwrap_or(Err(Declined))
+    let call = AssertUnwindSafe(|| evaluation.evaluate_with(current, also));
+    catch_unwind(call).unwrap_or(Err(Declined))
 }
 
 #[cfg(test)]

@@ -68,14 +68,14 @@ pub use backup::{
     BackupReport, BackupSummary, RestoreOptions, RestoreProgress, RestoreReport, VerifiedBackup,
     restore, restore_stream, verify_backup,
 };
-pub use batch::{Batch, Expect};
+pub use batch::{Batch, Expect, Kept};
 pub use bulk::{BulkOptions, BulkProgress, BulkReport, Duplicates, SortEntry, Sorted, Sorter};
 pub use check::{CheckReport, Finding, TreeShape};
 pub use compaction::{AutoCompact, CompactOptions, CompactProgress, CompactReport};
 pub use cursor::Cursor;
 pub use effects::{Effect, Effects, unpack_payload};
 pub use error::{Error, Result};
-pub use evaluation::{Declined, Evaluate, Outcome};
+pub use evaluation::{Also, Declined, Evaluate, Outcome};
 pub use feed::{ChangeFeed, ChangeMoves, ChangePosition, ChangeRecord, NotedEffect, RecordEffects};
 pub use key_range::KeyRange;
 pub use named::{MAX_SNAPSHOT_NAME, NamedSnapshot};

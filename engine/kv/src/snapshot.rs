@@ -237,6 +237,14 @@ impl TreeReader {
         self.tree
     }
 
+    /// Another tree of the same state.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTree`], or a page could not be read.
+    pub fn sibling(&self, tree: TreeId) -> Result<Self> {
+        self.snapshot.tree(tree)
+    }
+
     /// How many entries it has and what they amount to.
     #[must_use]
     pub fn stats(&self) -> TreeStats {

@@ -20,6 +20,7 @@ mod changes;
 mod entries;
 mod footprint;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cs_base::mutants::{Mutant, planted};
@@ -111,6 +112,8 @@ pub struct Transaction {
     changes: Changes,
     /// Only where what was read is judged too.
     footprint: Option<Arc<Mutex<Footprint>>>,
+    /// What must still be so, whatever the isolation.
+    kept: BTreeSet<(TreeId, Vec<u8>)>,
 }
 
 /// A transaction taken apart, to be committed.
@@ -142,6 +145,7 @@ impl Transaction {
             snapshot,
             changes: Changes::default(),
             footprint,
+            kept: BTreeSet::new(),
         }
     }
 
@@ -327,6 +331,13 @@ impl Transaction {
         Ok(())
     }
 
+    /// The commit is refused if another has changed this key since the snapshot, as
+    /// if this transaction changed it: what it writes depends on it. Two that keep
+    /// the same key are not in each other's way.
+    pub fn keep(&mut self, tree: TreeId, key: &[u8]) {
+        self.kept.insert((tree, key.to_vec()));
+    }
+
     /// Whether it has changed nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -417,14 +428,18 @@ impl Transaction {
             (operation.before, operation.was_absent) = (before, was_absent);
         }
         changes.telling.clear();
+        // A cursor may still have it.
+        let mut footprint = self
+            .footprint
+            .map(|read| std::mem::take(&mut *read.lock()))
+            .filter(|_| !planted(Mutant::SkipReadCheck));
+        for (tree, key) in &self.kept {
+            footprint.get_or_insert_default().key(*tree, key);
+        }
         Ok(Parts {
             snapshot: self.snapshot,
             changes,
-            // A cursor may still have it.
-            footprint: self
-                .footprint
-                .map(|read| std::mem::take(&mut *read.lock()))
-                .filter(|_| !planted(Mutant::SkipReadCheck)),
+            footprint,
         })
     }
 

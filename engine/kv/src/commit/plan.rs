@@ -125,6 +125,29 @@ impl Core {
     }
 }
 
+/// What the batch relies on must still be so.
+///
+/// # Errors
+/// [`Error::Conflict`] if it is not; a page could not be read.
+pub(super) fn check_kept(pager: &Pager, writer: &mut Writer, batch: &Batch) -> Result<()> {
+    for kept in &batch.kept {
+        let root = writer.tree(pager, kept.tree)?;
+        if root.is_some_and(|root| root.stats.hash == kept.hash) {
+            continue;
+        }
+        let now = match root {
+            Some(_) => writer.get(pager, kept.tree, &kept.key)?,
+            None => None,
+        };
+        if now.as_deref() != Some(&*kept.value) {
+            return Err(Error::Conflict {
+                lost_to: writer.position.index,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Checks what is made and dropped, so that carrying it out cannot fail. A drop
 /// conflicts with nobody: it comes after whatever was committed before it.
 fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result<()> {
@@ -132,6 +155,7 @@ fn plan_trees(pager: &Pager, writer: &mut Writer, commit: &Commit<'_>) -> Result
         operations,
         created,
         dropped,
+        kept: _,
         telling: _,
         looks: _,
     } = commit.batch;

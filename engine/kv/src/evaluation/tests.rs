@@ -4,8 +4,8 @@ use cs_base::TreeId;
 use cs_io::RealRuntime;
 use cs_io::memory::MemoryDisk;
 
-use super::{Declined, Evaluate, Outcome};
-use crate::batch::{Batch, Expect};
+use super::{Also, Declined, Evaluate, Outcome};
+use crate::batch::{Batch, Expect, Kept};
 use crate::error::Error;
 use crate::options::{CommitOptions, StoreOptions};
 use crate::store::Store;
@@ -225,4 +225,77 @@ fn a_statement_stores_what_its_evaluation_came_to() {
     let value = store.snapshot().unwrap().get(tree, b"hot").unwrap();
     assert_eq!(value, Some(vec![2]));
     assert!(store.forget_session(&[1; 16]).unwrap());
+}
+
+/// Doubles its key's length in another tree, and expects that to be new.
+#[derive(Debug)]
+struct Mirror(TreeId);
+
+impl Evaluate for Mirror {
+    fn evaluate(&self, _: Option<&[u8]>) -> Result<Outcome, Declined> {
+        Err(Declined)
+    }
+
+    fn evaluate_with(&self, current: Option<&[u8]>, also: &mut Also) -> Result<Outcome, Declined> {
+        let len = current.map_or(0, <[u8]>::len);
+        also.put(self.0, vec![1; len], Vec::new(), Expect::Absent);
+        also.delete(self.0, vec![1; len.saturating_sub(1)], Expect::Any);
+        Ok(Outcome::Put(vec![1; len + 1]))
+    }
+}
+
+#[test]
+fn what_an_evaluation_changes_beside_its_key_is_part_of_the_commit() {
+    let (store, tree) = store();
+    let other = store.new_tree_id();
+    let mut batch = Batch::new();
+    batch.create_tree(other);
+    batch.put(other, vec![1; 3], Vec::new(), Expect::Any);
+    write(&store, &batch).unwrap();
+    for expected in [2, 3] {
+        let mut batch = Batch::new();
+        batch.evaluate(tree, b"k".to_vec(), Arc::new(Mirror(other)));
+        write(&store, &batch).unwrap();
+        assert_eq!(len(&store, tree), Some(expected));
+    }
+    let mut batch = Batch::new();
+    batch.put(tree, b"other".to_vec(), Vec::new(), Expect::Any);
+    batch.evaluate(tree, b"k".to_vec(), Arc::new(Mirror(other)));
+    let refused = write(&store, &batch).unwrap_err();
+    assert!(
+        matches!(refused, Error::Expectation { position: 1, .. }),
+        "{refused}"
+    );
+    assert_eq!(len(&store, tree), Some(3), "nothing of it has happened");
+    let keys = store.snapshot().unwrap().tree_stats(other).unwrap();
+    assert_eq!(keys.unwrap().count, 2);
+}
+
+#[test]
+fn a_commit_that_relies_on_a_value_is_refused_once_that_has_changed() {
+    let (store, tree) = store();
+    let snapshot = store.snapshot().unwrap();
+    let kept = Kept {
+        tree,
+        hash: snapshot.tree_stats(tree).unwrap().unwrap().hash,
+        key: Arc::from(*b"k"),
+        value: snapshot.get(tree, b"k").unwrap().unwrap().into(),
+    };
+    let other = |kept: &Kept| {
+        let mut batch = Batch::new();
+        batch.keep(kept.clone());
+        batch.put(tree, b"other".to_vec(), Vec::new(), Expect::Any);
+        batch
+    };
+    write(&store, &other(&kept)).unwrap();
+    write(&store, &other(&kept)).expect("the tree has changed, the key has not");
+    let mut transaction = store.begin().unwrap();
+    transaction.keep(tree, b"k");
+    transaction
+        .put(tree, b"third".to_vec(), Vec::new())
+        .unwrap();
+    write(&store, &evaluated(tree, 1)).unwrap();
+    assert!(write(&store, &other(&kept)).unwrap_err().is_retryable());
+    let refused = transaction.commit(&CommitOptions::default()).unwrap_err();
+    assert!(refused.is_retryable(), "{refused}");
 }
