@@ -19,15 +19,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use cs_kv::base::TreeId;
-use cs_kv::{KeyRange, Snapshot, Store, system};
+use cs_kv::{Kept, KeyRange, Snapshot, Store, system};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::index::Indexes;
 use crate::names::Namespace;
 use crate::values::validate_document;
 
-/// Format of an entry.
+/// Format of an entry without indexes.
 const FORMAT: i32 = 1;
+/// Format of one with indexes: a program that knows none must not write documents.
+const FORMAT_INDEXES: i32 = 2;
 
 /// What the catalog says about one collection.
 #[derive(Clone, Debug)]
@@ -38,6 +41,10 @@ pub(crate) struct Entry {
     pub(crate) options: Arc<RawDocumentBuf>,
     /// Its changes tell what was before: the options say so.
     pub(crate) tells_before: bool,
+    /// Its indexes, but for that over `_id`.
+    pub(crate) indexes: Indexes,
+    /// What a commit that writes documents relies on; `None` of one that is not stored yet.
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Entry {
@@ -46,20 +53,36 @@ impl Entry {
             tree,
             tells_before: crate::changes::tells_before(&options),
             options: Arc::new(options),
+            indexes: Indexes::default(),
+            kept: None,
+        }
+    }
+
+    /// The same with other indexes.
+    pub(crate) fn with_indexes(&self, indexes: Indexes) -> Self {
+        Self {
+            indexes,
+            kept: None,
+            ..self.clone()
         }
     }
 
     /// The value that is stored.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        rawdoc! {
-            "format": FORMAT,
+        let is_plain = self.indexes.is_empty();
+        let mut entry = rawdoc! {
+            "format": if is_plain { FORMAT } else { FORMAT_INDEXES },
             "tree": i64::from(self.tree.get()),
             "options": self.options.as_ref().clone(),
+        };
+        if !is_plain {
+            entry.append(bson::raw::cstr!("indexes"), self.indexes.encode());
         }
-        .into_bytes()
+        entry.into_bytes()
     }
 
-    fn decode(key: &[u8], bytes: &[u8]) -> Result<Self> {
+    /// `hash` is that of the catalog in the state that has the entry.
+    fn decode(key: &[u8], bytes: &[u8], hash: u128) -> Result<Self> {
         let corrupt = |what: String| {
             let name = String::from_utf8_lossy(key).replace('\0', " ");
             Error::new(
@@ -69,30 +92,53 @@ impl Entry {
         };
         validate_document(bytes).map_err(|error| corrupt(error.to_string()))?;
         let document = RawDocument::from_bytes(bytes).map_err(|e| corrupt(e.to_string()))?;
-        let (mut format, mut tree, mut options) = (None, None, None);
+        let (mut format, mut tree, mut options, mut indexes) = (None, None, None, None);
         for field in document {
             let (name, value) = field.map_err(|error| corrupt(error.to_string()))?;
             match name.as_str() {
                 "format" => format = value.as_i32(),
                 "tree" => tree = value.as_i64().and_then(|tree| u32::try_from(tree).ok()),
                 "options" => options = value.as_document().map(ToOwned::to_owned),
+                "indexes" => indexes = value.as_array(),
                 other => return Err(corrupt(format!("unknown field '{other}'"))),
             }
         }
-        match (format, tree, options) {
-            (Some(FORMAT), Some(tree), Some(options)) => Ok(Self::new(TreeId(tree), options)),
-            (Some(format), ..) if format != FORMAT => Err(Error::new(
-                ErrorKind::Unsupported,
-                corrupt(format!("format {format}, expected {FORMAT}")).message(),
-            )),
-            _ => Err(corrupt("a field is missing or of a wrong type".into())),
-        }
+        let indexes = match (format, indexes) {
+            (Some(FORMAT), None) => Indexes::default(),
+            (Some(FORMAT_INDEXES), Some(indexes)) => Indexes::decode(indexes).map_err(|error| {
+                let kind = error.kind();
+                Error::new(kind, corrupt(error.to_string()).message())
+            })?,
+            (Some(format), _) if !(FORMAT..=FORMAT_INDEXES).contains(&format) => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    corrupt(format!(
+                        "format {format}, expected {FORMAT} or {FORMAT_INDEXES}"
+                    ))
+                    .message(),
+                ));
+            }
+            _ => return Err(corrupt("a field is missing or of a wrong type".into())),
+        };
+        let (Some(tree), Some(options)) = (tree, options) else {
+            return Err(corrupt("a field is missing or of a wrong type".into()));
+        };
+        Ok(Self {
+            indexes,
+            kept: Some(Kept {
+                tree: system::CATALOG,
+                hash,
+                key: key.into(),
+                value: bytes.into(),
+            }),
+            ..Self::new(TreeId(tree), options)
+        })
     }
 }
 
 /// An entry as it is stored under `key`.
 pub(crate) fn decode_entry(key: &[u8], bytes: &[u8]) -> Result<Entry> {
-    Entry::decode(key, bytes)
+    Entry::decode(key, bytes, 0)
 }
 
 /// The key of a collection's entry.
@@ -115,7 +161,9 @@ pub(crate) fn database_prefix(database: &str) -> Vec<u8> {
 /// A collection's entry in this snapshot.
 pub(crate) fn entry_in(snapshot: &Snapshot, namespace: &Namespace) -> Result<Option<Entry>> {
     let key = key_of(namespace);
-    let entry = snapshot.with_value(system::CATALOG, &key, |bytes| Entry::decode(&key, bytes))?;
+    let catalog = snapshot.tree(system::CATALOG)?;
+    let hash = catalog.stats().hash;
+    let entry = catalog.with_value(&key, |bytes| Entry::decode(&key, bytes, hash))?;
     entry.transpose()
 }
 
@@ -130,7 +178,7 @@ pub(crate) fn entries_in(
     let mut cursor = snapshot.cursor(system::CATALOG, range)?;
     let mut entries = Vec::new();
     while let Some((key, value)) = cursor.next()? {
-        entries.push((parse_key(key)?, Entry::decode(key, value)?));
+        entries.push((parse_key(key)?, Entry::decode(key, value, 0)?));
     }
     Ok(entries)
 }

@@ -86,6 +86,15 @@ pub enum ErrorKind {
     ResourceRefused = 32,
     /// A statement of a session was carried out before.
     AlreadyApplied = 33,
+    /// An index that cannot be: its fields or options make no sense.
+    CannotCreateIndex = 34,
+    /// There is another index of that name, or the same under another.
+    IndexConflict = 35,
+    /// There is no such index.
+    IndexNotFound = 36,
+    /// A document cannot be in an index: two paths meet different arrays, or a step is
+    /// both a position and a name.
+    CannotIndex = 37,
 }
 
 impl ErrorKind {
@@ -112,6 +121,10 @@ impl ErrorKind {
             Self::NotInTransaction => Some(263),
             Self::SnapshotEvicted => Some(239),
             Self::ChangesLost => Some(286),
+            Self::CannotCreateIndex => Some(67),
+            Self::IndexConflict => Some(85),
+            Self::IndexNotFound => Some(27),
+            Self::CannotIndex => Some(171),
             Self::Internal => Some(1),
             _ => None,
         }

@@ -14,7 +14,7 @@
 mod decode;
 mod number;
 
-pub(crate) use decode::decode;
+pub(crate) use decode::{decode, decode_first};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::values::{Class, Elements, RawValue};

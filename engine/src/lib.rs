@@ -12,6 +12,7 @@ mod error;
 pub mod expression;
 pub mod filter;
 mod id;
+mod index;
 mod input;
 pub mod json;
 pub mod key;
@@ -55,6 +56,7 @@ pub use cs_kv::{
 };
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
+pub use index::{IndexInfo, IndexModel};
 pub use input::{IntoDocument, IntoFilter};
 pub use options::DatabaseOptions;
 pub use snapshots::{DatabaseSnapshot, SnapshotInfo};

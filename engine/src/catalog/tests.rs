@@ -15,19 +15,19 @@ fn namespace(database: &str, collection: &str) -> Namespace {
 #[test]
 fn an_entry_is_read_as_it_was_written() {
     let entry = Entry::new(TreeId(77), rawdoc! { "note": "x" });
-    let read = Entry::decode(b"a\0b\0", &entry.encode()).unwrap();
+    let read = Entry::decode(b"a\0b\0", &entry.encode(), 0).unwrap();
     assert_eq!(read.tree, TreeId(77));
     assert_eq!(*read.options, rawdoc! { "note": "x" });
 }
 
 #[test]
 fn an_entry_of_another_format_or_with_unknown_fields_is_refused_by_name() {
-    let bytes = rawdoc! { "format": 2, "tree": 1_i64, "options": {} };
-    let error = Entry::decode(b"a\0b\0", bytes.as_bytes()).unwrap_err();
+    let bytes = rawdoc! { "format": 3, "tree": 1_i64, "options": {} };
+    let error = Entry::decode(b"a\0b\0", bytes.as_bytes(), 0).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.to_string(),
-        "catalog entry 'a b': format 2, expected 1"
+        "catalog entry 'a b': format 3, expected 1 or 2"
     );
     for bytes in [
         rawdoc! { "format": 1, "tree": 1_i64, "options": {}, "sharded": true },
@@ -35,11 +35,11 @@ fn an_entry_of_another_format_or_with_unknown_fields_is_refused_by_name() {
         rawdoc! { "format": 1, "tree": -1_i64, "options": {} },
         rawdoc! { "tree": 1_i64, "options": {} },
     ] {
-        let error = Entry::decode(b"a\0b\0", bytes.as_bytes()).unwrap_err();
+        let error = Entry::decode(b"a\0b\0", bytes.as_bytes(), 0).unwrap_err();
         assert!(error.is_corruption(), "{error}");
     }
     assert!(
-        Entry::decode(b"a\0b\0", b"junk")
+        Entry::decode(b"a\0b\0", b"junk", 0)
             .unwrap_err()
             .is_corruption()
     );

@@ -23,6 +23,13 @@ pub(crate) fn decode(key: &[u8]) -> Option<Bson> {
     reader.rest.is_empty().then_some(value)
 }
 
+/// The value of the encoding at the front of `key`, and how many bytes it takes.
+pub(crate) fn decode_first(key: &[u8]) -> Option<(Bson, usize)> {
+    let mut reader = Reader { rest: key };
+    let value = reader.value(0)?;
+    Some((value, key.len() - reader.rest.len()))
+}
+
 /// What is still to be read.
 struct Reader<'a> {
     rest: &'a [u8],
