@@ -67,6 +67,11 @@ impl Entry {
         }
     }
 
+    /// All its trees: that of the documents, and those of its indexes.
+    pub(crate) fn trees(&self) -> impl Iterator<Item = TreeId> + '_ {
+        std::iter::once(self.tree).chain(self.indexes.iter().map(|index| index.tree))
+    }
+
     /// The value that is stored.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let is_plain = self.indexes.is_empty();

@@ -5,10 +5,14 @@
 //! (replace and delete), `update`, `statement` (writes that may be sent again), `transfer` (lines of JSON in and out), `bulk` (whole
 //! collections at once), `place` and `within` (the same in a transaction).
 
+mod build;
 mod bulk;
+mod by_id;
 mod cursor;
 mod distinct;
 mod find;
+mod indexes;
+mod indexing;
 mod insert;
 mod inserter;
 mod matches;
@@ -17,11 +21,13 @@ mod statement;
 mod tally;
 mod transfer;
 mod update;
+mod wish;
 mod within;
 mod write;
 
 pub use cursor::Cursor;
 pub use find::Find;
+pub use indexes::IndexProgress;
 pub use insert::{InsertMany, InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 pub use transfer::{ImportOptions, ImportReport};
 pub use update::UpdateResult;
@@ -203,7 +209,9 @@ impl Collection {
         let mut batch = Batch::new();
         batch.tell_before(system::CATALOG);
         batch.delete(system::CATALOG, key_of(&self.namespace), Expect::Present);
-        batch.drop_tree(entry.tree);
+        for tree in entry.trees() {
+            batch.drop_tree(tree);
+        }
         store.write(&batch, &context.commit_options())?.wait()?;
         Ok(true)
     }
@@ -261,7 +269,9 @@ impl Collection {
             let expect = match entry_in(&snapshot, &target.namespace)? {
                 Some(_) if !drop_target => return Err(target.exists()),
                 Some(old) => {
-                    batch.drop_tree(old.tree);
+                    for tree in old.trees() {
+                        batch.drop_tree(tree);
+                    }
                     Expect::Present
                 }
                 None => Expect::Absent,

@@ -171,7 +171,9 @@ impl Database {
         batch.tell_before(system::CATALOG);
         for (namespace, entry) in &entries {
             batch.delete(system::CATALOG, key_of(namespace), Expect::Present);
-            batch.drop_tree(entry.tree);
+            for tree in entry.trees() {
+                batch.drop_tree(tree);
+            }
         }
         // Nothing is there; whoever follows the changes knows what it means.
         batch.delete(system::CATALOG, database_prefix(&self.name), Expect::Any);

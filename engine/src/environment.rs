@@ -6,6 +6,7 @@
 //! | cache of catalog entries | here; may be dropped at any time |
 //! | generator of object ids | here; starts anew at each open |
 //! | transactions under way | here: each has a snapshot, and changes that nobody else sees |
+//! | which multikey markers are written | the trees of indexes; what is known of it here may be dropped at any time |
 //! | counters since open | here |
 //! | listeners, and who wants to be told what was before | here; their places in the history are of this process |
 //!
@@ -17,11 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use cs_kv::io::{ForkMark, Runtime};
-use cs_kv::{Housekeeping, Snapshot, Store, Transaction};
+use cs_kv::{Housekeeping, Snapshot, Store, Transaction, system};
 
-use crate::catalog::{Catalog, Entry};
+use crate::catalog::{Catalog, Entry, key_of};
 use crate::changes::{Listeners, Wanting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::index::Markers;
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
 use crate::stats::Counters;
@@ -40,6 +42,7 @@ pub(crate) struct Environment {
     pub(crate) object_ids: ObjectIds,
     pub(crate) counters: Arc<Counters>,
     pub(crate) transactions: Registry,
+    pub(crate) markers: Markers,
     as_of: Option<AsOf>,
     read_only: bool,
     closed: AtomicBool,
@@ -92,6 +95,7 @@ impl Environment {
             catalog: Catalog::default(),
             counters,
             transactions: Registry::default(),
+            markers: Markers::default(),
             as_of,
             read_only,
             closed: AtomicBool::new(false),
@@ -187,8 +191,14 @@ impl Environment {
     /// A write transaction on the newest state, and the collection's entry in it.
     pub(crate) fn begin(&self, namespace: &Namespace) -> Result<(Transaction, Option<Entry>)> {
         let store = self.writable()?;
-        self.catalog
-            .with(namespace, || store.begin(), Transaction::snapshot)
+        let begun = self
+            .catalog
+            .with(namespace, || store.begin(), Transaction::snapshot);
+        // What it writes relies on the collection having these indexes.
+        begun.map(|(mut transaction, entry)| {
+            transaction.keep(system::CATALOG, &key_of(namespace));
+            (transaction, entry)
+        })
     }
 
     /// The collection's newest entry.

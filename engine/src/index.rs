@@ -19,13 +19,14 @@
 //! * What a multikey marker says holds for all entries in the same state: it is written with
 //!   the first entry that needs it, and stays.
 //!
-//! Reading order: `definition`, `derive`, `entry`, `catalog`, `changes`.
+//! Reading order: `definition`, `derive`, `entry`, `catalog`, `changes`, `markers`.
 
 mod catalog;
 mod changes;
 mod definition;
 mod derive;
 mod entry;
+mod markers;
 mod model;
 mod partial;
 
@@ -34,4 +35,5 @@ pub(crate) use changes::{IndexChange, IndexWrite};
 pub(crate) use definition::{Definition, ID_INDEX};
 pub(crate) use derive::{Derived, derive};
 pub(crate) use entry::{ParsedEntry, marker_key, parse_entry};
+pub(crate) use markers::Markers;
 pub use model::{IndexInfo, IndexModel};

@@ -35,8 +35,8 @@ pub use changes::{
     UpdateDescription, WatchOptions,
 };
 pub use collection::{
-    Collection, Cursor, Find, ImportOptions, ImportReport, InsertMany, InsertManyOptions,
-    MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult, UpdateResult,
+    Collection, Cursor, Find, ImportOptions, ImportReport, IndexProgress, InsertMany,
+    InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult, UpdateResult,
 };
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::base::HybridTime;

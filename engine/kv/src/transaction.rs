@@ -20,7 +20,6 @@ mod changes;
 mod entries;
 mod footprint;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cs_base::mutants::{Mutant, planted};
@@ -113,7 +112,7 @@ pub struct Transaction {
     /// Only where what was read is judged too.
     footprint: Option<Arc<Mutex<Footprint>>>,
     /// What must still be so, whatever the isolation.
-    kept: BTreeSet<(TreeId, Vec<u8>)>,
+    kept: Footprint,
 }
 
 /// A transaction taken apart, to be committed.
@@ -145,7 +144,7 @@ impl Transaction {
             snapshot,
             changes: Changes::default(),
             footprint,
-            kept: BTreeSet::new(),
+            kept: Footprint::default(),
         }
     }
 
@@ -335,7 +334,12 @@ impl Transaction {
     /// if this transaction changed it: what it writes depends on it. Two that keep
     /// the same key are not in each other's way.
     pub fn keep(&mut self, tree: TreeId, key: &[u8]) {
-        self.kept.insert((tree, key.to_vec()));
+        self.kept.key(tree, key);
+    }
+
+    /// [`keep`](Self::keep) for all keys of a range, those that are not there too.
+    pub fn keep_range(&mut self, tree: TreeId, range: &KeyRange) {
+        self.kept.range(tree, range);
     }
 
     /// Whether it has changed nothing.
@@ -433,8 +437,8 @@ impl Transaction {
             .footprint
             .map(|read| std::mem::take(&mut *read.lock()))
             .filter(|_| !planted(Mutant::SkipReadCheck));
-        for (tree, key) in &self.kept {
-            footprint.get_or_insert_default().key(*tree, key);
+        for (tree, range) in self.kept.iter() {
+            footprint.get_or_insert_default().range(tree, &range);
         }
         Ok(Parts {
             snapshot: self.snapshot,

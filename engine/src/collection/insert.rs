@@ -5,8 +5,9 @@
 //! does not exist creates it, in the same commit.
 
 use bson::{Bson, RawDocumentBuf};
-use cs_kv::{Batch, Expect, Store};
+use cs_kv::{Batch, Store};
 
+use super::indexing::{InsertBatch, Refused};
 use super::inserter::{Inserter, Waiting};
 use super::statement::Inserted;
 use super::{Collection, MAX_ATTEMPTS};
@@ -93,9 +94,7 @@ impl Collection {
             Some(session) => self.insert_within(session, &watch, &waiting)?,
             None => self.commit_inserts(&watch, &waiting, commit)?.map(drop),
         };
-        if inserted.is_err() {
-            return Err(self.duplicate(&waiting[0].document));
-        }
+        inserted.map_err(|refused| refused.error)?;
         Counters::add(&self.environment.counters.inserted, 1);
         Ok(id)
     }
@@ -157,38 +156,64 @@ impl Collection {
         identify(document.into_bytes(), || self.environment.object_ids.next())
     }
 
-    /// Commits the documents together, creating the collection if need be. The
-    /// inner error is the position of a document whose key is there already.
+    /// Commits as many of the documents as can be together, creating the collection if
+    /// need be; says how many those are. The inner error is one of them that cannot be
+    /// inserted.
     pub(super) fn commit_inserts<T>(
         &self,
         watch: &Watch,
         documents: &[Waiting],
         commit: impl Fn(&Store, Batch) -> Result<T, cs_kv::Error>,
-    ) -> Result<Result<T, usize>> {
+    ) -> Result<Result<(T, usize), Refused>> {
         for _ in 0..MAX_ATTEMPTS {
             watch.check()?;
             let store = self.environment.writable()?;
             let entry = self.environment.entry(&self.namespace)?;
             let mut batch = Batch::new();
-            let (tree, before) = match &entry {
-                Some(entry) => (entry.tree, 0),
-                None => {
-                    let entry = Entry::new(store.new_tree_id(), RawDocumentBuf::new());
-                    self.add_creation(&mut batch, &entry);
-                    (entry.tree, batch.len())
+            let entry = entry.unwrap_or_else(|| {
+                let entry = Entry::new(store.new_tree_id(), RawDocumentBuf::new());
+                self.add_creation(&mut batch, &entry);
+                entry
+            });
+            let refused = |position: usize, found: Result<Option<Error>>| {
+                Ok::<_, Error>(found?.map(|error| Refused { position, error }))
+            };
+            let InsertBatch {
+                batch,
+                count,
+                documents: owners,
+                markers,
+            } = match self.insert_batch(batch, &entry, documents) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    // Something else may be wrong with it, which MongoDB finds first.
+                    let found = self.refusal(&documents[0])?;
+                    let error = found.unwrap_or(error);
+                    return Ok(Err(Refused { position: 0, error }));
                 }
             };
-            for Waiting { document, .. } in documents {
-                let (key, value) = (document.key.clone(), document.document.clone());
-                batch.put(tree, key, value, Expect::Absent);
-            }
             match commit(store, batch) {
-                Ok(committed) => return Ok(Ok(committed)),
-                Err(cs_kv::Error::Expectation { position, .. }) if position >= before => {
-                    return Ok(Err(position - before));
+                Ok(committed) => {
+                    self.environment.markers.add(markers);
+                    return Ok(Ok((committed, count)));
+                }
+                Err(cs_kv::Error::Expectation { position, .. })
+                    if owners.get(position).is_some_and(|owner| *owner < count) =>
+                {
+                    let position = owners[position];
+                    let found = self.refusal(&documents[position]);
+                    if let Some(refused) = refused(position, found)? {
+                        return Ok(Err(refused));
+                    }
+                    // What was in the way is gone again.
+                    Counters::add(&self.environment.counters.retries, 1);
                 }
                 // Somebody else created the collection, or dropped it: look again.
-                Err(cs_kv::Error::Expectation { .. } | cs_kv::Error::UnknownTree(_)) => {
+                Err(
+                    cs_kv::Error::Expectation { .. }
+                    | cs_kv::Error::UnknownTree(_)
+                    | cs_kv::Error::Conflict { .. },
+                ) => {
                     Counters::add(&self.environment.counters.retries, 1);
                 }
                 Err(error) => return Err(error.into()),

@@ -14,6 +14,7 @@ use bson::Bson;
 use cs_kv::{CommitOptions, Store};
 
 use super::Collection;
+use super::indexing::Refused;
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, id_of};
 use super::tally::Tally;
 use crate::context::{OperationContext, Watch};
@@ -150,33 +151,33 @@ impl<'a> Inserter<'a> {
             let inserted = match &collection.session {
                 None => collection
                     .commit_inserts(&self.watch, &waiting, commit)?
-                    .map(Some),
+                    .map(|(ticket, count)| (Some(ticket), count)),
                 Some(session) => {
                     let inserted = collection.insert_within(session, &self.watch, &waiting)?;
-                    inserted.map(|()| None)
+                    inserted.map(|()| (None, waiting.len()))
                 }
             };
-            let refused = match inserted {
-                Ok(ticket) => {
-                    let count = waiting.len() as u64;
+            let Refused { position, error } = match inserted {
+                Ok((ticket, count)) => {
+                    let after = waiting.split_off(count);
                     match ticket {
-                        Some(ticket) => self.tally.add(ticket, count),
-                        None => self.tally.add_within(count),
+                        Some(ticket) => self.tally.add(ticket, count as u64),
+                        None => self.tally.add_within(count as u64),
                     }
                     if let Some(ids) = &mut self.ids {
                         for one in &waiting {
                             ids.push(id_of(&one.document)?);
                         }
                     }
-                    return Ok(());
+                    waiting = after;
+                    continue;
                 }
-                Err(position) => position,
+                Err(refused) => refused,
             };
-            let after = waiting.split_off(refused + 1);
+            let after = waiting.split_off(position + 1);
             let Some(failed) = waiting.pop() else {
                 continue;
             };
-            let error = collection.duplicate(&failed.document);
             if self.ordered {
                 // Those before it alone; then the error, and nothing more.
                 self.waiting = waiting;

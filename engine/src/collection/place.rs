@@ -32,6 +32,14 @@ pub(super) enum Rows {
 }
 
 impl Place {
+    /// Another tree of the same state, if it is there.
+    pub(super) fn sibling(&self, tree: TreeId) -> Result<Option<Self>> {
+        Ok(match self {
+            Self::Stored(documents) => in_tree(documents.sibling(tree))?.map(Self::Stored),
+            Self::Within(session, _) => Some(Self::Within(Arc::clone(session), tree)),
+        })
+    }
+
     /// The entries of a range, ascending.
     pub(super) fn rows(&self, range: KeyRange) -> Result<Rows> {
         Ok(match self {

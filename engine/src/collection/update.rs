@@ -8,9 +8,11 @@
 use std::sync::Arc;
 
 use bson::{Bson, DateTime, RawDocument, Timestamp};
-use cs_kv::{Batch, Declined, Evaluate, Outcome, Ticket};
+use cs_kv::{Also, Batch, Declined, Evaluate, Outcome, Ticket};
 use parking_lot::Mutex;
 
+use super::by_id::no_reason;
+use super::indexing::{Target, index_also};
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 use super::matches::{Matches, in_tree};
 use super::place::Place;
@@ -22,6 +24,7 @@ use crate::catalog::Entry;
 use crate::context::{OperationContext, Statement, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Filter, IdBounds};
+use crate::index::Indexes;
 use crate::input::{IntoDocument, IntoFilter};
 use crate::stats::Counters;
 use crate::update::{Applied, Update, UpdateContext, UpdateOptions};
@@ -95,7 +98,10 @@ impl Collection {
                 let work = Work::new(self, &filter, &update, options)?;
                 if let Some(key) = work.single_key()? {
                     let context = context.without_statement();
-                    return self.update_by_id(&context, &work, key, Some(statement));
+                    let updated = self.update_by_id(&context, &work, key, Some(statement))?;
+                    if let Some(updated) = updated {
+                        return Ok(updated);
+                    }
                 }
             }
             return self.once(context, statement, |within, context| {
@@ -183,21 +189,23 @@ impl Collection {
     }
 
     fn update_first(&self, context: &OperationContext, work: &Arc<Work>) -> Result<UpdateResult> {
-        if let (Some(key), None) = (work.single_key()?, &self.session) {
-            return self.update_by_id(context, work, key, None);
+        if let (Some(key), None) = (work.single_key()?, &self.session)
+            && let Some(updated) = self.update_by_id(context, work, key, None)?
+        {
+            return Ok(updated);
         }
         let changed = self.change_one(context, &work.filter, |found| work.change(found))?;
         Ok(changed.into())
     }
 
-    /// Evaluated where the commit is.
+    /// Evaluated where the commit is; `None` if that has to be found out in the other way.
     fn update_by_id(
         &self,
         context: &OperationContext,
         work: &Arc<Work>,
         key: Vec<u8>,
         statement: Option<Statement>,
-    ) -> Result<UpdateResult> {
+    ) -> Result<Option<UpdateResult>> {
         let watch = context.start(&self.environment.runtime);
         let mut options = context.commit_options();
         // What it comes to is filled in where it is evaluated.
@@ -207,18 +215,27 @@ impl Collection {
             let store = self.environment.writable()?;
             let Some(entry) = self.environment.entry(&self.namespace)? else {
                 let Some(statement) = statement else {
-                    return Ok(UpdateResult::default());
+                    return Ok(Some(UpdateResult::default()));
                 };
                 // That there was nothing has to be remembered.
-                return self.once(context, statement, |within, context| {
+                let once = self.once(context, statement, |within, context| {
                     within.update_first(context, work)
                 });
+                return once.map(Some);
             };
+            if entry.indexes.builds_unique() {
+                return Ok(None);
+            }
             let evaluation = Arc::new(ById {
                 work: Arc::clone(work),
+                key: key.clone(),
+                indexes: entry.indexes.clone(),
                 seen: Mutex::new(Ok(Changed::Nothing)),
             });
             let mut batch = Batch::new();
+            if let Some(kept) = &entry.kept {
+                batch.keep(kept.clone());
+            }
             if self.tells_before(&entry) {
                 batch.tell_before(entry.tree);
             }
@@ -231,17 +248,17 @@ impl Collection {
             let committed = store.write_and_wait(batch, &options);
             let seen = std::mem::replace(&mut *evaluation.seen.lock(), Ok(Changed::Nothing));
             match committed {
-                Ok(_) => return Ok(seen?.into()),
+                Ok(_) => return Ok(Some(seen?.into())),
                 Err(cs_kv::Error::AlreadyApplied { number, results }) => {
                     let statement = statement.ok_or_else(|| {
                         Error::new(ErrorKind::Internal, "an update without a name has one")
                     })?;
-                    return repeated(statement, number, &results);
+                    return repeated(statement, number, &results).map(Some);
                 }
+                // Another has a unique key of the new document.
+                Err(cs_kv::Error::Expectation { .. }) => return Ok(None),
                 Err(cs_kv::Error::Declined { .. }) => {
-                    return Err(seen.err().unwrap_or_else(|| {
-                        Error::new(ErrorKind::Internal, "an update ended without a reason")
-                    }));
+                    return Err(seen.err().unwrap_or_else(no_reason));
                 }
                 Err(error) if lost(&error) => {
                     Counters::add(&self.environment.counters.retries, 1);
@@ -319,12 +336,10 @@ impl Collection {
             let Some(entry) = session.entry(&self.namespace)? else {
                 return Ok(None);
             };
-            self.tell_before_within(session, &entry)?;
+            self.begin_writing(session, &entry)?;
             let place = Place::Within(Arc::clone(session), entry.tree);
             let found = self.matching_documents(watch, &place, &work.filter, after)?;
-            return self.apply_all(work, &entry, found, |tree, key, new| {
-                session.put_in_part(tree, key, new)
-            });
+            return self.apply_all(work, &entry, found, &mut &**session);
         }
         let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
         let Some(entry) = entry else {
@@ -338,9 +353,7 @@ impl Collection {
         }
         let place = Place::Stored(tree);
         let found = self.matching_documents(watch, &place, &work.filter, after)?;
-        let batch = self.apply_all(work, &entry, found, |tree, key, new| {
-            Ok(transaction.put_in_part(tree, key, new)?)
-        })?;
+        let batch = self.apply_all(work, &entry, found, &mut transaction)?;
         Ok(batch.map(|batch| UpdatedBatch {
             committed: transaction.commit(&context.commit_options()).map(Some),
             ..batch
@@ -352,7 +365,7 @@ impl Collection {
         work: &Work,
         entry: &Entry,
         found: Vec<Found>,
-        mut put: impl FnMut(cs_kv::base::TreeId, Vec<u8>, Vec<u8>) -> Result<()>,
+        target: &mut impl Target,
     ) -> Result<Option<UpdatedBatch>> {
         let Some((last, _)) = found.last() else {
             return Ok(None);
@@ -365,7 +378,8 @@ impl Collection {
         };
         for (key, document) in found {
             if let Change::Update(new) = work.change(&document)? {
-                put(entry.tree, key, new)?;
+                self.write_indexes(target, entry, &key, Some(&document), Some(&new))?;
+                target.write_in_part(entry.tree, key, new)?;
                 batch.modified += 1;
             }
         }
@@ -468,16 +482,32 @@ impl Work {
 #[derive(Debug)]
 struct ById {
     work: Arc<Work>,
+    key: Vec<u8>,
+    indexes: Indexes,
     seen: Mutex<Result<Changed>>,
 }
 
 impl Evaluate for ById {
     fn evaluate(&self, current: Option<&[u8]>) -> std::result::Result<Outcome, Declined> {
-        let changed = |document| {
+        self.evaluate_with(current, &mut Also::default())
+    }
+
+    fn evaluate_with(
+        &self,
+        current: Option<&[u8]>,
+        also: &mut Also,
+    ) -> std::result::Result<Outcome, Declined> {
+        let mut changed = |document| {
             let matches = self.work.filter.matches_bytes(document)?;
-            matches.then(|| self.work.change(document)).transpose()
+            let change = matches.then(|| self.work.change(document)).transpose()?;
+            if let Some(Change::Update(new)) = &change
+                && !self.indexes.is_empty()
+            {
+                index_also(&self.indexes, also, &self.key, Some(document), Some(new))?;
+            }
+            Ok(change)
         };
-        let change = current.map_or(Ok(None), changed);
+        let change = current.map_or(Ok(None), &mut changed);
         let (seen, outcome) = match change {
             Ok(None) => (Ok(Changed::Nothing), Ok(Outcome::Keep)),
             Ok(Some(Change::Update(new))) => (Ok(Changed::Written), Ok(Outcome::Put(new))),

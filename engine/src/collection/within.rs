@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use bson::RawDocumentBuf;
+use cs_kv::system;
 
 use super::Collection;
+use super::indexing::Refused;
 use super::inserter::Waiting;
 use super::place::Place;
 use super::tally::Tally;
 use super::write::{Change, Changed};
-use crate::catalog::Entry;
+use crate::catalog::{Entry, key_of};
 use crate::context::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
+use crate::id::Identified;
 use crate::transaction::session::Session;
 
 impl Collection {
@@ -32,32 +35,62 @@ impl Collection {
         Err(Error::new(ErrorKind::NotInTransaction, message))
     }
 
-    /// Inserts all, or none if one has a key that is there already: the inner error
-    /// is its position.
+    /// Inserts all, or none if one cannot be inserted: the inner error is that one.
     pub(super) fn insert_within(
         &self,
         session: &Session,
         watch: &Watch,
         documents: &[Waiting],
-    ) -> Result<Result<(), usize>> {
+    ) -> Result<Result<(), Refused>> {
         self.environment.writable()?;
         let entry = session.entry_or_create(&self.namespace)?;
+        self.begin_writing(session, &entry)?;
+        let before = session.with(|store| Ok(store.set_savepoint()))?;
+        let mut inserted = Ok(());
         for (position, Waiting { document, .. }) in documents.iter().enumerate() {
-            watch.check()?;
-            if session.get(entry.tree, &document.key)?.is_some() {
-                return Ok(Err(position));
+            let one = watch
+                .check()
+                .and_then(|()| self.insert_one_within(session, &entry, document));
+            if let Err(error) = one {
+                inserted = Err(Refused { position, error });
+                break;
             }
         }
-        self.tell_before_within(session, &entry)?;
-        for Waiting { document, .. } in documents {
-            let (key, value) = (document.key.clone(), document.document.clone());
-            session.put(entry.tree, key, value)?;
+        session.with(|store| {
+            if inserted.is_err() {
+                store.roll_back_to(before)?;
+            }
+            store.release(before)
+        })?;
+        // The context's end is no document's fault.
+        match inserted {
+            Err(Refused { error, .. }) if !is_refusal(&error) => Err(error),
+            other => Ok(other),
         }
-        Ok(Ok(()))
     }
 
-    /// What it changes in this collection tells what was before, if anybody asks.
-    pub(super) fn tell_before_within(&self, session: &Session, entry: &Entry) -> Result<()> {
+    fn insert_one_within(
+        &self,
+        session: &Session,
+        entry: &Entry,
+        document: &Identified,
+    ) -> Result<()> {
+        if session.get(entry.tree, &document.key)?.is_some() {
+            return Err(self.duplicate(document));
+        }
+        let (key, value) = (document.key.clone(), document.document.clone());
+        self.write_indexes(&mut &*session, entry, &key, None, Some(&value))?;
+        session.put(entry.tree, key, value)
+    }
+
+    /// It will write to this collection: that relies on the indexes being these, and
+    /// tells what was before, if anybody asks.
+    pub(super) fn begin_writing(&self, session: &Session, entry: &Entry) -> Result<()> {
+        let key = key_of(&self.namespace);
+        session.with(|store| {
+            store.keep(system::CATALOG, &key);
+            Ok(())
+        })?;
         if self.tells_before(entry) {
             session.tell_before(entry.tree)?;
         }
@@ -96,17 +129,18 @@ impl Collection {
         let Some((key, document)) = self.first_match(watch, &place, filter)? else {
             return Ok(Changed::Nothing);
         };
-        self.tell_before_within(session, &entry)?;
-        match change(&document)? {
+        self.begin_writing(session, &entry)?;
+        let change = change(&document)?;
+        let room = change.document().map_or(0, <[u8]>::len);
+        watch.room_for(key.len() + document.len() + room)?;
+        if !matches!(change, Change::None) {
+            let (old, new) = (Some(document.as_slice()), change.document());
+            self.write_indexes(&mut &**session, &entry, &key, old, new)?;
+        }
+        match change {
             Change::None => return Ok(Changed::Same),
-            Change::Put(new) => {
-                watch.room_for(key.len() + document.len() + new.len())?;
-                session.put(entry.tree, key, new)?;
-            }
-            Change::Update(new) => {
-                watch.room_for(key.len() + document.len() + new.len())?;
-                session.put_in_part(entry.tree, key, new)?;
-            }
+            Change::Put(new) => session.put(entry.tree, key, new)?,
+            Change::Update(new) => session.put_in_part(entry.tree, key, new)?,
             Change::Delete => session.delete(entry.tree, key)?,
         }
         Ok(Changed::Written)
@@ -124,19 +158,28 @@ impl Collection {
         let Some(entry) = session.entry(&self.namespace)? else {
             return Ok(());
         };
-        self.tell_before_within(session, &entry)?;
+        self.begin_writing(session, &entry)?;
         let place = Place::Within(Arc::clone(session), entry.tree);
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let keys = self.matching_keys(watch, &place, filter, after.as_deref())?;
-            let Some(newest) = keys.last().cloned() else {
+            let found = self.to_delete(watch, &place, &entry, filter, after.as_deref())?;
+            let Some((newest, _)) = found.last().cloned() else {
                 return Ok(());
             };
-            for key in keys {
+            for (key, old) in found {
+                self.write_indexes(&mut &**session, &entry, &key, Some(&old), None)?;
                 session.delete(entry.tree, key)?;
                 tally.add_within(1);
             }
             after = Some(newest);
         }
     }
+}
+
+/// Whether an error speaks of the document that was to be inserted.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DuplicateKey | ErrorKind::CannotIndex
+    ) || error.code() == Some(17280)
 }

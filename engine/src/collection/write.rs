@@ -5,8 +5,9 @@
 //! Any other is a transaction on a snapshot, tried again when it lost to
 //! another writer of the same document.
 
-use cs_kv::{Batch, CommitOptions, Expect, Transaction};
+use cs_kv::{CommitOptions, Transaction};
 
+use super::by_id::ById;
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 use super::matches::{Matches, in_tree};
 use super::place::Place;
@@ -190,15 +191,16 @@ impl Collection {
                 return Ok(());
             };
             let place = Place::Stored(tree);
-            let keys = self.matching_keys(watch, &place, filter, after.as_deref())?;
-            let Some(newest) = keys.last().cloned() else {
+            let found = self.to_delete(watch, &place, &entry, filter, after.as_deref())?;
+            let Some((newest, _)) = found.last().cloned() else {
                 return Ok(());
             };
-            let count = keys.len() as u64;
+            let count = found.len() as u64;
             if self.tells_before(&entry) {
                 transaction.tell_before(entry.tree)?;
             }
-            for key in keys {
+            for (key, old) in found {
+                self.write_indexes(&mut transaction, &entry, &key, Some(&old), None)?;
                 transaction.delete(entry.tree, key)?;
             }
             match transaction.commit(options) {
@@ -213,27 +215,34 @@ impl Collection {
         }
     }
 
-    /// The keys of the next batch.
-    pub(super) fn matching_keys(
+    /// The keys of the next batch, and where there are indexes the documents, without
+    /// which it is not known what they have in them.
+    pub(super) fn to_delete(
         &self,
         watch: &Watch,
         place: &Place,
+        entry: &Entry,
         filter: &Filter,
         after: Option<&[u8]>,
-    ) -> Result<Vec<Vec<u8>>> {
+    ) -> Result<Vec<Found>> {
+        let keeps = !entry.indexes.is_empty();
         let mut matches = Matches::new(place, filter.clone(), after)?;
-        let (mut keys, mut bytes) = (Vec::new(), 0);
-        while keys.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
-            let copy = |key: &[u8]| watch.room_for(bytes + key.len()).map(|()| key.to_vec());
-            let Some(key) = matches.next(watch, |key, _| copy(key))? else {
+        let (mut found, mut bytes): (Vec<Found>, _) = (Vec::new(), 0);
+        while found.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
+            let copy = |key: &[u8], document: &[u8]| {
+                let document = if keeps { document } else { &[] };
+                watch.room_for(bytes + key.len() + document.len())?;
+                Ok::<_, Error>((key.to_vec(), document.to_vec()))
+            };
+            let Some(next) = matches.next(watch, copy)? else {
                 break;
             };
-            let key = key?;
-            bytes += key.len();
-            keys.push(key);
+            let next = next?;
+            bytes += next.0.len() + next.1.len();
+            found.push(next);
         }
         Counters::add(&self.environment.counters.examined, matches.examined);
-        Ok(keys)
+        Ok(found)
     }
 
     /// Changes the first document that matches, as `change` says.
@@ -249,7 +258,7 @@ impl Collection {
         if let Some(session) = &self.session {
             return self.change_within(session, &watch, filter, change);
         }
-        let mut attempts = 0;
+        let (mut attempts, mut may_be_by_id) = (0, true);
         loop {
             watch.check()?;
             let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
@@ -263,30 +272,34 @@ impl Collection {
             let Some((key, document)) = found else {
                 return Ok(Changed::Nothing);
             };
-            let change = match change(&document)? {
-                Change::None => return Ok(Changed::Same),
-                Change::Put(new) => {
-                    watch.room_for(key.len() + document.len() + new.len())?;
-                    Change::Put(new)
+            let change = change(&document)?;
+            if matches!(change, Change::None) {
+                return Ok(Changed::Same);
+            }
+            let room = change.document().map_or(0, <[u8]>::len);
+            watch.room_for(key.len() + document.len() + room)?;
+            // A change in part depends on what it was made from.
+            let is_by_id = may_be_by_id
+                && filter.single_id().is_some()
+                && !matches!(change, Change::Update(_))
+                && !entry.indexes.builds_unique();
+            if is_by_id {
+                match self.change_by_id(&entry, &key, &change, &options)? {
+                    ById::Done(changed) => return Ok(changed),
+                    // The other way finds out what it is.
+                    ById::InTheWay => may_be_by_id = false,
+                    ById::Failed(error) if lost(&error) => self.count_attempt(&mut attempts)?,
+                    ById::Failed(error) => return Err(error.into()),
                 }
-                Change::Update(new) => {
-                    watch.room_for(key.len() + document.len() + new.len())?;
-                    Change::Update(new)
-                }
-                Change::Delete => Change::Delete,
-            };
-            let committed = if filter.single_id().is_some() {
-                self.change_by_id(&entry, key, change, &options)
-            } else {
-                if self.tells_before(&entry) {
-                    transaction.tell_before(entry.tree)?;
-                }
-                commit_change(transaction, &entry, key, change, &options)
-            };
-            match committed {
+                continue;
+            }
+            if self.tells_before(&entry) {
+                transaction.tell_before(entry.tree)?;
+            }
+            let (old, new) = (Some(document.as_slice()), change.document());
+            self.write_indexes(&mut transaction, &entry, &key, old, new)?;
+            match commit_change(transaction, &entry, key, change, &options) {
                 Ok(()) => return Ok(Changed::Written),
-                // The document went away before the commit.
-                Err(cs_kv::Error::Expectation { .. }) => return Ok(Changed::Nothing),
                 Err(error) if lost(&error) => self.count_attempt(&mut attempts)?,
                 Err(error) => return Err(error.into()),
             }
@@ -306,30 +319,6 @@ impl Collection {
         })?;
         Counters::add(&self.environment.counters.examined, matches.examined);
         found.transpose()
-    }
-
-    /// Whatever the document is by now, as long as it is there.
-    fn change_by_id(
-        &self,
-        entry: &Entry,
-        key: Vec<u8>,
-        change: Change,
-        options: &CommitOptions,
-    ) -> Result<(), cs_kv::Error> {
-        let mut batch = Batch::new();
-        if self.tells_before(entry) {
-            batch.tell_before(entry.tree);
-        }
-        match change {
-            Change::Put(document) => batch.put(entry.tree, key, document, Expect::Present),
-            Change::Update(document) => {
-                batch.put(entry.tree, key, document, Expect::Present);
-                batch.note_in_part();
-            }
-            Change::Delete | Change::None => batch.delete(entry.tree, key, Expect::Present),
-        }
-        let store = self.environment.any_store();
-        store.write_and_wait(batch, options).map(drop)
     }
 
     pub(super) fn count_attempt(&self, attempts: &mut u32) -> Result<()> {
@@ -352,6 +341,16 @@ pub(super) enum Change {
     /// The same document, changed in part.
     Update(Vec<u8>),
     Delete,
+}
+
+impl Change {
+    /// The document that there is then, if there is one.
+    pub(super) fn document(&self) -> Option<&[u8]> {
+        match self {
+            Self::Put(document) | Self::Update(document) => Some(document),
+            Self::None | Self::Delete => None,
+        }
+    }
 }
 
 /// What became of the first document that matches.

@@ -149,7 +149,12 @@ impl Indexes {
 
     /// Without that of this tree.
     pub(crate) fn without(&self, tree: TreeId) -> Self {
-        Self(self.iter().filter(|one| one.tree != tree).cloned().collect())
+        Self(
+            self.iter()
+                .filter(|one| one.tree != tree)
+                .cloned()
+                .collect(),
+        )
     }
 
     /// With that of this tree ready.

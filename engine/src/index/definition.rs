@@ -101,15 +101,17 @@ impl Definition {
             }
             Some(filter) => {
                 validate_document(filter.as_bytes())?;
-                let compiled = Filter::parse(&filter)?;
+                let compiled = Filter::compile(&filter)?;
                 check_partial(&filter)?;
                 Some((filter, compiled))
             }
         };
         if let Some(seconds) = spec.expire_after_seconds {
             if seconds < 0 {
-                let message =
-                    format!("expireAfterSeconds must be within 0 and {}, found {seconds}", i32::MAX);
+                let message = format!(
+                    "expireAfterSeconds must be within 0 and {}, found {seconds}",
+                    i32::MAX
+                );
                 return Err(cannot(message));
             }
             if fields.len() > 1 {
@@ -243,7 +245,9 @@ pub(crate) fn read_fields(key: &RawDocument) -> Result<Box<[KeyField]>> {
 fn read_field(name: &[u8], value: RawValue<'_>) -> Result<KeyField> {
     let path = String::from_utf8_lossy(name).into_owned();
     if name == b"$**" || name.ends_with(b".$**") {
-        return Err(cannot(format!("wildcard indexes ('{path}') are not supported")));
+        return Err(cannot(format!(
+            "wildcard indexes ('{path}') are not supported"
+        )));
     }
     let descending = match value.number() {
         Some(Number::Zero | Number::Nan) => {
@@ -278,7 +282,8 @@ fn read_field(name: &[u8], value: RawValue<'_>) -> Result<KeyField> {
         .enumerate()
         .any(|(at, step)| is_dollar(step) && (at == 0 || !is_reference(step)))
     {
-        let message = format!("an index key pattern cannot have a field that starts with '$': '{path}'");
+        let message =
+            format!("an index key pattern cannot have a field that starts with '$': '{path}'");
         return Err(cannot(message));
     }
     if steps.len() > MAX_DEPTH {
@@ -343,7 +348,10 @@ pub(super) fn read_spec(document: &RawDocument) -> Result<Spec> {
             }
             "name" => {
                 let text = value.as_str();
-                spec.name = Some(text.ok_or_else(|| wrong_type(name, "a string", value))?.into());
+                spec.name = Some(
+                    text.ok_or_else(|| wrong_type(name, "a string", value))?
+                        .into(),
+                );
             }
             "unique" => spec.unique = flag(name, value)?,
             "sparse" => spec.sparse = flag(name, value)?,
@@ -369,11 +377,23 @@ pub(super) fn read_spec(document: &RawDocument) -> Result<Spec> {
                     return Err(cannot("indexes with a collation are not supported"));
                 }
             }
-            "storageEngine" | "weights" | "default_language" | "language_override"
-            | "textIndexVersion" | "2dsphereIndexVersion" | "bits" | "min" | "max"
-            | "bucketSize" | "wildcardProjection" | "columnstoreProjection" | "clustered"
+            "storageEngine"
+            | "weights"
+            | "default_language"
+            | "language_override"
+            | "textIndexVersion"
+            | "2dsphereIndexVersion"
+            | "bits"
+            | "min"
+            | "max"
+            | "bucketSize"
+            | "wildcardProjection"
+            | "columnstoreProjection"
+            | "clustered"
             | "prepareUnique" => {
-                return Err(cannot(format!("the index option '{name}' is not supported")));
+                return Err(cannot(format!(
+                    "the index option '{name}' is not supported"
+                )));
             }
             other => {
                 let message =
@@ -384,7 +404,8 @@ pub(super) fn read_spec(document: &RawDocument) -> Result<Spec> {
     }
     for (is_there, name) in [(has_key, "key"), (spec.name.is_some(), "name")] {
         if !is_there {
-            let message = format!("the '{name}' field is a required property of an index specification");
+            let message =
+                format!("the '{name}' field is a required property of an index specification");
             return Err(Error::new(ErrorKind::FailedToParse, message));
         }
     }
@@ -421,7 +442,12 @@ fn seconds(value: RawBsonRef<'_>) -> Result<i32> {
     };
     whole
         .and_then(|whole| i32::try_from(whole).ok())
-        .ok_or_else(|| cannot(format!("expireAfterSeconds must be within 0 and {}", i32::MAX)))
+        .ok_or_else(|| {
+            cannot(format!(
+                "expireAfterSeconds must be within 0 and {}",
+                i32::MAX
+            ))
+        })
 }
 
 #[cfg(test)]

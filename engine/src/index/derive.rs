@@ -74,7 +74,7 @@ struct Position<'p, 'a> {
 /// Code 171 or 16746, see the module's text; or a key is too long (17280).
 pub(crate) fn derive(index: &Definition, document: &[u8]) -> Result<Derived> {
     if let Some((_, filter)) = &index.partial
-        && !filter.matches_bytes(document)
+        && !filter.matches_bytes(document)?
     {
         return Ok(Derived::default());
     }
@@ -91,8 +91,12 @@ pub(crate) fn derive(index: &Definition, document: &[u8]) -> Result<Derived> {
     let mut derived = walk.derived;
     if derived.keys.len() > 1 {
         // Of equal keys the first one's remarks count.
-        derived.keys.sort_by(|one, other| one.fields.cmp(&other.fields));
-        derived.keys.dedup_by(|one, other| one.fields == other.fields);
+        derived
+            .keys
+            .sort_by(|one, other| one.fields.cmp(&other.fields));
+        derived
+            .keys
+            .dedup_by(|one, other| one.fields == other.fields);
     }
     Ok(derived)
 }
@@ -128,8 +132,7 @@ impl<'i> Walk<'i> {
                 }
                 Some(value) if value.kind() == Kind::Array => {
                     on_array |= 1 << at;
-                    let is_same =
-                        |other: RawValue<'_>| std::ptr::eq(other.bytes(), value.bytes());
+                    let is_same = |other: RawValue<'_>| std::ptr::eq(other.bytes(), value.bytes());
                     if !is_same(*array.get_or_insert(value)) {
                         return Err(self.parallel());
                     }

@@ -59,5 +59,7 @@ fn predicate(value: RawValue<'_>) -> Result<()> {
 
 fn unsupported(what: &[u8]) -> Error {
     let what = String::from_utf8_lossy(what).into_owned();
-    cannot(format!("expression not supported in a partial index: {what}"))
+    cannot(format!(
+        "expression not supported in a partial index: {what}"
+    ))
 }
