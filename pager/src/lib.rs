@@ -30,7 +30,7 @@ pub use format::{
 };
 pub use frames::{Frame, ReadGuard};
 pub use open::{Opened, PagerOptions, ReadPath, create, exists, open, open_file, read_metas};
-pub use pool::{Pager, PoolStats, VerifyPage};
+pub use pool::{Loan, Pager, PoolStats, VerifyPage};
 pub use shadow::{RESERVE_PAGES, Retained, RetainedPages, Shadow, SpaceStats};
 
 #[cfg(test)]

@@ -34,10 +34,13 @@ use crate::register::Register;
 use crate::{PagerError, Result};
 
 mod ahead;
+mod loan;
 mod mapping;
 mod memory;
 mod source;
 mod writing;
+
+pub use loan::Loan;
 
 pub(crate) use memory::OpenPage;
 pub(crate) use writing::WriteBatch;
@@ -105,6 +108,8 @@ pub struct Pager {
     table: PageTable,
     verify: VerifyPage,
     budget: u64,
+    /// What of it is lent.
+    lent: Arc<AtomicU64>,
     arena: PageArena,
     mapping: Option<Mapping>,
     /// Why there is no map though one was asked for.
@@ -156,6 +161,7 @@ impl Pager {
             table: PageTable::new(),
             verify: options.verify,
             budget,
+            lent: Arc::default(),
             arena: PageArena::new(page_size as usize, memory::arena_limit(budget, page_bytes)),
             mapping,
             map_refused,

@@ -8,14 +8,14 @@ use cs_io::{Disk, OpenMode};
 
 use crate::*;
 
-const PAGE_SIZE: u32 = 4096;
+pub(crate) const PAGE_SIZE: u32 = 4096;
 const LEAF: PageIdentity = PageIdentity {
     kind: PageKind::Leaf,
     level: 0,
     tree: TreeId(16),
 };
 
-fn options(pages: u64) -> PagerOptions {
+pub(crate) fn options(pages: u64) -> PagerOptions {
     PagerOptions {
         cache_bytes: pages * u64::from(PAGE_SIZE),
         read_path: ReadPath::Pool,

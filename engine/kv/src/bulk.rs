@@ -64,8 +64,9 @@ pub struct BulkOptions {
     /// What becomes of keys that are there already.
     pub duplicates: Duplicates,
     /// Bytes of memory for sorting entries that do not come in order; what is
-    /// beyond goes to a temporary file. 64 MiB unless told, and never more than
-    /// a sixteenth of the store's [`cache_bytes`](crate::StoreOptions::cache_bytes).
+    /// beyond goes to a temporary file. 256 MiB unless told, and never more than
+    /// a sixteenth of the store's [`cache_bytes`](crate::StoreOptions::cache_bytes)
+    /// and, as long as its pages leave them unused, another quarter.
     pub sort_memory: usize,
     /// What the load survives once it is done: the store's durability unless told.
     pub durability: Option<Durability>,
@@ -83,7 +84,7 @@ impl Default for BulkOptions {
     fn default() -> Self {
         Self {
             duplicates: Duplicates::Refuse,
-            sort_memory: 64 << 20,
+            sort_memory: 256 << 20,
             durability: None,
             atomic: false,
             tell_before: false,
@@ -286,8 +287,11 @@ impl<'a> BulkLoad<'a> {
 
     /// What waits for its commit is sorted with all that follows.
     fn begin_sorting(&mut self) -> Result<()> {
-        let memory = shares::for_sorting(self.core.options.cache_bytes, self.options.sort_memory);
-        let mut sorter = Sorter::new(Arc::clone(&self.core.disk), memory);
+        let (cache, asked) = (self.core.options.cache_bytes, self.options.sort_memory);
+        let borrowed = shares::for_sorting_borrowed(cache, asked);
+        let loan = self.core.pager.lend(borrowed);
+        let memory = shares::for_sorting(cache, asked) + loan.bytes() as usize;
+        let mut sorter = Sorter::new(Arc::clone(&self.core.disk), memory).borrowing(loan);
         let chunk = self.take_chunk(0);
         let payload = chunk.effects.finish();
         for (effect, &position) in Effects::of(&payload)?.zip(&chunk.positions) {

@@ -33,6 +33,8 @@ const CHUNK: u64 = 128;
 const CHUNK_MIN: u64 = 64 << 10;
 /// Share of what a bulk load sorts in memory.
 const SORT: u64 = 16;
+/// Share of the budget that it may borrow beside.
+const SORT_BORROWED: u64 = 4;
 
 /// The budget for pages.
 pub(crate) fn for_pages(cache_bytes: u64) -> u64 {
@@ -54,9 +56,15 @@ pub(crate) fn for_chunk(cache_bytes: u64) -> usize {
     (cache_bytes / CHUNK).clamp(CHUNK_MIN, MAX_PART as u64) as usize
 }
 
-/// Bytes that a bulk load sorts at once.
+/// Bytes that a bulk load sorts at once: its own share …
 pub(crate) fn for_sorting(cache_bytes: u64, asked: usize) -> usize {
     asked.min(usize::try_from(cache_bytes / SORT).unwrap_or(usize::MAX))
+}
+
+/// … and what it may borrow from pages that do not use it.
+pub(crate) fn for_sorting_borrowed(cache_bytes: u64, asked: usize) -> u64 {
+    let own = for_sorting(cache_bytes, asked);
+    (cache_bytes / SORT_BORROWED).min((asked - own) as u64)
 }
 
 #[cfg(test)]

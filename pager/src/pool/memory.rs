@@ -118,7 +118,8 @@ impl Pager {
         let frame = self.page_size as u64 + FRAME_WEIGHT + SLOT_BYTES;
         self.make_room(guard, frame);
         // Half of the reserve before there is need: an epoch ends in steps.
-        let reserve = arena_limit(self.budget, self.page_size as u64) - self.budget;
+        let budget = self.own_budget();
+        let reserve = arena_limit(budget, self.page_size as u64) - budget;
         if self.lacks(reserve / 2) {
             guard.flush();
         }
@@ -150,7 +151,7 @@ impl Pager {
     /// Whether so many bytes more would go beyond budget and reserve.
     fn lacks(&self, needed: u64) -> bool {
         let copies = self.copies.load(Ordering::Relaxed);
-        let limit = arena_limit(self.budget, self.page_size as u64);
+        let limit = arena_limit(self.own_budget(), self.page_size as u64);
         self.arena.used_bytes() + copies + needed > limit
     }
 
@@ -191,13 +192,13 @@ impl Pager {
     /// Evicts clean frames until `needed` more bytes are within the budget, or
     /// none are found that could go.
     pub(super) fn make_room(&self, guard: &ReadGuard, needed: u64) {
-        if self.counted_bytes() + needed <= self.budget {
+        if self.counted_bytes() + needed <= self.own_budget() {
             return;
         }
         // What was evicted before is freed when its epoch is over: help it along.
         guard.flush();
         for _ in 0..EVICTION_ATTEMPTS {
-            if self.counted_bytes() + needed <= self.budget {
+            if self.counted_bytes() + needed <= self.own_budget() {
                 return;
             }
             let Some(page) = self.queue.lock().pop_front() else {
@@ -243,7 +244,7 @@ impl Pager {
     /// written before more are made.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.dirty_bytes() > self.budget / 2
+        self.dirty_bytes() > self.own_budget() / 2
     }
 
     /// Whether what cannot be evicted takes more than three quarters of the
@@ -253,7 +254,7 @@ impl Pager {
     pub fn is_full(&self) -> bool {
         let open = self.open.load(Ordering::Relaxed);
         let copies = self.copies.load(Ordering::Relaxed);
-        self.dirty_bytes() + open + copies > self.budget / 4 * 3
+        self.dirty_bytes() + open + copies > self.own_budget() / 4 * 3
     }
 
     /// Most pages that one plan keeps at hand: an eighth of the budget, and what a

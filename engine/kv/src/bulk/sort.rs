@@ -21,6 +21,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use cs_io::{Disk, File, OpenMode};
+use cs_pager::Loan;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
@@ -85,6 +86,7 @@ pub struct Sorter {
     bytes: Vec<u8>,
     slots: Vec<Slot>,
     spill: Option<Spill>,
+    loan: Option<Loan>,
 }
 
 /// Where a run begins and ends, and how often its entries were merged.
@@ -125,7 +127,14 @@ impl Sorter {
             bytes: Vec::new(),
             slots: Vec::new(),
             spill: None,
+            loan: None,
         }
+    }
+
+    /// Part of its memory is borrowed, and given back with the sorter.
+    pub(crate) fn borrowing(mut self, loan: Loan) -> Self {
+        self.loan = Some(loan);
+        self
     }
 
     /// Runs that went to the temporary file so far.
@@ -206,6 +215,7 @@ impl Sorter {
             merge: Merge::default(),
             runs: 0,
             _spill: None,
+            _loan: self.loan,
         };
         if let Some(mut spill) = self.spill {
             // The buffer is not needed any more; blocks of the runs take its place.
@@ -466,6 +476,8 @@ pub struct Sorted {
     merge: Merge,
     runs: usize,
     _spill: Option<Spill>,
+    /// Given back at the end, so that heap and pages never have their most at once.
+    _loan: Option<Loan>,
 }
 
 impl Sorted {
