@@ -18,13 +18,19 @@
 //! `$jsonSchema`, `$comment`, `$alwaysTrue`, `$alwaysFalse`. Any other is refused
 //! by name.
 //!
+//! A filter has two forms that answer alike: the interpreter (`matcher`), which
+//! is the meaning, and the compiled form, one pass over the bytes
+//! ([`FilterMode`]).
+//!
 //! Reading order: `path` (where values are found), `ast` (what is asked),
-//! `parse`, `matcher`, `bounds` (what the tree of the `_id` can answer),
-//! `conjuncts` (what indexes ask), `position` and `inspect` (what updates ask).
+//! `parse`, `matcher`, `compiled`, `bounds` (what the tree of the `_id` can
+//! answer), `conjuncts` (what indexes ask), `position` and `inspect` (what
+//! updates ask).
 
 mod ast;
 mod bit_test;
 mod bounds;
+mod compiled;
 mod conjuncts;
 mod inspect;
 mod matcher;
@@ -40,10 +46,12 @@ pub(crate) use bounds::IdBounds;
 pub(crate) use conjuncts::{Asked, Conjunct, Part};
 pub(crate) use variables::Variables;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bson::RawDocument;
 
+use self::compiled::Compiled;
+pub(crate) use self::compiled::cache::PlanCache;
 use crate::error::Result;
 use crate::expression::Scope;
 use crate::values::{RawValue, validate_document};
@@ -61,18 +69,47 @@ use crate::values::{RawValue, validate_document};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Filter {
-    root: Arc<ast::Expression>,
+    inner: Arc<Inner>,
     variables: Variables,
+    mode: FilterMode,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: ast::Expression,
+    /// Made when it is first needed; `None` if the filter has no compiled form.
+    compiled: OnceLock<Option<Compiled>>,
+}
+
+/// How a filter is carried out. The answers are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FilterMode {
+    /// In one pass over the document's bytes; parts that cannot be carried out
+    /// so are interpreted.
+    #[default]
+    Compiled,
+    /// Condition by condition, each with a walk of its own: slower, and plain.
+    Interpreted,
+}
+
+/// How a filter is carried out, in words and numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FilterPlan {
+    /// Which form answers: [`Interpreted`](FilterMode::Interpreted) also where
+    /// compiling was asked for and is not possible.
+    pub mode: FilterMode,
+    /// The fields that the pass looks for, in the order of the filter.
+    pub fields: Vec<String>,
+    /// Whether something waits until all of them are found.
+    pub has_later_part: bool,
 }
 
 impl Filter {
     /// The filter that every document matches.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            root: Arc::new(ast::Expression::Always(true)),
-            variables: Variables::default(),
-        }
+        Self::new(ast::Expression::Always(true))
     }
 
     /// Compiles a filter document.
@@ -87,18 +124,91 @@ impl Filter {
     /// [`compile`](Self::compile), where an `$expr` may name the variables of `scope`.
     pub(crate) fn compile_in(filter: &RawDocument, scope: &Scope) -> Result<Self> {
         validate_document(filter.as_bytes())?;
-        Ok(Self {
-            root: Arc::new(parse::filter(filter.as_bytes(), scope)?),
+        Ok(Self::new(parse::filter(filter.as_bytes(), scope)?))
+    }
+
+    fn new(root: ast::Expression) -> Self {
+        let compiled = OnceLock::new();
+        Self {
+            inner: Arc::new(Inner { root, compiled }),
             variables: Variables::default(),
-        })
+            mode: FilterMode::default(),
+        }
+    }
+
+    /// [`compile`](Self::compile), to be carried out in this mode.
+    ///
+    /// ```
+    /// use bson::rawdoc;
+    /// use collection_store::filter::{Filter, FilterMode};
+    ///
+    /// let source = rawdoc! { "a": { "$gt": 1 } };
+    /// let slow = Filter::compile_with(&source, FilterMode::Interpreted)?;
+    /// assert!(slow.matches(&rawdoc! { "a": 2 })?);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile).
+    pub fn compile_with(filter: &RawDocument, mode: FilterMode) -> Result<Self> {
+        let mut compiled = Self::compile(filter)?;
+        compiled.mode = mode;
+        Ok(compiled)
+    }
+
+    /// The compiled form, if there is one.
+    #[inline]
+    fn compiled(&self) -> Option<&Compiled> {
+        let make = || Compiled::new(&self.inner.root);
+        self.inner.compiled.get_or_init(make).as_ref()
+    }
+
+    /// Compiles now, with a plan of the cache where the filter's like is in it.
+    pub(crate) fn prepare(&self, cache: &PlanCache) {
+        if self.mode == FilterMode::Compiled && !self.is_all() {
+            self.inner
+                .compiled
+                .get_or_init(|| cache.compile(&self.inner.root));
+        }
+    }
+
+    /// How it is carried out.
+    ///
+    /// ```
+    /// use collection_store::filter::{Filter, FilterMode};
+    /// let filter = Filter::compile(&bson::rawdoc! { "a.b": 1, "a.c": 2, "d": 3 })?;
+    /// assert_eq!(filter.plan().mode, FilterMode::Compiled);
+    /// assert_eq!(filter.plan().fields, ["a", "d"]);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    #[must_use]
+    pub fn plan(&self) -> FilterPlan {
+        let compiled = match self.mode {
+            FilterMode::Compiled => self.compiled(),
+            FilterMode::Interpreted => None,
+        };
+        let Some(compiled) = compiled else {
+            return FilterPlan {
+                mode: FilterMode::Interpreted,
+                fields: Vec::new(),
+                has_later_part: false,
+            };
+        };
+        let text = |name| String::from_utf8_lossy(name).into_owned();
+        FilterPlan {
+            mode: FilterMode::Compiled,
+            fields: compiled.fields().map(text).collect(),
+            has_later_part: compiled.has_later_part(),
+        }
     }
 
     /// The same filter with these values of variables.
     #[must_use]
     pub(crate) fn with_variables(&self, variables: Variables) -> Self {
         Self {
-            root: Arc::clone(&self.root),
+            inner: Arc::clone(&self.inner),
             variables,
+            mode: self.mode,
         }
     }
 
@@ -116,13 +226,18 @@ impl Filter {
 
     /// [`matches`](Self::matches), over the bytes of a document.
     pub(crate) fn matches_bytes(&self, document: &[u8]) -> Result<bool> {
-        matcher::matches(&self.root, document, &self.variables)
+        if self.mode == FilterMode::Compiled
+            && let Some(compiled) = self.compiled()
+        {
+            return compiled.matches(document, &self.variables);
+        }
+        matcher::matches(&self.inner.root, document, &self.variables)
     }
 
     /// The conditions that must all hold for a document to match.
     #[allow(dead_code, reason = "the planner of indexes asks for them")]
     pub(crate) fn conjuncts(&self) -> Vec<Conjunct<'_>> {
-        Part::new(&self.root).conjuncts()
+        Part::new(&self.inner.root).conjuncts()
     }
 
     /// Where in an array `document` matches: the position that stands for the
@@ -143,38 +258,43 @@ impl Filter {
     /// As [`matches`](Self::matches).
     pub fn matched_position(&self, document: &RawDocument) -> Result<Option<usize>> {
         let mut found = None;
-        let matches = position::find(&self.root, document.as_bytes(), &self.variables, &mut found)?;
+        let matches = position::find(
+            &self.inner.root,
+            document.as_bytes(),
+            &self.variables,
+            &mut found,
+        )?;
         Ok(found.filter(|_| matches))
     }
 
     /// The first steps of all its paths, in order, with repetitions.
     pub(crate) fn first_names(&self) -> Vec<&[u8]> {
         let mut names = Vec::new();
-        inspect::first_names(&self.root, &mut names);
+        inspect::first_names(&self.inner.root, &mut names);
         names
     }
 
     /// The paths that must equal one value, with the values.
     pub(crate) fn equalities(&self) -> Vec<(&[u8], RawValue<'_>)> {
         let mut found = Vec::new();
-        inspect::equalities(&self.root, &mut found);
+        inspect::equalities(&self.inner.root, &mut found);
         found
     }
 
     /// Whether every document matches.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        matches!(*self.root, ast::Expression::Always(true))
+        matches!(self.inner.root, ast::Expression::Always(true))
     }
 
     /// The key of the one `_id` that is all the filter asks for.
     pub(crate) fn single_id(&self) -> Option<Vec<u8>> {
-        bounds::single_id(&self.root)
+        bounds::single_id(&self.inner.root)
     }
 
     /// The values of `_id` outside of which nothing matches.
     pub(crate) fn id_bounds(&self) -> Result<IdBounds> {
-        bounds::of(&self.root)
+        bounds::of(&self.inner.root)
     }
 }
 

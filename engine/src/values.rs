@@ -28,4 +28,5 @@ pub use number::{Magnitude, Number, Tail};
 pub(crate) use numeric::Numeric;
 pub use owned::OwnedValue;
 pub use scan::{Element, Elements, RawValue};
+pub(crate) use scan::{cstring_len, value_len};
 pub use validate::{InvalidDocument, MAX_DEPTH, MAX_DOCUMENT_LEN, Reason, validate_document};

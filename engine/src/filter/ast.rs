@@ -1,6 +1,7 @@
 //! What a filter asks, as a tree.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::bit_test::BitTest;
 use super::path::{Leaf, Path};
@@ -23,10 +24,10 @@ pub(super) enum Expression {
     Not(Box<Expression>),
     /// Whether any value that the path reaches satisfies the predicate.
     Field {
-        /// Where.
-        path: Path,
-        /// What.
-        predicate: Predicate,
+        /// Where; shared with the compiled form.
+        path: Arc<Path>,
+        /// What; shared with the compiled form.
+        predicate: Arc<Predicate>,
     },
     /// `$expr`: whether the value counts as true.
     Computed(expression::Expression),

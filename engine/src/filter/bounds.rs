@@ -47,10 +47,10 @@ impl IdBounds {
 /// The key, if the expression is `_id` equal to a value and nothing else.
 pub(super) fn single_id(expression: &Expression) -> Option<Vec<u8>> {
     match expression {
-        Expression::Field {
-            path,
-            predicate: Predicate::Compare(Comparison::Equal, operand),
-        } if path.is(b"_id") => key::encode(operand.as_raw()).ok(),
+        Expression::Field { path, predicate } if path.is(b"_id") => match &**predicate {
+            Predicate::Compare(Comparison::Equal, operand) => key::encode(operand.as_raw()).ok(),
+            _ => None,
+        },
         _ => None,
     }
 }

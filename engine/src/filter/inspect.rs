@@ -36,7 +36,7 @@ pub(super) fn equalities<'f>(
             }
         }
         Expression::Field { path, predicate } => {
-            let value = match predicate {
+            let value = match &**predicate {
                 Predicate::Compare(Comparison::Equal, value) => Some(value.as_raw()),
                 Predicate::In(set) => set.single(),
                 _ => None,

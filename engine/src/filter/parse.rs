@@ -6,6 +6,8 @@
 mod operands;
 mod operators;
 
+use std::sync::Arc;
+
 use super::ast::{Comparison, Expression, Predicate};
 use super::path::Path;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,7 +53,24 @@ fn conjunction(mut all: Vec<Expression>) -> Expression {
     match all.len() {
         0 => Expression::Always(true),
         1 => all.remove(0),
-        _ => Expression::And(all),
+        _ => Expression::And(failing_last(all)),
+    }
+}
+
+/// What may fail comes last, so that an error does not depend on the order in
+/// which conditions are asked that only say yes or no.
+fn failing_last(mut all: Vec<Expression>) -> Vec<Expression> {
+    all.sort_by_key(may_fail);
+    all
+}
+
+/// Whether a document may make it fail.
+fn may_fail(expression: &Expression) -> bool {
+    match expression {
+        Expression::Always(_) | Expression::Field { .. } | Expression::Schema(_) => false,
+        Expression::And(all) | Expression::Or(all) => all.iter().any(may_fail),
+        Expression::Not(inner) => may_fail(inner),
+        Expression::Computed(_) => true,
     }
 }
 
@@ -141,7 +160,7 @@ fn filters(element: Element<'_>, context: Context<'_>) -> Result<Vec<Expression>
     if all.is_empty() {
         return Err(Error::bad_value(format!("{name} must be a nonempty array")));
     }
-    Ok(all)
+    Ok(failing_last(all))
 }
 
 /// `path: value` or `path: { $operator: operand, … }`.
@@ -184,8 +203,8 @@ fn is_operators(value: RawValue<'_>, any_part: bool) -> bool {
 
 fn about(path: &[u8], predicate: Predicate) -> Expression {
     Expression::Field {
-        path: Path::new(path),
-        predicate,
+        path: Arc::new(Path::new(path)),
+        predicate: Arc::new(predicate),
     }
 }
 

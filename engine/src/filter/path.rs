@@ -64,6 +64,19 @@ impl Path {
         &self.text
     }
 
+    /// Walks over what all but the first `from` steps reach, where those have
+    /// reached `value`, until `visit` says `true`; returns whether it did.
+    pub(super) fn any_below<'a>(
+        &self,
+        value: RawValue<'a>,
+        from: usize,
+        leaf: Leaf,
+        visit: Visit<'_, 'a>,
+    ) -> bool {
+        let steps = self.steps.get(from..).unwrap_or_default();
+        below(value, steps, leaf, visit)
+    }
+
     /// Walks over what the path reaches in the document until `visit` says
     /// `true`; returns whether it did.
     #[inline]
@@ -84,14 +97,22 @@ fn in_document<'a>(
         };
         steps = rest;
         match value.kind() {
-            Kind::Array if !steps.is_empty() => return in_array(value, steps, leaf, visit),
-            Kind::Array => return at_array(value, leaf, visit),
-            _ if steps.is_empty() => return visit(Some(value)),
-            Kind::Document => elements = Elements::new(value.bytes()),
-            _ => return visit(None),
+            Kind::Document if !steps.is_empty() => elements = Elements::new(value.bytes()),
+            _ => return below(value, steps, leaf, visit),
         }
     }
     false
+}
+
+/// `steps` go on below `value`, if there are any.
+fn below<'a>(value: RawValue<'a>, steps: &[Step], leaf: Leaf, visit: Visit<'_, 'a>) -> bool {
+    match value.kind() {
+        Kind::Array if !steps.is_empty() => in_array(value, steps, leaf, visit),
+        Kind::Array => at_array(value, leaf, visit),
+        _ if steps.is_empty() => visit(Some(value)),
+        Kind::Document => in_document(Elements::new(value.bytes()), steps, leaf, visit),
+        _ => visit(None),
+    }
 }
 
 /// The path ends at `array`.

@@ -280,7 +280,7 @@ fn split_cstring(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// How many bytes precede the first NUL. Names are short: eight bytes at a
 /// time, in a register, is the fastest way that needs no unsafe code.
 #[inline]
-pub(super) fn cstring_len(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn cstring_len(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     let mut passed = 0;
@@ -330,7 +330,7 @@ const fn sizes() -> [u8; 256] {
 /// How many of the bytes at the front of `rest` a value of this type takes. May
 /// exceed `rest`; the caller checks.
 #[inline]
-fn value_len(type_byte: u8, rest: &[u8]) -> Option<usize> {
+pub(crate) fn value_len(type_byte: u8, rest: &[u8]) -> Option<usize> {
     match SIZES[usize::from(type_byte)] {
         UNKNOWN => None,
         REGEX => {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bson::raw::RawBsonRef;
 use bson::{RawDocument, RawDocumentBuf};
-use collection_store::filter::Filter;
+use collection_store::filter::{Filter, FilterMode};
 use collection_store::values::{Elements, RawValue, compare};
 use collection_store::{Error, json};
 
@@ -30,11 +30,17 @@ fn number(case: &RawDocument, name: &str) -> usize {
 
 /// What the filter answers for each document.
 fn answers(case: &RawDocument, name: &str) -> Result<Vec<bool>, Error> {
-    let filter = Filter::compile(case.get_document(name).unwrap())?;
+    let source = case.get_document(name).unwrap();
     let all = documents(case, "docs");
-    all.iter()
-        .map(|document| filter.matches(document))
-        .collect()
+    let [compiled, interpreted] = [FilterMode::Compiled, FilterMode::Interpreted].map(|mode| {
+        let filter = Filter::compile_with(source, mode)?;
+        let answers = all.iter().map(|document| filter.matches(document));
+        answers.collect::<Result<Vec<bool>, Error>>()
+    });
+    if let (Ok(left), Ok(right)) = (&compiled, &interpreted) {
+        assert_eq!(left, right, "{source:?}");
+    }
+    compiled
 }
 
 /// `None` if it is as it should be.

@@ -70,11 +70,15 @@ pub enum Mutant {
     ReusePreparedTreeIds,
     /// A feed of changes shows commits that are not durable.
     FeedBeforeDurable,
+    /// A compiled filter compares an integer with a double as doubles, however large.
+    CompareThroughDouble,
+    /// A compiled filter looks at every field of a name, not only the first.
+    LastFieldCounts,
 }
 
 impl Mutant {
     /// Every planted bug, in order.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::AcknowledgeBeforeSync,
         Self::MetaBeforeData,
         Self::IgnoreChecksum,
@@ -106,6 +110,8 @@ impl Mutant {
         Self::TellBeforeDecision,
         Self::ReusePreparedTreeIds,
         Self::FeedBeforeDurable,
+        Self::CompareThroughDouble,
+        Self::LastFieldCounts,
     ];
 }
 
