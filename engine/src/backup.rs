@@ -46,7 +46,8 @@ impl Database {
     /// state of now. `progress` is told how far it has come, and may end it.
     ///
     /// The name of the file may have ASCII letters, digits, `.`, `-` and `_`; its
-    /// directory must be there and one's own. To make a backup in small steps:
+    /// directory must be there and one's own. Named snapshots are not in it; each has a
+    /// backup of its own ([`DatabaseSnapshot::backup_to`](crate::DatabaseSnapshot::backup_to)). To make a backup in small steps:
     /// [`Store::begin_backup`](cs_kv::Store::begin_backup) of [`store`](Self::store).
     ///
     /// ```
@@ -88,8 +89,8 @@ impl Database {
         };
         let disk: Arc<dyn Disk> =
             SysDisk::open(parent, system).map_err(|error| directory_error(parent, error))?;
-        let store = self.readable_store()?;
-        Ok(store.backup_to(&disk, name, options, &mut progress)?)
+        let state = self.environment().state()?;
+        Ok(state.backup_to(&disk, name, options, &mut progress)?)
     }
 
     /// Makes a backup of everything in the directory into anything that takes
@@ -103,7 +104,7 @@ impl Database {
         options: &BackupOptions,
         mut progress: impl FnMut(&BackupProgress) -> ControlFlow<()>,
     ) -> Result<BackupReport> {
-        let mut backup = self.readable_store()?.backup(sink, options)?;
+        let mut backup = self.environment().state()?.backup(sink, options)?;
         Ok(backup.run(&mut progress)?)
     }
 

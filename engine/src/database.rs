@@ -289,11 +289,6 @@ impl Database {
         Ok(self.environment.store()?.space()?)
     }
 
-    /// The store, unless the database was closed.
-    pub(crate) fn readable_store(&self) -> Result<&cs_kv::Store> {
-        self.environment.store()
-    }
-
     /// The key/value store beneath, for tools that verify or inspect it.
     #[must_use]
     pub fn store(&self) -> &cs_kv::Store {

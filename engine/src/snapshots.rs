@@ -9,9 +9,12 @@
 //! * One that was dropped while it is read stays until its last reader is gone.
 
 use std::fmt;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
 
-use cs_kv::NamedSnapshot;
 use cs_kv::base::HybridTime;
+use cs_kv::{BackupOptions, BackupProgress, BackupReport, NamedSnapshot};
 
 use crate::changes::ResumeToken;
 use crate::collection::Collection;
@@ -125,6 +128,34 @@ impl DatabaseSnapshot {
     /// The name of the database is not allowed, or the catalog could not be read.
     pub fn list_collections(&self) -> Result<Vec<CollectionInfo>> {
         self.database.list_collections()
+    }
+
+    /// Makes a backup of this state of everything in the directory: as
+    /// [`Database::backup_to`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn backup_to(
+        &self,
+        path: impl AsRef<Path>,
+        options: &BackupOptions,
+        progress: impl FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<BackupReport> {
+        self.database.backup_to(path, options, progress)
+    }
+
+    /// Makes a backup of this state into anything that takes bytes: as
+    /// [`Database::backup_into`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn backup_into(
+        &self,
+        sink: impl Write,
+        options: &BackupOptions,
+        progress: impl FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<BackupReport> {
+        self.database.backup_into(sink, options, progress)
     }
 
     /// The databases that had collections, in order of name.

@@ -55,6 +55,7 @@ pub use writer::Backup;
 
 use crate::error::{Error, Result};
 use crate::options::Compression;
+use crate::snapshot::Snapshot;
 use crate::store::Store;
 use crate::tree_root::TreeStats;
 
@@ -290,6 +291,31 @@ impl Store {
         progress: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
     ) -> Result<BackupReport> {
         file::backup_to(self.snapshot()?, disk, name, options, progress)
+    }
+}
+
+impl Snapshot {
+    /// Begins a backup of this state: as [`Store::backup`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn backup<W: Write>(&self, sink: W, options: &BackupOptions) -> Result<Backup<W>> {
+        Backup::new(self.clone(), sink, options)
+    }
+
+    /// Makes a backup of this state in the file `name` of a disk: as
+    /// [`Store::backup_to`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn backup_to(
+        &self,
+        disk: &Arc<dyn Disk>,
+        name: &str,
+        options: &BackupOptions,
+        progress: &mut dyn FnMut(&BackupProgress) -> ControlFlow<()>,
+    ) -> Result<BackupReport> {
+        file::backup_to(self.clone(), disk, name, options, progress)
     }
 }
 

@@ -170,7 +170,7 @@ fn a_stream_that_resumes_after_a_snapshot_tells_what_changed_since() {
 }
 
 #[test]
-fn a_backup_has_the_newest_state_and_no_named_snapshot() {
+fn a_backup_has_one_state_the_newest_or_a_named_one() {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::open(directory.path().join("db")).unwrap();
     let orders = shop(&database);
@@ -191,4 +191,21 @@ fn a_backup_has_the_newest_state_and_no_named_snapshot() {
     };
     assert_eq!(documents(&copy), documents(&database));
     assert!(copy.list_snapshots().unwrap().is_empty());
+
+    // After a restart too, when the name's own record is all that is known of it.
+    database.close().unwrap();
+    drop((orders, database));
+    let database = Database::open(directory.path().join("db")).unwrap();
+    let then = database.open_snapshot("then").unwrap();
+    let file = directory.path().join("then.csb");
+    let report = then.backup_to(&file, &Default::default(), go_on).unwrap();
+    let position = report.summary.position;
+    assert_eq!(position.index.get(), then.transaction());
+    assert!(position.incarnation.get() > 0);
+    let found = Database::verify_backup(&file, |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(found, report.summary);
+    Database::restore(&file, directory.path().join("old")).unwrap();
+    let old = Database::open(directory.path().join("old")).unwrap();
+    assert_eq!(old.collection("orders").count(doc! {}).unwrap(), 2000);
+    assert_ne!(documents(&old), documents(&database));
 }

@@ -13,9 +13,9 @@ use std::io::{self, Write};
 use std::ops::{Bound, ControlFlow};
 use std::time::Duration;
 
-use cs_base::TreeId;
 use cs_base::codec::{Codec, Sampler, encode};
 use cs_base::mutants::{Mutant, planted};
+use cs_base::{Incarnation, TreeId};
 use cs_io::Signal;
 use zerocopy::IntoBytes;
 
@@ -107,7 +107,11 @@ fn summarize(snapshot: &Snapshot) -> Result<BackupSummary> {
     trees.extend(snapshot.trees()?);
     Ok(BackupSummary {
         position: BackupPosition {
-            incarnation: record.log_incarnation,
+            // A named snapshot does not know it.
+            incarnation: match (record.log_incarnation, &core.log) {
+                (Incarnation(0), Some(log)) => log.incarnation(),
+                (known, _) => known,
+            },
             term: record.term,
             index: record.index,
             ordinal: 0,

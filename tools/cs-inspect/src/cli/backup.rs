@@ -27,6 +27,9 @@ pub(crate) struct BackupArgs {
     /// The backup; FILE.partial until it is whole
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// The state of a named snapshot instead of the newest
+    #[arg(long, value_name = "NAME")]
+    pub(crate) snapshot: Option<String>,
     /// How it is compressed
     #[arg(long, value_enum, default_value_t = CompressionChoice::Lz4)]
     pub(crate) compression: CompressionChoice,

@@ -49,7 +49,17 @@ pub(crate) fn run(global: &Global, arguments: &BackupArgs) -> Result<u8> {
     let Sound(report) = settle(global.timeout, || {
         let view = View::open(&place, Log::Replay)?;
         let mut phase = false;
-        let made = view.store().backup_to(&disk, &name, &options, &mut |told| {
+        let state = match &arguments.snapshot {
+            Some(named) => view.store().open_snapshot(named).map_err(|error| {
+                let missing = matches!(error, cs_kv::Error::NoSuchSnapshot(_));
+                match missing {
+                    true => InspectError::Usage(format!("--snapshot: {error}")),
+                    false => InspectError::suspect(error),
+                }
+            })?,
+            None => view.snapshot()?,
+        };
+        let made = state.backup_to(&disk, &name, &options, &mut |told| {
             if !std::mem::replace(&mut phase, true) {
                 progress.begin("bytes", told.total_bytes);
             }

@@ -34,6 +34,20 @@ fn stats_and_check_show_the_named_snapshots() {
 }
 
 #[test]
+fn a_backup_may_be_of_a_named_snapshot() {
+    let scratch = with_snapshot();
+    let file = scratch.directory.path().join("then.csb");
+    let file = file.to_str().unwrap();
+    let arguments = ["backup", &scratch.text(), "--snapshot", "then", "-o", file];
+    let made = json(&arguments);
+    assert_eq!(made["backup"]["entries"], 504, "{made}");
+    let none = ["backup", &scratch.text(), "--snapshot", "no", "-o", file];
+    let output = inspect(&none);
+    assert_eq!(code(&output), 2, "{}", all_text(&output));
+    assert_eq!(code(&inspect(&["verify-backup", file])), 0);
+}
+
+#[test]
 fn a_bit_that_turned_in_a_page_of_a_named_snapshot_is_found() {
     let scratch = with_snapshot();
     let pages = json(&["pages", &scratch.text()]);
