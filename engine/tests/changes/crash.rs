@@ -7,7 +7,8 @@ use bson::doc;
 use collection_store::io::SimRuntime;
 use collection_store::io::sim::{CrashKind, Rng, SimDisk, SimOptions};
 use collection_store::{
-    ChangeEvent, Database, Durability, ErrorKind, OperationContext, ResumeToken, WatchOptions,
+    ChangeEvent, Database, Durability, ErrorKind, OperationContext, ResumeToken, UpdateOptions,
+    WatchOptions,
 };
 
 use crate::all;
@@ -35,7 +36,8 @@ fn change(database: &Database, rng: &mut Rng) {
     let id = rng.below(20) as i32;
     let levels = [Durability::Sync, Durability::Async, Durability::Memory];
     let context = OperationContext::new().durability(levels[rng.below(3) as usize]);
-    let outcome = match rng.below(12) {
+    let options = UpdateOptions::default();
+    let outcome = match rng.below(14) {
         0..=3 => collection
             .insert_one_with(&context, doc! { "_id": id, "n": 0 })
             .map(drop),
@@ -61,6 +63,22 @@ fn change(database: &Database, rng: &mut Rng) {
                 Ok(())
             })
         }
+        12 => collection
+            .update_one_with(
+                &context,
+                doc! { "_id": id },
+                doc! { "$inc": { "n": 1 } },
+                &options,
+            )
+            .map(drop),
+        13 => collection
+            .update_many_with(
+                &context,
+                doc! { "n": 0 },
+                doc! { "$set": { "m": id } },
+                &options,
+            )
+            .map(drop),
         9 => collection.drop_collection_with(&context).map(drop),
         10 => collection.rename(name(rng), true).map(drop),
         _ => database.checkpoint(),

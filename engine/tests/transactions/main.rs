@@ -5,6 +5,7 @@
 mod atomicity;
 mod endings;
 mod isolation;
+mod statement_crashes;
 mod statements;
 mod two_phase;
 mod updates;

@@ -1,11 +1,8 @@
 //! Statements of a session: sent again, they happen once and answer the same.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, doc};
-use collection_store::io::SimRuntime;
-use collection_store::io::sim::{CrashKind, Rng, SimDisk, SimOptions};
 use collection_store::{
     Collection, Database, ErrorKind, InsertManyOptions, OperationContext, SessionStatement,
     TransactionOptions, UpdateOptions, UpdateResult,
@@ -15,7 +12,7 @@ use crate::{all, numbered};
 
 const SESSION: [u8; 16] = [3; 16];
 
-fn statement(number: u64) -> OperationContext {
+pub(crate) fn statement(number: u64) -> OperationContext {
     OperationContext::new().statement(SESSION, number)
 }
 
@@ -248,122 +245,6 @@ fn one_statement_from_many_threads_at_once_happens_once() {
     });
     assert_eq!(counted, 8, "each hears of the one");
     assert_eq!(numbers.count(doc! { "n": 0 }).unwrap(), 3);
-}
-
-fn open(disk: Arc<SimDisk>, seed: u64) -> Database {
-    Database::options()
-        .checkpoint_log_bytes(64 << 10)
-        .auto_compact(None)
-        .open_on(disk, SimRuntime::new(seed))
-        .unwrap()
-}
-
-/// What the client of a life sends as statement `number`; what it came to.
-fn send(database: &Database, number: u64) -> String {
-    let items = database.collection("items");
-    let (context, n) = (statement(number), number as i64);
-    match number % 5 {
-        0 => format!(
-            "{:?}",
-            items.insert_one_with(&context, doc! { "by": n }).unwrap()
-        ),
-        1 | 2 => {
-            let filter = if number % 5 == 1 {
-                doc! { "_id": 0 }
-            } else {
-                doc! { "m": 0 }
-            };
-            let update = doc! { "$inc": { "n": 1 }, "$push": { "by": n } };
-            let options = UpdateOptions::default();
-            format!(
-                "{:?}",
-                items
-                    .update_one_with(&context, filter, update, &options)
-                    .unwrap()
-            )
-        }
-        3 => {
-            let documents = (0..3).map(|i| doc! { "_id": format!("{n}.{i}") });
-            let inserted = items.insert_many_with(&context, documents, Default::default());
-            format!("{:?}", inserted.unwrap())
-        }
-        _ => {
-            let filter =
-                doc! { "_id": { "$in": [format!("{}.0", n - 1), format!("{}.2", n - 1)] } };
-            format!("{:?}", items.delete_many_with(&context, filter).unwrap())
-        }
-    }
-}
-
-/// Statements, each sent until it is answered, through crashes at any write or sync.
-fn life(seed: u64) {
-    let mut rng = Rng::new(seed);
-    let mut disk = SimDisk::new(seed, SimOptions::default());
-    let database = open(disk.clone(), seed);
-    database
-        .collection("items")
-        .insert_one(doc! { "_id": 0, "m": 0, "n": 0 })
-        .unwrap();
-    drop(database);
-    let (mut number, mut answer) = (1, None);
-    for round in 0..8 {
-        let database = open(disk.clone(), seed ^ round);
-        // The last one that was answered, once more: nobody knows whether it was heard.
-        if let Some(answer) = &answer {
-            assert_eq!(&send(&database, number - 1), answer, "seed {seed}");
-        }
-        for _ in 0..rng.below(12) {
-            answer = Some(send(&database, number));
-            number += 1;
-            if rng.below(6) == 0 {
-                database.store().step().unwrap();
-            }
-        }
-        // One that may or may not have got anywhere when the machine goes down.
-        let context = statement(number).durability(collection_store::Durability::Async);
-        let lost = rng.below(2) == 0 && number % 5 == 0;
-        if lost {
-            let items = database.collection("items");
-            items
-                .insert_one_with(&context, doc! { "by": number as i64 })
-                .unwrap();
-        }
-        let kinds = [CrashKind::Machine, CrashKind::Process];
-        let image = disk.crash(&mut rng, kinds[(seed % 2) as usize]);
-        drop(database);
-        disk = SimDisk::from_image(&image, rng.draw(), SimOptions::default());
-        if lost {
-            let database = open(disk.clone(), seed ^ round ^ 1000);
-            answer = Some(send(&database, number));
-            number += 1;
-            drop(database);
-        }
-    }
-    let database = open(disk, seed);
-    let items = database.collection("items");
-    for sent in 1..number {
-        let n = sent as i64;
-        let found = match sent % 5 {
-            0 | 1 | 2 => items.count(doc! { "by": n }).unwrap(),
-            3 => items.count(doc! { "_id": format!("{n}.1") }).unwrap(),
-            _ => 1 - items.count(doc! { "_id": format!("{}.0", n - 1) }).unwrap(),
-        };
-        assert_eq!(found, 1, "seed {seed}, statement {sent}");
-    }
-    let updates = (1..number).filter(|sent| matches!(sent % 5, 1 | 2)).count();
-    assert_eq!(
-        items.count(doc! { "n": updates as i64 }).unwrap(),
-        1,
-        "seed {seed}"
-    );
-    assert!(database.store().check().unwrap().findings.is_empty());
-}
-
-#[test]
-fn statements_that_are_sent_until_they_are_answered_happen_once_through_crashes() {
-    for seed in 0..60 {
-        life(seed);
-    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
+use cs_kv::io::sim::Rng;
 
 use super::{MAX_BYTES, UpdateDescription, describe};
 
@@ -90,4 +91,120 @@ fn a_difference_that_takes_too_much_is_not_told() {
     assert_eq!(difference(&small(1), &small(2)), None);
     let text = "x".repeat(MAX_BYTES / 2);
     assert!(difference(&doc! {}, &doc! { "a": text }).is_some());
+}
+
+/// Few names, so that fields go, come and change their type.
+fn random(rng: &mut Rng, depth: u64) -> Bson {
+    match rng.below(if depth == 0 { 4 } else { 9 }) {
+        0 => Bson::Int32(rng.below(3) as i32),
+        1 => Bson::Int64(rng.below(3) as i64),
+        2 => Bson::String("x".repeat(rng.below(3) as usize)),
+        3 => Bson::Null,
+        4..=6 => Bson::Document(random_document(rng, depth - 1)),
+        _ => (0..rng.below(4)).map(|_| random(rng, depth - 1)).collect(),
+    }
+}
+
+fn random_document(rng: &mut Rng, depth: u64) -> Document {
+    let mut document = Document::new();
+    for _ in 0..rng.below(5) {
+        let name = ["a", "b", "c", "d", "e"][rng.below(5) as usize];
+        document.insert(name, random(rng, depth));
+    }
+    document
+}
+
+/// The same with some places changed.
+fn changed(rng: &mut Rng, value: &Bson) -> Bson {
+    if rng.percent(15) {
+        return random(rng, 2);
+    }
+    match value {
+        Bson::Document(document) => {
+            let mut new = Document::new();
+            for (name, value) in document {
+                if !rng.percent(20) {
+                    new.insert(name, changed(rng, value));
+                }
+            }
+            new.extend(random_document(rng, 1).into_iter().take(1));
+            Bson::Document(new)
+        }
+        Bson::Array(array) => {
+            let len = rng.below(array.len() as u64 + 2) as usize;
+            let kept = array.iter().take(len).map(|value| changed(rng, value));
+            let mut new: Vec<Bson> = kept.collect();
+            new.resize(len, Bson::Null);
+            Bson::Array(new)
+        }
+        other => other.clone(),
+    }
+}
+
+/// What is at a path; the last part need not be there.
+fn at<'a>(value: &'a mut Bson, path: &str) -> &'a mut Bson {
+    path.split('.').fold(value, |value, part| match value {
+        Bson::Document(document) => document.entry(part.to_owned()).or_insert(Bson::Null),
+        Bson::Array(array) => {
+            let place: usize = part.parse().unwrap();
+            if place == array.len() {
+                array.push(Bson::Null);
+            }
+            &mut array[place]
+        }
+        other => panic!("{path}: {other}"),
+    })
+}
+
+fn apply(before: &Document, told: &UpdateDescription) -> Bson {
+    let mut value = Bson::Document(before.clone());
+    for path in &told.removed_fields {
+        let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let parent = match parent {
+            "" => &mut value,
+            parent => at(&mut value, parent),
+        };
+        parent.as_document_mut().unwrap().remove(name).unwrap();
+    }
+    for (path, new) in &Document::try_from(&*told.updated_fields).unwrap() {
+        *at(&mut value, path) = new.clone();
+    }
+    for cut in &told.truncated_arrays {
+        let array = at(&mut value, &cut.field).as_array_mut().unwrap();
+        assert!(array.len() as u64 > cut.new_size);
+        array.truncate(cut.new_size as usize);
+    }
+    value
+}
+
+/// Without the order of fields, which a description does not tell.
+fn unordered(value: &Bson) -> Bson {
+    match value {
+        Bson::Document(document) => {
+            let mut fields: Vec<_> = document.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            let fields = fields
+                .into_iter()
+                .map(|(name, value)| (name.clone(), unordered(value)));
+            Bson::Document(fields.collect())
+        }
+        Bson::Array(array) => array.iter().map(unordered).collect(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn what_is_told_makes_the_new_document_of_the_old_one() {
+    for seed in 0..20_000 {
+        let mut rng = Rng::new(seed);
+        let before = random_document(&mut rng, 3);
+        let after = match changed(&mut rng, &Bson::Document(before.clone())) {
+            Bson::Document(after) => after,
+            _ => random_document(&mut rng, 3),
+        };
+        let told = difference(&before, &after).unwrap();
+        let made = unordered(&apply(&before, &told));
+        let expected = unordered(&Bson::Document(after.clone()));
+        assert_eq!(made, expected, "seed {seed}: {before} to {after}: {told:?}");
+    }
 }
