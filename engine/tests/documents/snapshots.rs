@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use collection_store::{
-    BulkOptions, ChangeOperation, Database, DatabaseSnapshot, ErrorKind, OperationContext,
-    WatchOptions,
+    BulkOptions, ChangeOperation, Database, DatabaseSnapshot, ErrorKind, IndexModel,
+    OperationContext, WatchOptions,
 };
 
 use crate::{ids, on_memory_and_file};
@@ -208,4 +208,42 @@ fn a_backup_has_one_state_the_newest_or_a_named_one() {
     let old = Database::open(directory.path().join("old")).unwrap();
     assert_eq!(old.collection("orders").count(doc! {}).unwrap(), 2000);
     assert_ne!(documents(&old), documents(&database));
+}
+
+#[test]
+fn a_named_snapshot_has_the_indexes_of_its_time() {
+    let database = Database::open_in_memory().unwrap();
+    let orders = shop(&database);
+    orders
+        .create_index(IndexModel::new(doc! { "n": 1 }))
+        .unwrap();
+    database.create_snapshot("then").unwrap();
+    orders
+        .update_many(doc! { "n": 3 }, doc! { "$set": { "n": 30 } })
+        .unwrap();
+    orders.drop_index("n_1").unwrap();
+    orders
+        .create_index(IndexModel::new(doc! { "m": 1 }))
+        .unwrap();
+    let then = database.open_snapshot("then").unwrap();
+    let old = then.collection("orders");
+    assert_eq!(old.count(doc! { "n": 3 }).unwrap(), 286);
+    assert_eq!(old.count(doc! { "n": 30 }).unwrap(), 0);
+    let names: Vec<_> = old
+        .list_indexes()
+        .unwrap()
+        .iter()
+        .map(|i| format!("{i:?}"))
+        .collect();
+    let all = names.join(" ");
+    assert!(all.contains("n_1") && !all.contains("m_1"), "{all}");
+    let refused = old
+        .create_index(IndexModel::new(doc! { "k": 1 }))
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnly);
+    assert_eq!(
+        old.drop_index("n_1").unwrap_err().kind(),
+        ErrorKind::ReadOnly
+    );
+    assert!(database.store().check().unwrap().findings.is_empty());
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bson::{Bson, doc};
 use collection_store::{
-    Collection, Database, ErrorKind, InsertManyOptions, OperationContext, SessionStatement,
-    TransactionOptions, UpdateOptions, UpdateResult,
+    Collection, Database, ErrorKind, IndexModel, InsertManyOptions, OperationContext,
+    SessionStatement, TransactionOptions, UpdateOptions, UpdateResult,
 };
 
 use crate::{all, numbered};
@@ -281,4 +281,63 @@ fn a_session_that_is_forgotten_begins_anew_and_a_backup_keeps_the_others() {
     let items = copy.collection("items");
     assert_eq!(items.insert_one_with(&other, doc! { "n": 1 }).unwrap(), id);
     assert_eq!(items.count(doc! {}).unwrap(), 3);
+}
+
+#[test]
+fn statements_keep_indexes_and_one_whose_key_is_taken_fails_alone() {
+    let database = Database::open_in_memory().unwrap();
+    let items = database.collection("items");
+    items
+        .insert_many((0..8).map(|id| doc! { "_id": id, "u": id }))
+        .unwrap();
+    let unique = IndexModel::new(doc! { "u": 1 }).unique(true);
+    items.create_index(unique).unwrap();
+    let options = UpdateOptions::default();
+    let set = |id: i32, u: i32, context: &OperationContext| {
+        let update = doc! { "$set": { "u": u } };
+        items.update_one_with(context, doc! { "_id": id }, update, &options)
+    };
+    let taken = set(1, 2, &statement(1)).unwrap_err();
+    assert_eq!(taken.code(), Some(11000), "{taken}");
+    for _ in 0..2 {
+        assert_eq!(set(1, 20, &statement(1)).unwrap().modified, 1);
+    }
+    // Of many that want one key one has it, and hears so however often it asks.
+    let had: u64 = std::thread::scope(|scope| {
+        let claim = |client: u8| {
+            let context = OperationContext::new().statement([100 + client; 16], 1);
+            let ask = || set(i32::from(client), 99, &context);
+            let (first, second) = (ask(), ask());
+            match first {
+                Ok(first) => {
+                    assert_eq!(second.unwrap(), first);
+                    first.modified
+                }
+                Err(error) => {
+                    assert_eq!(error.code(), Some(11000), "{error}");
+                    assert_eq!(second.unwrap_err().code(), Some(11000));
+                    0
+                }
+            }
+        };
+        let threads: Vec<_> = (0..8)
+            .map(|client| scope.spawn(move || claim(client)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    assert_eq!(had, 1);
+    assert_eq!(items.count(doc! { "u": 99 }).unwrap(), 1);
+    let again = items
+        .insert_one_with(&statement(2), doc! { "_id": 50, "u": 99 })
+        .unwrap_err();
+    assert_eq!(again.code(), Some(11000));
+    items
+        .delete_one_with(&statement(2), doc! { "u": 99 })
+        .unwrap();
+    items
+        .insert_one_with(&statement(3), doc! { "_id": 50, "u": 99 })
+        .unwrap();
 }
