@@ -153,7 +153,7 @@ pub struct DuplicateKey {
 ///
 /// ```
 /// use collection_store::{ErrorKind, filter::Filter};
-/// let error = Filter::compile(&bson::rawdoc! { "age": { "$near": 5 } }).unwrap_err();
+/// let error = Filter::compile(&bson::rawdoc! { "age": { "$nearly": 5 } }).unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::BadValue);
 /// assert_eq!(error.code(), Some(2));
 /// assert!(!error.is_retryable());

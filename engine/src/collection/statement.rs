@@ -21,10 +21,10 @@ use std::time::Duration;
 use bson::{Bson, Document, doc};
 use cs_kv::{SessionStatement, Snapshot, system};
 
-use super::Collection;
 use super::insert::InsertMany;
 use super::update::UpdateResult;
 use super::write::{ReplaceResult, lost};
+use super::{Collection, MAX_ATTEMPTS};
 use crate::context::{OperationContext, Statement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::Counters;
@@ -128,6 +128,11 @@ impl Collection {
         let runtime = &self.environment.runtime;
         let watch = context.start(runtime);
         let give_up = runtime.monotonic().saturating_add(TRIED_FOR);
+        // In simulation time may stand still.
+        let may_go_on = |conflicts| match runtime.may_block() {
+            true => runtime.monotonic() < give_up,
+            false => conflicts < MAX_ATTEMPTS,
+        };
         let mut conflicts = 0;
         loop {
             watch.check()?;
@@ -149,12 +154,13 @@ impl Collection {
                 Err(cs_kv::Error::AlreadyApplied { number, results }) => {
                     return repeated(statement, number, &results);
                 }
-                Err(error) if lost(&error) && runtime.monotonic() < give_up => {
+                Err(error) if lost(&error) && may_go_on(conflicts) => {
                     Counters::add(&self.environment.counters.retries, 1);
                     pause(&**runtime, conflicts);
                     conflicts = conflicts.saturating_add(1);
                 }
-                Err(error) if lost(&error) => return Err(self.gave_up()),
+                // The collection was dropped and made again, all the time.
+                Err(cs_kv::Error::UnknownTree(_)) => return Err(self.gave_up()),
                 Err(error) => return Err(error.into()),
             }
         }

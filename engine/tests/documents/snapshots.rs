@@ -51,6 +51,7 @@ fn a_named_snapshot_is_read_as_it_was_whatever_happens_later() {
         assert_eq!(ids(&old, doc! { "n": 3 }), before);
         assert_eq!(old.count(doc! {}).unwrap(), 2000);
         assert_eq!(old.stats().unwrap().documents, 2000);
+        assert_eq!(old.distinct("n", doc! {}).unwrap().len(), 7);
         assert!(old.find_by_id(150).unwrap().is_some());
         assert!(!then.collection("moved").exists_now().unwrap());
         assert_eq!(names(&then), ["orders"]);

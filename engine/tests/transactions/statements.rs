@@ -341,3 +341,40 @@ fn statements_keep_indexes_and_one_whose_key_is_taken_fails_alone() {
         .insert_one_with(&statement(3), doc! { "_id": 50, "u": 99 })
         .unwrap();
 }
+
+#[test]
+fn a_statement_in_the_way_of_a_prepared_transaction_says_so_and_may_be_sent_again() {
+    use collection_store::io::SimRuntime;
+    use collection_store::io::sim::{SimDisk, SimOptions};
+
+    let disk = SimDisk::new(3, SimOptions::default());
+    let database = Database::options()
+        .open_on(disk, SimRuntime::new(3))
+        .unwrap();
+    let numbers = database.collection("numbers");
+    numbers.insert_one(doc! { "_id": 1, "n": 0 }).unwrap();
+    let transaction = database.begin().unwrap();
+    let update = doc! { "$inc": { "n": 10 } };
+    transaction
+        .collection("numbers")
+        .update_one(doc! { "_id": 1 }, update.clone())
+        .unwrap();
+    transaction.prepare("gid").unwrap();
+    let options = UpdateOptions::default();
+    let again = doc! { "n": 0 };
+    let error = numbers
+        .update_one_with(&statement(1), again, update.clone(), &options)
+        .unwrap_err();
+    assert!(
+        error.is_retryable() && error.message().contains("gid"),
+        "{error}"
+    );
+    database.commit_prepared("gid").unwrap();
+    for _ in 0..2 {
+        let filter = doc! { "n": { "$gt": 0 } };
+        numbers
+            .update_one_with(&statement(1), filter, update.clone(), &options)
+            .unwrap();
+    }
+    assert_eq!(all(&numbers), [doc! { "_id": 1, "n": 20 }]);
+}
