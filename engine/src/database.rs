@@ -236,6 +236,7 @@ impl Database {
             bytes,
             named_snapshots: self.environment.any_store().list_snapshots()?,
             operations: self.environment.counters.read(),
+            filters: self.environment.filters.figures(),
             store: self.environment.any_store().stats(),
         })
     }

@@ -8,6 +8,7 @@
 //! | transactions under way | here: each has a snapshot, and changes that nobody else sees |
 //! | which multikey markers are written | the trees of indexes; what is known of it here may be dropped at any time |
 //! | counters since open | here |
+//! | plans of filters, by shape | here; may be dropped at any time |
 //! | listeners, and who wants to be told what was before | here; their places in the history are of this process |
 //!
 //! An environment *as of* a named snapshot has the state of that, reads nothing else
@@ -23,7 +24,9 @@ use cs_kv::{Housekeeping, Snapshot, Store, Transaction, system};
 use crate::catalog::{Catalog, Entry, key_of};
 use crate::changes::{Listeners, Wanting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Filter, PlanCache};
 use crate::index::Markers;
+use crate::input::IntoFilter;
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
 use crate::stats::Counters;
@@ -41,6 +44,7 @@ pub(crate) struct Environment {
     pub(crate) catalog: Catalog,
     pub(crate) object_ids: ObjectIds,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) filters: PlanCache,
     pub(crate) transactions: Registry,
     pub(crate) markers: Markers,
     as_of: Option<AsOf>,
@@ -94,6 +98,7 @@ impl Environment {
             runtime,
             catalog: Catalog::default(),
             counters,
+            filters: PlanCache::default(),
             transactions: Registry::default(),
             markers: Markers::default(),
             as_of,
@@ -148,6 +153,15 @@ impl Environment {
     pub(crate) fn surroundings(&self) -> Surroundings {
         let now_ms = i64::try_from(self.runtime.unix_ms()).unwrap_or(i64::MAX);
         Surroundings::at(now_ms)
+    }
+
+    /// A filter that knows the time, compiled with a plan that is known where
+    /// its like was seen before.
+    pub(crate) fn filter(&self, filter: impl IntoFilter) -> Result<Filter> {
+        let filter = filter.into_filter()?;
+        let filter = filter.with_variables(self.surroundings().variables());
+        filter.prepare(&self.filters);
+        Ok(filter)
     }
 
     /// The store, closed or not: for figures.

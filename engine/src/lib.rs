@@ -60,7 +60,7 @@ pub use index::{IndexInfo, IndexModel};
 pub use input::{IntoDocument, IntoFilter};
 pub use options::DatabaseOptions;
 pub use snapshots::{DatabaseSnapshot, SnapshotInfo};
-pub use stats::{CollectionStats, DatabaseStats, OperationStats};
+pub use stats::{CollectionStats, DatabaseStats, FilterStats, OperationStats};
 pub use transaction::{Savepoint, Transaction, TransactionInfo, TransactionOptions};
 pub use update::{Applied, Update, UpdateContext, UpdateOptions};
 

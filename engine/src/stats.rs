@@ -71,6 +71,20 @@ pub struct CollectionStats {
     pub hash: u128,
 }
 
+/// Figures of the filters that operations were asked with, since the database
+/// was opened. Filters that differ in nothing but operands have one shape, and
+/// share its plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FilterStats {
+    /// Shapes whose plans are kept.
+    pub shapes: u64,
+    /// Filters that were given the plan of another.
+    pub reused: u64,
+    /// Filters whose plan had to be made.
+    pub planned: u64,
+}
+
 /// Figures of a database.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -86,6 +100,8 @@ pub struct DatabaseStats {
     pub named_snapshots: Vec<NamedSnapshot>,
     /// What operations did.
     pub operations: OperationStats,
+    /// The filters that they were asked with.
+    pub filters: FilterStats,
     /// Pages, log, commits, compression, input and output.
     pub store: StoreStats,
 }

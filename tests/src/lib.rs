@@ -9,6 +9,7 @@
 //! | [`fuzz`] | inputs | whatever reads bytes from outside |
 //! | [`flip`] | damage | bytes of files at rest |
 //! | [`isolation`] | isolation checker | the order of transactions from many threads |
+//! | [`filters`] | filters | the compiled form of filters, against the interpreter |
 //! | [`prepare`] | two phases | prepared transactions, at any event of a simulated disk |
 //!
 //! Each proves itself by catching bugs planted on purpose
@@ -18,6 +19,7 @@
 
 pub mod crash;
 pub mod fault;
+pub mod filters;
 pub mod flip;
 pub mod fuzz;
 pub mod isolation;

@@ -235,6 +235,7 @@ impl Find {
         watch.check()?;
         let surroundings = environment.surroundings();
         let filter = self.filter?.with_variables(surroundings.variables());
+        filter.prepare(&environment.filters);
         let sort = self.sort?;
         let projected = self.projection?.map(|projection| Projected {
             filter: projection.needs_position().then(|| filter.clone()),

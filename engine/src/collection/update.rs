@@ -438,7 +438,7 @@ impl Work {
         let update = update.into_document()?;
         let unix_ms = collection.environment.runtime.unix_ms();
         Ok(Arc::new(Self {
-            filter: filter.into_filter()?,
+            filter: collection.environment.filter(filter)?,
             update: Update::parse(&update, options)?,
             now: DateTime::from_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)),
             timestamp: Timestamp {

@@ -61,7 +61,7 @@ impl Collection {
         filter: impl IntoFilter,
         replacement: impl IntoDocument,
     ) -> Result<ReplaceResult> {
-        let filter = filter.into_filter()?;
+        let filter = self.environment.filter(filter)?;
         let replacement = replacement.into_document()?;
         if let Some(statement) = context.as_statement() {
             return self.once(context, statement, |within, context| {
@@ -116,7 +116,7 @@ impl Collection {
         context: &OperationContext,
         filter: impl IntoFilter,
     ) -> Result<bool> {
-        let filter = filter.into_filter()?;
+        let filter = self.environment.filter(filter)?;
         if let Some(statement) = context.as_statement() {
             let deleted = self.once(context, statement, |within, context| {
                 let deleted = within.delete_one_with(context, &filter)?;
@@ -149,7 +149,7 @@ impl Collection {
         context: &OperationContext,
         filter: impl IntoFilter,
     ) -> Result<u64> {
-        let filter = filter.into_filter()?;
+        let filter = self.environment.filter(filter)?;
         if let Some(statement) = context.as_statement() {
             let deleted = self.once(context, statement, |within, context| {
                 within.delete_many_with(context, &filter).map(Deleted)

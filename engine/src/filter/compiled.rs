@@ -60,7 +60,7 @@ impl Compiled {
     }
 
     /// Gives a plan the operands of a filter, which is of the plan's shape.
-    pub(super) fn bind(plan: Arc<Plan>, root: &Expression) -> Self {
+    fn bind(plan: Arc<Plan>, root: &Expression) -> Self {
         let mut leaves = Vec::with_capacity(plan.leaf_count());
         leaf::collect(root, &mut leaves);
         let mut required = vec![0; plan.scan_count()].into_boxed_slice();

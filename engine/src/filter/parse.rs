@@ -48,8 +48,16 @@ fn document(bytes: &[u8], context: Context<'_>) -> Result<Expression> {
     Ok(conjunction(all))
 }
 
-/// All of `all`: none of them is always true, one is itself.
-fn conjunction(mut all: Vec<Expression>) -> Expression {
+/// All of `all`: none of them is always true, one is itself. Conjunctions in it
+/// are one with it.
+fn conjunction(parts: Vec<Expression>) -> Expression {
+    let mut all = Vec::with_capacity(parts.len());
+    for part in parts {
+        match part {
+            Expression::And(inner) => all.extend(inner),
+            other => all.push(other),
+        }
+    }
     match all.len() {
         0 => Expression::Always(true),
         1 => all.remove(0),
@@ -79,7 +87,7 @@ fn top_level(element: Element<'_>, context: Context<'_>) -> Result<Option<Expres
     let name = text(element.name);
     let no_variables = Scope::new();
     Ok(Some(match name.as_str() {
-        "$and" => Expression::And(filters(element, context)?),
+        "$and" => conjunction(filters(element, context)?),
         "$or" => Expression::Or(filters(element, context)?),
         "$nor" => Expression::Not(Box::new(Expression::Or(filters(element, context)?))),
         "$comment" => return Ok(None),

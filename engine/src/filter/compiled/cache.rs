@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::plan::Plan;
 use super::{Compiled, shape};
 use crate::filter::ast::Expression;
+use crate::stats::FilterStats;
 
 /// Shapes in a generation.
 const CAPACITY: usize = 256;
@@ -55,14 +56,6 @@ impl Generations {
     }
 }
 
-/// Figures of a cache of plans, since the database was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PlanCacheFigures {
-    pub(crate) shapes: u64,
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
-}
-
 impl PlanCache {
     /// Compiles a filter, with a plan that is known where there is one.
     pub(in crate::filter) fn compile(&self, root: &Expression) -> Option<Compiled> {
@@ -83,12 +76,12 @@ impl PlanCache {
     }
 
     /// Its figures.
-    pub(crate) fn figures(&self) -> PlanCacheFigures {
+    pub(crate) fn figures(&self) -> FilterStats {
         let generations = self.generations.lock();
-        PlanCacheFigures {
+        FilterStats {
             shapes: (generations.young.len() + generations.old.len()) as u64,
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
+            reused: self.hits.load(Ordering::Relaxed),
+            planned: self.misses.load(Ordering::Relaxed),
         }
     }
 }

@@ -212,7 +212,7 @@ fn filters_of_one_shape_share_a_plan_and_keep_their_operands() {
         );
     }
     let figures = cache.figures();
-    assert_eq!((figures.shapes, figures.hits, figures.misses), (1, 9, 1));
+    assert_eq!((figures.shapes, figures.reused, figures.planned), (1, 9, 1));
 }
 
 #[test]
@@ -228,5 +228,5 @@ fn the_cache_is_bounded_and_forgets_the_oldest() {
     }
     let figures = cache.figures();
     assert!(figures.shapes <= 512, "{figures:?}");
-    assert_eq!(figures.misses, 2000);
+    assert_eq!(figures.planned, 2000);
 }
