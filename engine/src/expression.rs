@@ -19,6 +19,7 @@
 //! `parse`, `optimise`, `operators` (which names are known), then one file for
 //! each family of operators.
 
+mod accumulate;
 mod arguments;
 mod arithmetic;
 mod arrays;
@@ -26,17 +27,27 @@ mod bits;
 mod boolean;
 mod compare;
 mod conditional;
+mod conversions;
+mod convert;
+mod dates;
 mod environment;
 mod iterate;
 mod limits;
 mod math;
 mod node;
+mod objects;
 mod operators;
 mod optimise;
 mod parse;
 mod path;
+mod regex;
+mod search;
 mod sets;
+mod sort_array;
+mod strings;
+mod texts;
 mod trigonometry;
+mod types;
 mod value;
 mod variables;
 

@@ -115,10 +115,70 @@ impl Pattern {
         *has_soft_end && before_newline.is_some_and(|text| regex.is_match(text))
     }
 
+    /// The first match that begins at or after a byte of the text, with its groups.
+    pub(crate) fn captures_at(&self, text: &[u8], start: usize) -> Option<Captures> {
+        let Inner {
+            regex,
+            has_soft_end,
+            has_line_start,
+            ..
+        } = &*self.inner;
+        let before_newline = text
+            .strip_suffix(b"\n")
+            .filter(|shorter| start <= shorter.len());
+        let find = |text: &[u8]| {
+            let found = regex.captures_at(text, start)?;
+            let range = |at: usize| found.get(at).map(|part| (part.start(), part.end()));
+            Some(Captures {
+                whole: range(0)?,
+                groups: (1..found.len()).map(range).collect(),
+            })
+        };
+        let mut first = if start <= text.len() {
+            find(text)
+        } else {
+            None
+        };
+        if *has_line_start && text.ends_with(b"\n") {
+            // See `is_match`.
+            first = first.filter(|found| found.whole.0 < text.len());
+        }
+        let soft = before_newline.filter(|_| *has_soft_end).and_then(find);
+        match (first, soft) {
+            (Some(first), Some(soft)) if soft.whole.0 < first.whole.0 => Some(soft),
+            (None, soft) => soft,
+            (first, _) => first,
+        }
+    }
+
     /// What every text begins with that matches, if the pattern says so.
     #[allow(dead_code, reason = "the planner of indexes asks for it")]
     pub(crate) fn prefix(&self) -> Option<Vec<u8>> {
         prefix::prefix(&self.inner.source, &self.inner.options)
+    }
+}
+
+/// Where a match is, and its groups.
+#[derive(Clone, Debug)]
+pub(crate) struct Captures {
+    whole: (usize, usize),
+    groups: Vec<Option<(usize, usize)>>,
+}
+
+impl Captures {
+    /// The first byte of the match.
+    pub(crate) fn start(&self) -> usize {
+        self.whole.0
+    }
+
+    /// The byte after it.
+    pub(crate) fn end(&self) -> usize {
+        self.whole.1
+    }
+
+    /// Its groups by their numbers; `None` for one that took no part.
+    pub(crate) fn groups(&self) -> &[Option<(usize, usize)>] {
+        &self.groups
     }
 }
 

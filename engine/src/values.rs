@@ -17,6 +17,7 @@ mod number;
 mod numeric;
 mod owned;
 mod scan;
+mod summation;
 mod validate;
 
 pub(crate) use builder::depth;
@@ -29,4 +30,5 @@ pub(crate) use numeric::Numeric;
 pub use owned::OwnedValue;
 pub use scan::{Element, Elements, RawValue};
 pub(crate) use scan::{cstring_len, value_len};
+pub(crate) use summation::{Deviation, Summation};
 pub use validate::{InvalidDocument, MAX_DEPTH, MAX_DOCUMENT_LEN, Reason, validate_document};

@@ -3,8 +3,8 @@
 use super::node::{Evaluate, Node};
 use super::parse::{Parser, constant};
 use super::{
-    arithmetic, arrays, bits, boolean, compare, conditional, iterate, math, sets, trigonometry,
-    variables,
+    accumulate, arithmetic, arrays, bits, boolean, compare, conditional, convert, dates, iterate,
+    math, objects, regex, search, sets, sort_array, strings, trigonometry, types, variables,
 };
 use crate::error::Result;
 use crate::values::RawValue;
@@ -57,6 +57,15 @@ pub(super) fn find(name: &[u8]) -> Option<Entry> {
         arrays::find,
         iterate::find,
         sets::find,
+        accumulate::find,
+        objects::find,
+        strings::find,
+        search::find,
+        regex::find,
+        dates::find,
+        convert::find,
+        types::find,
+        sort_array::find,
     ];
     families
         .iter()

@@ -186,7 +186,7 @@ impl<'s> Parser<'s> {
     }
 
     /// What `$a` begins at: the document, unless `CURRENT` is something else here.
-    fn current(&self) -> Base {
+    pub(super) fn current(&self) -> Base {
         self.variable("CURRENT").map_or(Base::Root, Base::Slot)
     }
 
