@@ -11,6 +11,7 @@ mod by_id;
 mod cursor;
 mod distinct;
 mod find;
+mod index_read;
 mod indexes;
 mod indexing;
 mod insert;
@@ -19,9 +20,9 @@ mod matches;
 mod place;
 mod statement;
 mod tally;
+mod targets;
 mod transfer;
 mod update;
-mod wish;
 mod within;
 mod write;
 

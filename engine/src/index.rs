@@ -19,17 +19,23 @@
 //! * What a multikey marker says holds for all entries in the same state: it is written with
 //!   the first entry that needs it, and stays.
 //!
-//! Reading order: `definition`, `derive`, `entry`, `catalog`, `changes`, `markers`.
+//! Reading order: `definition`, `derive`, `entry`, `catalog`, `changes`, `markers`; for
+//! queries `interval`, `access`, `implies`, `planner`.
 
+mod access;
 mod catalog;
 mod changes;
 mod definition;
 mod derive;
 mod entry;
+mod implies;
+mod interval;
 mod markers;
 mod model;
 mod partial;
+mod planner;
 
+pub(crate) use access::Access;
 pub(crate) use catalog::{BuildState, Index, Indexes};
 pub(crate) use changes::{IndexChange, IndexWrite};
 pub(crate) use definition::{Definition, ID_INDEX};
@@ -37,3 +43,5 @@ pub(crate) use derive::{Derived, derive};
 pub(crate) use entry::{ParsedEntry, marker_key, parse_entry};
 pub(crate) use markers::Markers;
 pub use model::{IndexInfo, IndexModel};
+pub use planner::Hint;
+pub(crate) use planner::{Data, Plan, Question, plan};

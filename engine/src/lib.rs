@@ -56,7 +56,7 @@ pub use cs_kv::{
 };
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
-pub use index::{IndexInfo, IndexModel};
+pub use index::{Hint, IndexInfo, IndexModel};
 pub use input::{IntoDocument, IntoFilter};
 pub use options::DatabaseOptions;
 pub use snapshots::{DatabaseSnapshot, SnapshotInfo};

@@ -6,10 +6,11 @@ use bson::{Bson, RawDocumentBuf};
 
 use super::Collection;
 use super::cursor::{Cursor, Order, Projected, stored};
-use super::matches::Matches;
+use super::matches::{Matches, Wish};
 use crate::context::OperationContext;
 use crate::error::Result;
 use crate::filter::Filter;
+use crate::index::Hint;
 use crate::input::{IntoDocument, IntoFilter};
 use crate::key;
 use crate::projection::Projection;
@@ -103,6 +104,7 @@ impl Collection {
             skip: 0,
             limit: None,
             allow_disk_use: true,
+            hint: None,
         }
     }
 
@@ -148,6 +150,7 @@ pub struct Find {
     skip: u64,
     limit: Option<u64>,
     allow_disk_use: bool,
+    hint: Option<Hint>,
 }
 
 impl Find {
@@ -207,6 +210,25 @@ impl Find {
         self
     }
 
+    /// Uses this index, by name or by its fields, whether it is the best or not. One that does
+    /// not have all documents shows only those that it has.
+    ///
+    /// ```
+    /// # use bson::doc;
+    /// # use collection_store::IndexModel;
+    /// # let database = collection_store::Database::open_in_memory()?;
+    /// # let books = database.collection("books");
+    /// books.insert_one(doc! { "_id": 1, "title": "Emma", "pages": 474 })?;
+    /// books.create_index(IndexModel::new(doc! { "pages": 1 }))?;
+    /// assert_eq!(books.find(doc! {}).hint("pages_1").count()?, 1);
+    /// assert_eq!(books.find(doc! {}).hint(doc! { "pages": 1 }).count()?, 1);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
     /// How many documents the query finds, skip and limit taken into account.
     ///
     /// # Errors
@@ -244,11 +266,15 @@ impl Find {
         });
         let view = self.collection.view()?;
         Counters::add(&environment.counters.queries, 1);
-        let matches = match &view.place {
-            Some(place) => Matches::new(place, filter, None)?,
-            None => Matches::none(),
+        let wish = Wish {
+            hint: self.hint,
+            sort: sort.iter().flat_map(SortPattern::paths).collect(),
         };
-        let order = sort.map(|pattern| Order {
+        let matches = match (&view.place, &view.entry) {
+            (Some(place), Some(entry)) => Matches::planned(place, entry, filter, &wish)?,
+            _ => Matches::none(),
+        };
+        let order = sort.filter(|_| !matches.is_sorted()).map(|pattern| Order {
             pattern,
             allow_disk_use: self.allow_disk_use,
         });

@@ -5,10 +5,23 @@ use std::ops::Bound;
 
 use cs_kv::KeyRange;
 
+use super::index_read::{IndexRead, Look};
 use super::place::{Place, Rows};
+use crate::catalog::Entry;
 use crate::context::Watch;
 use crate::error::{Error, Result};
 use crate::filter::{Filter, IdBounds};
+use crate::index::{Hint, Plan, Question, plan};
+
+/// What a query wants beside its filter, as far as it bears on how it is carried out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wish {
+    /// The index to use.
+    pub(super) hint: Option<Hint>,
+    /// The order in which documents are wanted: paths, and whether each descends; empty
+    /// for any. [`Matches::is_sorted`] says whether they come in it; if not, the caller sorts.
+    pub(super) sort: Vec<(Vec<u8>, bool)>,
+}
 
 /// The entries of a tree that match a filter, by key.
 #[derive(Debug)]
@@ -17,6 +30,7 @@ pub(super) struct Matches {
     filter: Filter,
     /// Documents looked at.
     pub(super) examined: u64,
+    is_sorted: bool,
 }
 
 #[derive(Debug)]
@@ -25,11 +39,88 @@ enum Source {
     Range(Rows),
     /// Single keys, ascending.
     Keys(Place, std::vec::IntoIter<Vec<u8>>),
+    /// What entries of indexes lead to.
+    Index(Box<IndexRead>),
     Nothing,
 }
 
 impl Matches {
-    /// Chooses how to look: single keys or a range where the filter bounds
+    /// Chooses the best way to look.
+    ///
+    /// # Errors
+    /// The hint names no index that can be used (code 2), or a page could not be read.
+    pub(super) fn planned(
+        place: &Place,
+        entry: &Entry,
+        filter: Filter,
+        wish: &Wish,
+    ) -> Result<Self> {
+        let plan = choose(place, entry, &filter, wish)?;
+        Self::of_plan(place, filter, plan, wish)
+    }
+
+    /// Carries a plan out.
+    pub(super) fn of_plan(
+        place: &Place,
+        filter: Filter,
+        plan: Option<Plan>,
+        wish: &Wish,
+    ) -> Result<Self> {
+        let (source, is_sorted) = match plan {
+            // Without an index it is the `_id` or nothing, in its order.
+            None => {
+                let found = Self::new(place, filter, None)?;
+                let is_sorted = wish.sort.is_empty()
+                    || matches!(&found.source, Source::Keys(_, keys) if keys.len() <= 1);
+                return Ok(Self { is_sorted, ..found });
+            }
+            Some(Plan::Nothing) => (Source::Nothing, true),
+            Some(Plan::All { reverse, sorts }) => {
+                let rows = place.rows_toward(KeyRange::all(), reverse)?;
+                (Source::Range(rows), sorts)
+            }
+            Some(Plan::One(access)) => {
+                let sorts = access.sorts;
+                let read = IndexRead::new(place.clone(), vec![access]);
+                (Source::Index(Box::new(read)), sorts)
+            }
+            Some(Plan::Several(accesses)) => {
+                let read = IndexRead::new(place.clone(), accesses);
+                (Source::Index(Box::new(read)), wish.sort.is_empty())
+            }
+        };
+        Ok(Self {
+            source,
+            filter,
+            examined: 0,
+            is_sorted,
+        })
+    }
+
+    /// Those of these keys, ascending.
+    pub(super) fn of_keys(place: &Place, filter: Filter, keys: Vec<Vec<u8>>) -> Self {
+        Self {
+            source: Source::Keys(place.clone(), keys.into_iter()),
+            filter,
+            examined: 0,
+            is_sorted: false,
+        }
+    }
+
+    /// Whether they come in the order that was wanted.
+    pub(super) fn is_sorted(&self) -> bool {
+        self.is_sorted
+    }
+
+    /// Entries of indexes looked at.
+    pub(super) fn keys_examined(&self) -> u64 {
+        match &self.source {
+            Source::Index(read) => read.keys_examined,
+            _ => 0,
+        }
+    }
+
+    /// Chooses how to look without any index: single keys or a range where the filter bounds
     /// `_id`, else everything. Only keys above `after` are looked at.
     pub(super) fn new(place: &Place, filter: Filter, after: Option<&[u8]>) -> Result<Self> {
         let is_after = |key: &[u8]| after.is_none_or(|after| key > after);
@@ -60,6 +151,7 @@ impl Matches {
             source,
             filter,
             examined: 0,
+            is_sorted: false,
         })
     }
 
@@ -69,6 +161,7 @@ impl Matches {
             source: Source::Nothing,
             filter: Filter::all(),
             examined: 0,
+            is_sorted: true,
         }
     }
 
@@ -102,6 +195,7 @@ impl Matches {
     ) -> Result<Option<R>> {
         match &mut self.source {
             Source::Nothing => Ok(None),
+            Source::Index(found) => found.next(watch, &self.filter, &mut self.examined, read),
             Source::Range(rows) => loop {
                 watch.check()?;
                 let Some((key, document)) = rows.next()? else {
@@ -132,6 +226,32 @@ impl Matches {
             }
         }
     }
+}
+
+/// The plan for a query; `None` if no index bears on it, and its `_id` says where to look.
+pub(super) fn choose(
+    place: &Place,
+    entry: &Entry,
+    filter: &Filter,
+    wish: &Wish,
+) -> Result<Option<Plan>> {
+    if wish.hint.is_none() {
+        let is_plain = entry.indexes.is_empty() && wish.sort.is_empty();
+        // One document, or a few by their ids: nothing finds them faster.
+        let by_id = match filter.id_bounds()? {
+            IdBounds::Keys(keys) => keys.len() <= 1 || wish.sort.is_empty(),
+            _ => false,
+        };
+        if is_plain || by_id {
+            return Ok(None);
+        }
+    }
+    let question = Question {
+        filter,
+        sort: &wish.sort,
+        hint: wish.hint.as_ref(),
+    };
+    plan(&entry.indexes, &question, &Look(place)).map(Some)
 }
 
 /// A tree that is not in the snapshot is a collection that was not there yet,

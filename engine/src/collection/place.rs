@@ -28,6 +28,8 @@ pub(super) enum Place {
 )]
 pub(super) enum Rows {
     Stored(cs_kv::Cursor),
+    /// Backwards.
+    Back(cs_kv::Cursor),
     Within(Box<TransactionEntries>),
 }
 
@@ -45,6 +47,17 @@ impl Place {
         Ok(match self {
             Self::Stored(tree) => Rows::Stored(tree.cursor(range)),
             Self::Within(session, tree) => Rows::Within(Box::new(session.entries(*tree, range)?)),
+        })
+    }
+
+    /// The entries of a range, ascending or descending.
+    pub(super) fn rows_toward(&self, range: KeyRange, reverse: bool) -> Result<Rows> {
+        Ok(match self {
+            Self::Stored(tree) if reverse => Rows::Back(tree.cursor(range)),
+            Self::Within(session, tree) if reverse => {
+                Rows::Within(Box::new(session.entries_back(*tree, range)?))
+            }
+            _ => self.rows(range)?,
         })
     }
 
@@ -67,6 +80,7 @@ impl Rows {
     pub(super) fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         Ok(match self {
             Self::Stored(cursor) => cursor.next()?,
+            Self::Back(cursor) => cursor.prev()?,
             Self::Within(entries) => entries.next()?,
         })
     }
@@ -76,6 +90,7 @@ impl Rows {
     pub(super) fn next_value(&mut self) -> Result<Option<&[u8]>> {
         Ok(match self {
             Self::Stored(cursor) => cursor.next_value()?,
+            Self::Back(cursor) => cursor.prev()?.map(|(_, value)| value),
             Self::Within(entries) => entries.next()?.map(|(_, value)| value),
         })
     }

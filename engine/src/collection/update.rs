@@ -14,10 +14,11 @@ use parking_lot::Mutex;
 use super::by_id::no_reason;
 use super::indexing::{Target, index_also};
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
-use super::matches::{Matches, in_tree};
+use super::matches::in_tree;
 use super::place::Place;
 use super::statement::{encode, repeated};
 use super::tally::Tally;
+use super::targets::Targets;
 use super::write::{Change, Changed, Found, lost};
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
@@ -303,9 +304,11 @@ impl Collection {
         tally: &mut Tally,
     ) -> Result<u64> {
         let (mut after, mut matched, mut attempts): (Option<Vec<u8>>, u64, u32) = (None, 0, 0);
+        let mut targets = Targets::default();
         loop {
             watch.check()?;
-            let batch = self.update_batch(watch, context, work, after.as_deref())?;
+            let from = (&mut targets, after.as_deref());
+            let batch = self.update_batch(watch, context, work, from)?;
             let Some(batch) = batch else {
                 return Ok(matched);
             };
@@ -330,7 +333,7 @@ impl Collection {
         watch: &Watch,
         context: &OperationContext,
         work: &Work,
-        after: Option<&[u8]>,
+        from: (&mut Targets, Option<&[u8]>),
     ) -> Result<Option<UpdatedBatch>> {
         if let Some(session) = &self.session {
             let Some(entry) = session.entry(&self.namespace)? else {
@@ -338,7 +341,7 @@ impl Collection {
             };
             self.begin_writing(session, &entry)?;
             let place = Place::Within(Arc::clone(session), entry.tree);
-            let found = self.matching_documents(watch, &place, &work.filter, after)?;
+            let found = self.matching_documents(watch, &place, &entry, &work.filter, from)?;
             return self.apply_all(work, &entry, found, &mut &**session);
         }
         let (mut transaction, entry) = self.environment.begin(&self.namespace)?;
@@ -352,7 +355,7 @@ impl Collection {
             transaction.tell_before(entry.tree)?;
         }
         let place = Place::Stored(tree);
-        let found = self.matching_documents(watch, &place, &work.filter, after)?;
+        let found = self.matching_documents(watch, &place, &entry, &work.filter, from)?;
         let batch = self.apply_all(work, &entry, found, &mut transaction)?;
         Ok(batch.map(|batch| UpdatedBatch {
             committed: transaction.commit(&context.commit_options()).map(Some),
@@ -391,10 +394,11 @@ impl Collection {
         &self,
         watch: &Watch,
         place: &Place,
+        entry: &Entry,
         filter: &Filter,
-        after: Option<&[u8]>,
+        (targets, after): (&mut Targets, Option<&[u8]>),
     ) -> Result<Vec<Found>> {
-        let mut matches = Matches::new(place, filter.clone(), after)?;
+        let mut matches = targets.after(watch, place, entry, filter, after)?;
         let (mut found, mut bytes): (Vec<Found>, usize) = (Vec::new(), 0);
         while found.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
             let next = matches.next(watch, |key, document| {

@@ -11,6 +11,7 @@ use super::indexing::Refused;
 use super::inserter::Waiting;
 use super::place::Place;
 use super::tally::Tally;
+use super::targets::Targets;
 use super::write::{Change, Changed};
 use crate::catalog::{Entry, key_of};
 use crate::context::Watch;
@@ -126,7 +127,7 @@ impl Collection {
             return Ok(Changed::Nothing);
         };
         let place = Place::Within(Arc::clone(session), entry.tree);
-        let Some((key, document)) = self.first_match(watch, &place, filter)? else {
+        let Some((key, document)) = self.first_match(watch, &place, &entry, filter)? else {
             return Ok(Changed::Nothing);
         };
         self.begin_writing(session, &entry)?;
@@ -161,8 +162,10 @@ impl Collection {
         self.begin_writing(session, &entry)?;
         let place = Place::Within(Arc::clone(session), entry.tree);
         let mut after: Option<Vec<u8>> = None;
+        let mut targets = Targets::default();
         loop {
-            let found = self.to_delete(watch, &place, &entry, filter, after.as_deref())?;
+            let from = (&mut targets, after.as_deref());
+            let found = self.to_delete(watch, &place, &entry, filter, from)?;
             let Some((newest, _)) = found.last().cloned() else {
                 return Ok(());
             };

@@ -9,10 +9,11 @@ use cs_kv::{CommitOptions, Transaction};
 
 use super::by_id::ById;
 use super::insert::{MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
-use super::matches::{Matches, in_tree};
+use super::matches::{Matches, Wish, in_tree};
 use super::place::Place;
 use super::statement::Deleted;
 use super::tally::Tally;
+use super::targets::Targets;
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
 use crate::context::{OperationContext, Watch};
@@ -177,6 +178,7 @@ impl Collection {
         tally: &mut Tally,
     ) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;
+        let mut targets = Targets::default();
         let mut attempts = 0;
         loop {
             watch.check()?;
@@ -191,7 +193,8 @@ impl Collection {
                 return Ok(());
             };
             let place = Place::Stored(tree);
-            let found = self.to_delete(watch, &place, &entry, filter, after.as_deref())?;
+            let from = (&mut targets, after.as_deref());
+            let found = self.to_delete(watch, &place, &entry, filter, from)?;
             let Some((newest, _)) = found.last().cloned() else {
                 return Ok(());
             };
@@ -223,10 +226,10 @@ impl Collection {
         place: &Place,
         entry: &Entry,
         filter: &Filter,
-        after: Option<&[u8]>,
+        (targets, after): (&mut Targets, Option<&[u8]>),
     ) -> Result<Vec<Found>> {
         let keeps = !entry.indexes.is_empty();
-        let mut matches = Matches::new(place, filter.clone(), after)?;
+        let mut matches = targets.after(watch, place, entry, filter, after)?;
         let (mut found, mut bytes): (Vec<Found>, _) = (Vec::new(), 0);
         while found.len() < MAX_BATCH_DOCUMENTS && bytes < MAX_BATCH_BYTES {
             let copy = |key: &[u8], document: &[u8]| {
@@ -268,7 +271,7 @@ impl Collection {
             let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
                 return Ok(Changed::Nothing);
             };
-            let found = self.first_match(&watch, &Place::Stored(tree), filter)?;
+            let found = self.first_match(&watch, &Place::Stored(tree), &entry, filter)?;
             let Some((key, document)) = found else {
                 return Ok(Changed::Nothing);
             };
@@ -310,9 +313,10 @@ impl Collection {
         &self,
         watch: &Watch,
         place: &Place,
+        entry: &Entry,
         filter: &Filter,
     ) -> Result<Option<Found>> {
-        let mut matches = Matches::new(place, filter.clone(), None)?;
+        let mut matches = Matches::planned(place, entry, filter.clone(), &Wish::default())?;
         let found = matches.next(watch, |key, document| {
             watch.room_for(key.len() + document.len())?;
             Ok((key.to_vec(), document.to_vec()))

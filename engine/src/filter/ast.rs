@@ -77,7 +77,7 @@ pub(crate) enum Comparison {
 
 impl Comparison {
     /// Whether a value so ordered to the operand satisfies it.
-    pub(super) fn accepts(self, order: Ordering) -> bool {
+    pub(crate) fn accepts(self, order: Ordering) -> bool {
         match self {
             Self::Equal => order.is_eq(),
             Self::Less => order.is_lt(),

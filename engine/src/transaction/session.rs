@@ -212,6 +212,11 @@ impl Session {
         self.with(|store| store.entries(tree, range, false))
     }
 
+    /// [`entries`](Self::entries), descending.
+    pub(crate) fn entries_back(&self, tree: TreeId, range: KeyRange) -> Result<TransactionEntries> {
+        self.with(|store| store.entries(tree, range, true))
+    }
+
     pub(crate) fn put(&self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.with(|store| store.put(tree, key, value))
     }
