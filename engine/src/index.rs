@@ -37,7 +37,7 @@ mod planner;
 
 pub(crate) use access::Access;
 pub(crate) use catalog::{BuildState, Index, Indexes};
-pub(crate) use changes::{IndexChange, IndexWrite};
+pub(crate) use changes::IndexChange;
 pub(crate) use definition::{Definition, ID_INDEX};
 pub(crate) use derive::{Derived, derive};
 pub(crate) use entry::{ParsedEntry, marker_key, parse_entry};

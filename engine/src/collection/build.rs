@@ -13,15 +13,15 @@ use cs_kv::base::TreeId;
 use cs_kv::{CommitOptions, Durability, KeyRange};
 
 use super::indexes::{IndexProgress, dropped_meanwhile};
+use super::indexing::holds;
 use super::insert::MAX_BATCH_BYTES;
 use super::matches::in_tree;
 use super::place::Place;
 use super::write::{Found, lost};
 use super::{Collection, MAX_ATTEMPTS};
-use crate::catalog::Entry;
 use crate::context::Watch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Index;
+use crate::index::{Index, IndexChange};
 use crate::stats::Counters;
 
 /// Most documents of one commit.
@@ -32,6 +32,14 @@ pub(super) fn progress_key() -> Vec<u8> {
     vec![0x00, 0xFF]
 }
 
+/// The two documents of which a unique index can have only one: of all such pairs the
+/// first in the order of the index, which is the one that MongoDB meets.
+struct Clash {
+    tree: TreeId,
+    key: Vec<u8>,
+    error: Error,
+}
+
 /// What a batch came to.
 enum Batch {
     /// So many documents, the last of them under this key.
@@ -40,6 +48,14 @@ enum Batch {
     End,
     /// A document changed meanwhile.
     Lost,
+}
+
+/// How far a filling is.
+#[derive(Default)]
+struct Filling {
+    told: IndexProgress,
+    after: Option<Vec<u8>>,
+    clash: Option<Clash>,
 }
 
 impl Collection {
@@ -54,15 +70,15 @@ impl Collection {
         trees: &[TreeId],
         progress: &mut dyn FnMut(&IndexProgress) -> ControlFlow<()>,
     ) -> Result<()> {
-        let mut told = IndexProgress::default();
-        let (mut after, mut size, mut attempts) = (None, MOST, 0);
+        let mut filling = Filling::default();
+        let (mut size, mut attempts) = (MOST, 0);
         loop {
             watch.check()?;
-            match self.fill_batch(watch, trees, &mut after, size, &mut told)? {
-                Batch::End => return Ok(()),
+            match self.fill_batch(watch, trees, &mut filling, size)? {
+                Batch::End => return filling.clash.map_or(Ok(()), |clash| Err(clash.error)),
                 Batch::Done(count, last) => {
-                    told.documents += count;
-                    after = Some(last);
+                    filling.told.documents += count;
+                    filling.after = Some(last);
                     (size, attempts) = ((size * 2).min(MOST), 0);
                 }
                 Batch::Lost => {
@@ -73,7 +89,7 @@ impl Collection {
                     }
                 }
             }
-            if progress(&told).is_break() {
+            if progress(&filling.told).is_break() {
                 let message = "the making of an index was interrupted; it can go on";
                 return Err(Error::new(ErrorKind::Interrupted, message));
             }
@@ -84,10 +100,10 @@ impl Collection {
         &self,
         watch: &Watch,
         trees: &[TreeId],
-        after: &mut Option<Vec<u8>>,
+        filling: &mut Filling,
         size: usize,
-        told: &mut IndexProgress,
     ) -> Result<Batch> {
+        let Filling { told, after, clash } = filling;
         let (mut transaction, entry) = self.environment().begin(self.namespace())?;
         let entry = entry.ok_or_else(|| dropped_meanwhile(self))?;
         let mut indexes = Vec::new();
@@ -121,15 +137,22 @@ impl Collection {
             },
         );
         let (count, last) = (found.len() as u64, last.clone());
-        let only = Entry {
-            indexes: crate::index::Indexes::default().with(indexes.iter().map(|&it| it.clone())),
-            ..entry.clone()
-        };
         for (key, document) in &found {
-            self.write_indexes(&mut transaction, &only, key, None, Some(document))?;
+            for index in &indexes {
+                let Some(change) = index.change(key, None, Some(document))? else {
+                    continue;
+                };
+                match self.clash(&transaction, &change, key)? {
+                    None => self.write_change(&mut transaction, change, key)?,
+                    Some(new) => note_clash(clash, new),
+                }
+            }
         }
-        for index in indexes {
-            transaction.put(index.tree, progress_key(), last.clone())?;
+        for index in &indexes {
+            // What clashed is looked at again by whoever goes on.
+            if clash.is_none() {
+                transaction.put(index.tree, progress_key(), last.clone())?;
+            }
         }
         // What a crash takes back is done again.
         let options = CommitOptions::with_durability(Durability::Async);
@@ -138,6 +161,37 @@ impl Collection {
             Err(error) if lost(&error) => Ok(Batch::Lost),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Collection {
+    /// Another document that has a unique key of this one.
+    fn clash(
+        &self,
+        transaction: &cs_kv::Transaction,
+        change: &IndexChange<'_>,
+        primary: &[u8],
+    ) -> Result<Option<Clash>> {
+        let unique = change.writes.iter().filter(|write| write.is_unique);
+        for write in unique {
+            if holds(transaction, change.index, &write.key, primary)? == Some(false) {
+                return Ok(Some(Clash {
+                    tree: write.tree,
+                    key: write.key.clone(),
+                    error: change.index.duplicate(self.namespace(), write),
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn note_clash(clash: &mut Option<Clash>, new: Clash) {
+    let is_first = clash
+        .as_ref()
+        .is_none_or(|old| (new.tree, &new.key) < (old.tree, &old.key));
+    if is_first {
+        *clash = Some(new);
     }
 }
 

@@ -94,18 +94,29 @@ impl Collection {
             }
         }
         for change in changes {
-            for (tree, key) in change.markers() {
-                if !self.environment.markers.has(tree, &key) && target.read(tree, &key)?.is_none() {
-                    target.write(tree, key, Some(Vec::new()))?;
-                }
+            self.write_change(target, change, primary)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what changes in one index.
+    pub(super) fn write_change(
+        &self,
+        target: &mut impl Target,
+        change: IndexChange<'_>,
+        primary: &[u8],
+    ) -> Result<()> {
+        for (tree, key) in change.markers() {
+            if !self.environment.markers.has(tree, &key) && target.read(tree, &key)?.is_none() {
+                target.write(tree, key, Some(Vec::new()))?;
             }
-            let index = change.index;
-            for write in change.writes {
-                // In one that is being built it may be another's, and the own not there yet.
-                let is_doubtful = write.is_unique && write.value.is_none() && !index.is_ready();
-                if !is_doubtful || holds(target, index, &write.key, primary)? == Some(true) {
-                    target.write(write.tree, write.key, write.value)?;
-                }
+        }
+        let index = change.index;
+        for write in change.writes {
+            // In one that is being built it may be another's, and the own not there yet.
+            let is_doubtful = write.is_unique && write.value.is_none() && !index.is_ready();
+            if !is_doubtful || holds(target, index, &write.key, primary)? == Some(true) {
+                target.write(write.tree, write.key, write.value)?;
             }
         }
         Ok(())
@@ -243,7 +254,7 @@ impl Collection {
 }
 
 /// Whether a unique key is this document's; `None` if it is nobody's.
-fn holds(target: &impl Target, index: &Index, key: &[u8], primary: &[u8]) -> Result<Option<bool>> {
+pub(super) fn holds(target: &impl Target, index: &Index, key: &[u8], primary: &[u8]) -> Result<Option<bool>> {
     let Some(value) = target.read(index.tree, key)? else {
         return Ok(None);
     };

@@ -30,7 +30,7 @@ use crate::values::{Elements, validate_document};
 pub struct ReplaceResult {
     /// Documents that matched: 0 or 1.
     pub matched: u64,
-    /// Documents that changed; one that is the same already is not written.
+    /// Documents that changed: not one that is the same already, `_id` included.
     pub modified: u64,
 }
 
@@ -79,7 +79,8 @@ impl Collection {
                 )
             })?;
             let new = with_stored_id(replacement.as_bytes(), id)?;
-            Ok(if new == found {
+            // As in MongoDB: without the `_id` it is another document, if only for a moment.
+            Ok(if replacement.as_bytes() == found {
                 Change::None
             } else {
                 Change::Put(new)
