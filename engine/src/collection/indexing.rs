@@ -254,7 +254,12 @@ impl Collection {
 }
 
 /// Whether a unique key is this document's; `None` if it is nobody's.
-pub(super) fn holds(target: &impl Target, index: &Index, key: &[u8], primary: &[u8]) -> Result<Option<bool>> {
+pub(super) fn holds(
+    target: &impl Target,
+    index: &Index,
+    key: &[u8],
+    primary: &[u8],
+) -> Result<Option<bool>> {
     let Some(value) = target.read(index.tree, key)? else {
         return Ok(None);
     };

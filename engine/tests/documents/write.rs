@@ -225,8 +225,15 @@ fn replacing_keeps_the_id_and_changes_only_what_differs() {
             c.find_by_id(1).unwrap().unwrap(),
             rawdoc! { "_id": 1, "b": 2 }
         );
-        let result = c.replace_one(doc! { "_id": 1 }, doc! { "b": 2 }).unwrap();
+        let same = doc! { "_id": 1, "b": 2 };
+        let result = c.replace_one(doc! { "_id": 1 }, same).unwrap();
         assert_eq!((result.matched, result.modified), (1, 0));
+        let result = c.replace_one(doc! { "_id": 1 }, doc! { "b": 2 }).unwrap();
+        assert_eq!(
+            (result.matched, result.modified),
+            (1, 1),
+            "as MongoDB has it"
+        );
         let result = c
             .replace_one(doc! { "_id": 1 }, doc! { "_id": 1.0, "b": 3 })
             .unwrap();
