@@ -1,6 +1,8 @@
 //! Operators that make one value of many: of their operands, or of the elements
 //! of the array that is the only one.
 
+use std::cmp::Ordering;
+
 use super::arguments::{coded, kind_name, null, number, number_value};
 use super::arrays::is_array;
 use super::compare::compare_missing;
@@ -194,24 +196,37 @@ fn last_n<'a>(a: &'a [Node], e: &mut Environment<'a>) -> Result<Option<Value<'a>
 
 fn min_n<'a>(a: &'a [Node], e: &mut Environment<'a>) -> Result<Option<Value<'a>>> {
     let (n, input) = operands(a, e, "$minN")?;
-    sorted(n, &input, Value::compare)
+    Value::array(best(n, &input, false)).map(Some)
 }
 
 fn max_n<'a>(a: &'a [Node], e: &mut Environment<'a>) -> Result<Option<Value<'a>>> {
     let (n, input) = operands(a, e, "$maxN")?;
-    sorted(n, &input, |left, right| right.compare(left))
+    Value::array(best(n, &input, true)).map(Some)
 }
 
-fn sorted<'a>(
-    n: usize,
-    input: &Value<'a>,
-    order: impl Fn(&Value<'a>, &Value<'a>) -> std::cmp::Ordering,
-) -> Result<Option<Value<'a>>> {
-    let mut all: Vec<_> = input
-        .elements()
-        .filter(|value| !value.is_nullish())
-        .collect();
-    all.sort_by(order);
-    all.truncate(n);
-    Value::array(all).map(Some)
+/// The smallest or largest values, the best one first. Of equal ones MongoDB
+/// keeps the first that came, and gives the largest in the reverse order.
+fn best<'a>(n: usize, input: &Value<'a>, largest: bool) -> Vec<Value<'a>> {
+    // In ascending order, a new one after those it equals.
+    let mut kept: Vec<Value<'a>> = Vec::new();
+    for value in input.elements().filter(|value| !value.is_nullish()) {
+        if kept.len() == n {
+            let worst = if largest { kept.first() } else { kept.last() };
+            let order = worst.map_or(Ordering::Equal, |worst| value.compare(worst));
+            if (largest && order.is_le()) || (!largest && order.is_ge()) {
+                continue;
+            }
+            if largest {
+                kept.remove(0);
+            } else {
+                kept.pop();
+            }
+        }
+        let place = kept.partition_point(|other| other.compare(&value).is_le());
+        kept.insert(place, value);
+    }
+    if largest {
+        kept.reverse();
+    }
+    kept
 }

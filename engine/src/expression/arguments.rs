@@ -87,13 +87,24 @@ pub(super) fn text<'v>(value: &'v Value<'_>) -> Option<&'v str> {
     std::str::from_utf8(raw.text()?).ok()
 }
 
-/// The values of two operands; `None` where either has none or is null.
+/// The values of two operands; null where one has none.
 pub(super) fn pair<'a>(
     arguments: &'a [Node],
     environment: &mut Environment<'a>,
 ) -> Result<(Value<'a>, Value<'a>)> {
     let left = argument(arguments, 0).or_null(environment)?;
     let right = argument(arguments, 1).or_null(environment)?;
+    Ok((left, right))
+}
+
+/// [`pair`], the right one first: where MongoDB's compiler has it so, it decides
+/// which error is given.
+pub(super) fn pair_from_right<'a>(
+    arguments: &'a [Node],
+    environment: &mut Environment<'a>,
+) -> Result<(Value<'a>, Value<'a>)> {
+    let right = argument(arguments, 1).or_null(environment)?;
+    let left = argument(arguments, 0).or_null(environment)?;
     Ok((left, right))
 }
 

@@ -4,7 +4,7 @@
 //! makes the result a double, a decimal makes it a decimal. Null, or no value,
 //! makes it null. Dates may be added to and subtracted from.
 
-use super::arguments::{coded, kind_name, number, number_value, pair};
+use super::arguments::{coded, kind_name, number, number_value, pair, pair_from_right};
 use super::environment::Environment;
 use super::node::Node;
 use super::operators::{ANY, Entry, call};
@@ -166,7 +166,7 @@ fn subtract<'a>(
     arguments: &'a [Node],
     environment: &mut Environment<'a>,
 ) -> Result<Option<Value<'a>>> {
-    let (left, right) = pair(arguments, environment)?;
+    let (left, right) = pair_from_right(arguments, environment)?;
     if let (Some(a), Some(b)) = (number(&left), number(&right)) {
         let difference = match (a, b) {
             (Numeric::Decimal(_), _) | (_, Numeric::Decimal(_)) => {
@@ -201,13 +201,11 @@ fn subtract<'a>(
 }
 
 /// The number of both operands; `None` where one is null.
-fn numbers<'a>(
-    arguments: &'a [Node],
-    environment: &mut Environment<'a>,
+fn numbers(
+    (left, right): (Value<'_>, Value<'_>),
     operator: &str,
     code: i32,
 ) -> Result<Option<(Numeric, Numeric)>> {
-    let (left, right) = pair(arguments, environment)?;
     if let (Some(left), Some(right)) = (number(&left), number(&right)) {
         return Ok(Some((left, right)));
     }
@@ -228,7 +226,8 @@ fn divide<'a>(
     arguments: &'a [Node],
     environment: &mut Environment<'a>,
 ) -> Result<Option<Value<'a>>> {
-    let Some((left, right)) = numbers(arguments, environment, "$divide", TYPE_MISMATCH)? else {
+    let operands = pair_from_right(arguments, environment)?;
+    let Some((left, right)) = numbers(operands, "$divide", TYPE_MISMATCH)? else {
         return Ok(Some(Value::null()));
     };
     let by_zero = || coded(BAD_VALUE, "can't $divide by zero");
@@ -250,7 +249,8 @@ fn modulo<'a>(
     arguments: &'a [Node],
     environment: &mut Environment<'a>,
 ) -> Result<Option<Value<'a>>> {
-    let Some((left, right)) = numbers(arguments, environment, "$mod", 16611)? else {
+    let operands = pair(arguments, environment)?;
+    let Some((left, right)) = numbers(operands, "$mod", 16611)? else {
         return Ok(Some(Value::null()));
     };
     Ok(Some(match (left, right) {

@@ -35,8 +35,9 @@ fn test<'a>(
 
 #[inline]
 fn order<'a>(arguments: &'a [Node], environment: &mut Environment<'a>) -> Result<Ordering> {
-    let left = argument(arguments, 0).evaluate(environment)?;
+    // The right one first, as MongoDB happens to: it decides which error is given.
     let right = argument(arguments, 1).evaluate(environment)?;
+    let left = argument(arguments, 0).evaluate(environment)?;
     Ok(compare_missing(left.as_ref(), right.as_ref()))
 }
 

@@ -4,6 +4,7 @@ use super::boolean::is_true;
 use super::environment::Environment;
 use super::node::{Call, Node, Special, argument};
 use super::operators::{ANY, Entry, call};
+use super::optimise::{constant, optimise};
 use super::parse::{Parser, refuse, show, wrong_number};
 use super::value::Value;
 use crate::error::Result;
@@ -197,4 +198,73 @@ impl Special for Switch {
             .chain(&mut self.default)
             .collect()
     }
+
+    fn optimises_itself(&self) -> bool {
+        true
+    }
+
+    /// Branches that never hold go, and so do those after one that always does;
+    /// what goes is not looked into.
+    fn prepare(&mut self) -> Result<()> {
+        self.default = self.default.take().map(optimise).transpose()?;
+        let mut kept = Vec::with_capacity(self.branches.len());
+        for (case, then) in std::mem::take(&mut self.branches) {
+            let case = optimise(case)?;
+            match constant(&case) {
+                None => kept.push((case, optimise(then)?)),
+                Some(value) if value.is_some_and(Value::is_truthy) => {
+                    self.default = Some(optimise(then)?);
+                    break;
+                }
+                Some(_) => {}
+            }
+        }
+        self.branches = kept;
+        if self.branches.is_empty() && self.default.is_none() {
+            let message = "no case of $switch can hold, and there is no default";
+            return Err(refuse(40069, message));
+        }
+        Ok(())
+    }
+
+    fn replacement(&mut self) -> Option<Node> {
+        if self.branches.is_empty() {
+            self.default.take()
+        } else {
+            None
+        }
+    }
+}
+
+/// Drops what constants decide of a `$cond` or an `$ifNull`.
+pub(super) fn simplify(mut call: Call) -> Node {
+    match call.name {
+        "$cond" => {
+            if let Some(condition) = constant(argument(&call.arguments, 0)) {
+                let chosen = if condition.is_some_and(Value::is_truthy) {
+                    1
+                } else {
+                    2
+                };
+                if chosen < call.arguments.len() {
+                    return call.arguments.swap_remove(chosen);
+                }
+            }
+        }
+        "$ifNull" => {
+            let last = call.arguments.pop();
+            call.arguments.retain(|node| match constant(node) {
+                Some(value) => value.is_some_and(|value| !value.is_nullish()),
+                None => true,
+            });
+            call.arguments.extend(last);
+            if call.arguments.len() == 1
+                && let Some(only) = call.arguments.pop()
+            {
+                return only;
+            }
+        }
+        _ => {}
+    }
+    Node::Call(call)
 }

@@ -12,18 +12,44 @@ mod units;
 mod zone;
 
 use super::arguments::{coded, kind_name};
+use super::environment::Environment;
+use super::node::{Call, Node, argument};
 use super::operators::Entry;
 use super::value::Value;
 use crate::error::Result;
 use crate::values::Kind;
 
 pub(super) use parse::from_text_utc;
+use zone::Zone;
 
 pub(super) fn find(name: &str) -> Option<Entry> {
     parts::find(name)
         .or_else(|| format::find(name))
         .or_else(|| parse::find(name))
         .or_else(|| units::find(name))
+}
+
+/// What MongoDB says of a constant zone, unit and so on before it sees a date:
+/// an error where it is none, and null where it is null.
+pub(super) fn check_constants(call: &Call) -> Result<Option<Node>> {
+    let zone = match call.name {
+        "$dateFromParts" => 10,
+        "$dateToString" => 2,
+        "$dateAdd" | "$dateSubtract" | "$dateDiff" | "$dateTrunc" => 3,
+        "$dateToParts" | "$dateFromString" | "$year" | "$month" | "$dayOfMonth" | "$hour"
+        | "$minute" | "$second" | "$millisecond" | "$dayOfWeek" | "$dayOfYear" | "$week"
+        | "$isoDayOfWeek" | "$isoWeek" | "$isoWeekYear" => 1,
+        _ => return Ok(None),
+    };
+    let mut environment = Environment::new(&[5, 0, 0, 0, 0]);
+    let zone = argument(&call.arguments, zone);
+    let mut is_null = false;
+    if zone.is_constant() {
+        let has_none = Zone::operand(zone, &mut environment)?.is_none();
+        is_null = has_none && !matches!(call.name, "$dateToString" | "$dateFromString");
+    }
+    is_null |= units::check_constants(call, &mut environment)?;
+    Ok(is_null.then(|| Node::Constant(Value::null())))
 }
 
 /// Milliseconds since 1970 of what has a time: dates, timestamps, object ids.

@@ -188,10 +188,6 @@ impl Special for Map {
     fn children(&mut self) -> Vec<&mut Node> {
         vec![&mut self.input, &mut self.inside]
     }
-
-    fn folds(&self) -> bool {
-        false
-    }
 }
 
 fn parse_filter(value: RawValue<'_>, parser: &mut Parser<'_>) -> Result<Node> {
@@ -268,10 +264,6 @@ impl Special for Filter {
     fn children(&mut self) -> Vec<&mut Node> {
         vec![&mut self.input, &mut self.condition, &mut self.limit]
     }
-
-    fn folds(&self) -> bool {
-        false
-    }
 }
 
 fn parse_reduce(value: RawValue<'_>, parser: &mut Parser<'_>) -> Result<Node> {
@@ -333,9 +325,5 @@ impl Special for Reduce {
 
     fn children(&mut self) -> Vec<&mut Node> {
         vec![&mut self.input, &mut self.initial, &mut self.inside]
-    }
-
-    fn folds(&self) -> bool {
-        false
     }
 }

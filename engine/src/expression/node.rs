@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::environment::Environment;
-use super::path::Path;
+use super::environment::{Environment, Slot};
+use super::path::{Base, Path};
 use super::value::{Fields, Value};
 use crate::error::Result;
 
@@ -52,14 +52,19 @@ pub(super) trait Special: fmt::Debug + Send + Sync {
     /// Its expressions, in the order in which they are optimised.
     fn children(&mut self) -> Vec<&mut Node>;
 
-    /// Whether it is constant once all its expressions are.
-    fn folds(&self) -> bool {
-        true
+    /// Whether [`Self::prepare`] optimises its expressions, and which.
+    fn optimises_itself(&self) -> bool {
+        false
     }
 
     /// Work that can be done once, after the expressions were optimised.
     fn prepare(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// What stands in its place, if [`Self::prepare`] left nothing to decide.
+    fn replacement(&mut self) -> Option<Node> {
+        None
     }
 }
 
@@ -98,6 +103,18 @@ impl Node {
     #[inline]
     pub(super) fn or_null<'a>(&'a self, environment: &mut Environment<'a>) -> Result<Value<'a>> {
         Ok(self.evaluate(environment)?.unwrap_or_else(Value::null))
+    }
+
+    /// Whether it, or a part of it, reads a variable.
+    pub(super) fn reads(&mut self, slot: Slot) -> bool {
+        match self {
+            Self::Path(path) => path.base == Base::Slot(slot),
+            Self::Call(call) => call.arguments.iter_mut().any(|node| node.reads(slot)),
+            Self::Special(special) => special.children().into_iter().any(|node| node.reads(slot)),
+            Self::Document(fields) => fields.iter_mut().any(|(_, node)| node.reads(slot)),
+            Self::Array(nodes) => nodes.iter_mut().any(|node| node.reads(slot)),
+            Self::Constant(_) | Self::Missing | Self::Absent => false,
+        }
     }
 
     pub(super) fn is_absent(&self) -> bool {

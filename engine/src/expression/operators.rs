@@ -87,8 +87,44 @@ fn other(name: &str) -> Option<Entry> {
     })
 }
 
-/// Whether the operands may be grouped, and in any order, without a change of
-/// what MongoDB gives.
-pub(super) fn is_associative(name: &str) -> bool {
-    matches!(name, "$and" | "$or")
+/// How the operands of an operator may be grouped without a change of what
+/// MongoDB gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grouping {
+    /// Not at all.
+    None,
+    /// As they stand.
+    Ordered,
+    /// In any order.
+    Any,
+}
+
+pub(super) fn grouping(name: &str) -> Grouping {
+    match name {
+        "$and" | "$or" | "$setUnion" | "$setIntersection" | "$bitAnd" | "$bitOr" | "$bitXor" => {
+            Grouping::Any
+        }
+        "$concat" | "$concatArrays" => Grouping::Ordered,
+        _ => Grouping::None,
+    }
+}
+
+/// Whether an operator over constants is a constant, as for most: MongoDB
+/// evaluates these for each document all the same, so that errors come later.
+pub(super) fn folds(name: &str) -> bool {
+    !matches!(
+        name,
+        "$zip"
+            | "$replaceOne"
+            | "$replaceAll"
+            | "$getField"
+            | "$setField"
+            | "$unsetField"
+            | "$firstN"
+            | "$lastN"
+            | "$minN"
+            | "$maxN"
+            | "$median"
+            | "$percentile"
+    )
 }

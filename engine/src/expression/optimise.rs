@@ -5,8 +5,9 @@
 
 use super::environment::Environment;
 use super::node::{Call, Node};
+use super::operators::Grouping;
 use super::value::Value;
-use super::{boolean, operators};
+use super::{boolean, conditional, dates, operators, sets};
 use crate::error::Result;
 
 /// An empty document, as what constants are evaluated over.
@@ -30,13 +31,13 @@ pub(super) fn optimise(node: Node) -> Result<Node> {
         }
         Node::Call(call) => optimise_call(call),
         Node::Special(mut special) => {
-            let mut is_constant = special.folds();
-            for child in special.children() {
-                *child = optimise(std::mem::replace(child, Node::Missing))?;
-                is_constant &= child.is_constant();
+            if !special.optimises_itself() {
+                for child in special.children() {
+                    *child = optimise(std::mem::replace(child, Node::Missing))?;
+                }
             }
             special.prepare()?;
-            fold_if(is_constant, Node::Special(special))
+            Ok(special.replacement().unwrap_or(Node::Special(special)))
         }
         other => Ok(other),
     }
@@ -59,35 +60,64 @@ fn fold_if(is_constant: bool, node: Node) -> Result<Node> {
 
 fn optimise_call(mut call: Call) -> Result<Node> {
     call.arguments = all(call.arguments)?;
-    let is_constant = call.arguments.iter().all(Node::is_constant);
-    if is_constant {
+    if call.arguments.iter().all(Node::is_constant) && operators::folds(call.name) {
         return fold_if(true, Node::Call(call));
     }
-    if operators::is_associative(call.name) {
-        gather_constants(&mut call)?;
+    if let Some(node) = dates::check_constants(&call)? {
+        return Ok(node);
     }
-    Ok(boolean::simplify(call))
+    sets::check_constants(&call)?;
+    match operators::grouping(call.name) {
+        Grouping::None => {}
+        Grouping::Ordered => group_constants(&mut call, false)?,
+        Grouping::Any => group_constants(&mut call, true)?,
+    }
+    Ok(match call.name {
+        "$and" | "$or" => boolean::simplify(call),
+        "$cond" | "$ifNull" => conditional::simplify(call),
+        "$setIntersection" => sets::simplify(call),
+        _ => Node::Call(call),
+    })
 }
 
-/// Brings the constants among the operands of an operator that is associative
-/// and commutative together, at the end.
-fn gather_constants(call: &mut Call) -> Result<()> {
-    let arguments = std::mem::take(&mut call.arguments);
-    let (constants, mut others): (Vec<Node>, Vec<Node>) =
-        arguments.into_iter().partition(Node::is_constant);
-    match constants.len() {
-        0 => {}
-        1 => others.extend(constants),
-        _ => others.push(fold_if(
-            true,
-            Node::Call(Call {
-                name: call.name,
-                evaluate: call.evaluate,
-                arguments: constants,
-            }),
-        )?),
+/// Takes the operands of inner calls of the same operator for its own, and
+/// brings constants together: all of them, at the end, where order does not
+/// matter, else those that stand beside each other.
+fn group_constants(call: &mut Call, is_commutative: bool) -> Result<()> {
+    let mut arguments = Vec::with_capacity(call.arguments.len());
+    for node in std::mem::take(&mut call.arguments) {
+        match node {
+            Node::Call(inner) if inner.name == call.name => arguments.extend(inner.arguments),
+            other => arguments.push(other),
+        }
     }
-    call.arguments = others;
+    let mut constants = Vec::new();
+    for node in arguments {
+        if node.is_constant() {
+            constants.push(node);
+            continue;
+        }
+        if !is_commutative {
+            flush(call, &mut constants)?;
+        }
+        call.arguments.push(node);
+    }
+    flush(call, &mut constants)
+}
+
+/// Appends the one value of these constants.
+fn flush(call: &mut Call, constants: &mut Vec<Node>) -> Result<()> {
+    let constants = std::mem::take(constants);
+    if constants.len() < 2 {
+        call.arguments.extend(constants);
+        return Ok(());
+    }
+    let folded = Node::Call(Call {
+        name: call.name,
+        evaluate: call.evaluate,
+        arguments: constants,
+    });
+    call.arguments.push(fold_if(true, folded)?);
     Ok(())
 }
 

@@ -6,8 +6,9 @@ use super::arguments::{coded, kind_name, null};
 use super::arrays::is_array;
 use super::environment::Environment;
 use super::limits;
-use super::node::{Node, argument};
+use super::node::{Call, Node, argument};
 use super::operators::{ANY, Entry, call};
+use super::optimise::constant;
 use super::value::Value;
 use crate::error::Result;
 
@@ -25,7 +26,7 @@ pub(super) fn find(name: &str) -> Option<Entry> {
                 );
                 return Err(coded(17045, message));
             }
-            Ok(Node::Call(super::node::Call {
+            Ok(Node::Call(Call {
                 name: "$setEquals",
                 evaluate: equals,
                 arguments,
@@ -42,6 +43,37 @@ pub(super) fn find(name: &str) -> Option<Entry> {
         }),
         _ => return None,
     })
+}
+
+/// What MongoDB refuses of constant operands before it sees a document.
+pub(super) fn check_constants(call: &Call) -> Result<()> {
+    let constants = || call.arguments.iter().map(constant);
+    let (code, operand) = match call.name {
+        "$setEquals" => (5_887_502, constants().flatten().next()),
+        "$setIsSubset" => (17311, constants().nth(1).flatten()),
+        _ => return Ok(()),
+    };
+    match operand {
+        Some(value) if !value.is_some_and(is_array) => {
+            let kind = value.map_or("missing", kind_name);
+            let message = format!(
+                "all operands of {} must be arrays, one is {kind}",
+                call.name
+            );
+            Err(coded(code, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An intersection with a constant null is null, whatever else there is.
+pub(super) fn simplify(call: Call) -> Node {
+    let is_null =
+        |node: &Node| constant(node).is_some_and(|value| value.is_none_or(Value::is_nullish));
+    if call.name == "$setIntersection" && call.arguments.iter().any(is_null) {
+        return Node::Constant(Value::null());
+    }
+    Node::Call(call)
 }
 
 /// Whether any element is true, and whether all are.

@@ -78,7 +78,10 @@ impl Special for Let {
         values.chain([&mut self.inside]).collect()
     }
 
-    fn folds(&self) -> bool {
-        false
+    /// A variable that nothing reads is not worked out, and so cannot fail.
+    fn prepare(&mut self) -> Result<()> {
+        let inside = &mut self.inside;
+        self.variables.retain(|(slot, _)| inside.reads(*slot));
+        Ok(())
     }
 }

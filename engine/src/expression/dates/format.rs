@@ -140,10 +140,7 @@ fn write(format: &str, local: &Local) -> Result<String> {
                 let (sign, minutes) = offset_parts(local.offset);
                 write!(out, "{sign}{:02}{:02}", minutes / 60, minutes % 60)
             }
-            Some('Z') => {
-                let (sign, minutes) = offset_parts(local.offset);
-                write!(out, "{sign}{minutes:03}")
-            }
+            Some('Z') => write!(out, "{}", local.offset / 60),
             Some(other) => write!(out, "{other}"),
             None => Ok(()),
         };

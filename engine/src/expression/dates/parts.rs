@@ -129,7 +129,6 @@ fn one_part<'a>(
 ) -> Result<Option<Value<'a>>> {
     let date = argument(arguments, 0).or_null(environment)?;
     if date.is_nullish() {
-        // A bad zone is none where it is constant: MongoDB looks at it while parsing.
         return null();
     }
     let date = coerce(&date)?;

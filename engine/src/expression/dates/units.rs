@@ -190,11 +190,9 @@ fn move_by<'a>(
     back: bool,
 ) -> Result<Option<Value<'a>>> {
     let start = argument(arguments, 0).or_null(environment)?;
-    // MongoDB parses a constant unit and zone before it sees any date.
     let unit = argument(arguments, 1);
     let zone = argument(arguments, 3);
     if start.is_nullish() {
-        check_constants(unit, zone, environment, operator)?;
         return null();
     }
     let unit = unit.or_null(environment)?;
@@ -204,9 +202,6 @@ fn move_by<'a>(
     let unit = Unit::of(&unit, operator)?;
     let amount = argument(arguments, 2).or_null(environment)?;
     if amount.is_nullish() {
-        if zone.is_constant() {
-            Zone::operand(zone, environment)?;
-        }
         return null();
     }
     let Some(zone) = Zone::operand(zone, environment)? else {
@@ -232,23 +227,63 @@ fn move_by<'a>(
     Ok(Some(Value::date(add(date, unit, amount, &zone)?)))
 }
 
-/// Refuses a constant unit or zone that is none, as parsing does in MongoDB.
-fn check_constants<'a>(
-    unit: &'a Node,
-    zone: &'a Node,
+/// Looks at a constant unit, size or begin of weeks: an error where it makes no
+/// sense; whether one is null.
+pub(super) fn check_constants<'a>(
+    call: &'a Call,
     environment: &mut Environment<'a>,
-    operator: &str,
-) -> Result<()> {
+) -> Result<bool> {
+    let operator = call.name;
+    let (unit, size, week) = match operator {
+        "$dateAdd" | "$dateSubtract" => (1, None, None),
+        "$dateDiff" => (2, None, Some(4)),
+        "$dateTrunc" => (1, Some(2), Some(4)),
+        _ => return Ok(false),
+    };
+    let mut is_null = false;
+    let unit = argument(&call.arguments, unit);
+    let mut may_be_week = !unit.is_constant();
     if unit.is_constant() {
         let unit = unit.or_null(environment)?;
-        if !unit.is_nullish() {
-            Unit::of(&unit, operator)?;
+        if unit.is_nullish() {
+            is_null = true;
+        } else {
+            may_be_week = Unit::of(&unit, operator)? == Unit::Week;
         }
     }
-    if zone.is_constant() {
-        Zone::operand(zone, environment)?;
+    if let Some(size) = size.map(|size| argument(&call.arguments, size))
+        && size.is_constant()
+    {
+        is_null |= bin_size(size, environment)?.is_none();
     }
-    Ok(())
+    if let Some(week) = week.map(|week| argument(&call.arguments, week))
+        && week.is_constant()
+        && may_be_week
+    {
+        is_null |= start_of_week(week, environment, operator)?.is_none();
+    }
+    Ok(is_null)
+}
+
+/// The size of a bin; `None` where it is null.
+fn bin_size<'a>(node: &'a Node, environment: &mut Environment<'a>) -> Result<Option<i64>> {
+    if node.is_absent() {
+        return Ok(Some(1));
+    }
+    let value = node.or_null(environment)?;
+    if value.is_nullish() {
+        return Ok(None);
+    }
+    let Some(size) = number(&value).and_then(Numeric::exact_i64) else {
+        let kind = kind_name(&value);
+        let message = format!("$dateTrunc requires 'binSize' to be an integer, found {kind}");
+        return Err(coded(5_439_017, message));
+    };
+    if size <= 0 {
+        let message = format!("$dateTrunc requires 'binSize' to be above 0, found {size}");
+        return Err(coded(5_439_018, message));
+    }
+    Ok(Some(size))
 }
 
 /// The day on which weeks begin, from 1 for Monday; `None` where it is null.
@@ -327,12 +362,10 @@ fn difference<'a>(
     let start = argument(arguments, 0).or_null(environment)?;
     let (unit, zone) = (argument(arguments, 2), argument(arguments, 3));
     if start.is_nullish() {
-        check_constants(unit, zone, environment, OPERATOR)?;
         return null();
     }
     let end = argument(arguments, 1).or_null(environment)?;
     if end.is_nullish() {
-        check_constants(unit, zone, environment, OPERATOR)?;
         return null();
     }
     let unit = unit.or_null(environment)?;
@@ -380,27 +413,10 @@ fn truncate<'a>(
     let date = argument(arguments, 0).or_null(environment)?;
     let (unit, zone) = (argument(arguments, 1), argument(arguments, 3));
     if date.is_nullish() {
-        check_constants(unit, zone, environment, OPERATOR)?;
         return null();
     }
-    let size = argument(arguments, 2);
-    let size = if size.is_absent() {
-        1
-    } else {
-        let value = size.or_null(environment)?;
-        if value.is_nullish() {
-            return null();
-        }
-        let Some(size) = number(&value).and_then(Numeric::exact_i64) else {
-            let kind = kind_name(&value);
-            let message = format!("$dateTrunc requires 'binSize' to be an integer, found {kind}");
-            return Err(coded(5_439_017, message));
-        };
-        if size <= 0 {
-            let message = format!("$dateTrunc requires 'binSize' to be above 0, found {size}");
-            return Err(coded(5_439_018, message));
-        }
-        size
+    let Some(size) = bin_size(argument(arguments, 2), environment)? else {
+        return null();
     };
     let unit = unit.or_null(environment)?;
     if unit.is_nullish() {
