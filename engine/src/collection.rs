@@ -5,6 +5,7 @@
 //! (replace and delete), `update`, `statement` (writes that may be sent again), `transfer` (lines of JSON in and out), `bulk` (whole
 //! collections at once), `place` and `within` (the same in a transaction).
 
+mod aggregate;
 mod build;
 mod bulk;
 mod by_id;
@@ -26,10 +27,12 @@ mod update;
 mod within;
 mod write;
 
+pub use aggregate::{AggregateCursor, AggregateOptions};
 pub use cursor::Cursor;
 pub use find::Find;
 pub use indexes::IndexProgress;
 pub use insert::{InsertMany, InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
+pub(crate) use place::View;
 pub use transfer::{ImportOptions, ImportReport};
 pub use update::UpdateResult;
 pub use write::ReplaceResult;

@@ -170,7 +170,7 @@ impl OperationContext {
 }
 
 /// The limits of an operation that is under way; asked at each step of each loop.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Watch {
     runtime: Arc<dyn Runtime>,
     deadline: Option<Duration>,

@@ -298,6 +298,20 @@ impl Filter {
     }
 }
 
+/// Calls `visit` with each value that the path reaches in the document, as `$eq` sees
+/// them: the elements of an array, then the array; `None` for "missing".
+pub(crate) fn each_value<'a>(
+    path: &[u8],
+    document: &'a [u8],
+    visit: &mut dyn FnMut(Option<RawValue<'a>>),
+) {
+    let path = path::Path::new(path);
+    path.any(document, path::Leaf::Elements, &mut |value| {
+        visit(value);
+        false
+    });
+}
+
 /// Whether `value` compares so with `operand`, as a filter has it.
 pub(crate) fn compares(comparison: Comparison, operand: RawValue<'_>, value: RawValue<'_>) -> bool {
     matcher::compares(comparison, operand, Some(value))

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod aggregate;
 mod backup;
 mod catalog;
 mod changes;
@@ -35,8 +36,9 @@ pub use changes::{
     UpdateDescription, WatchOptions,
 };
 pub use collection::{
-    Collection, Cursor, Find, ImportOptions, ImportReport, IndexProgress, InsertMany,
-    InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult, UpdateResult,
+    AggregateCursor, AggregateOptions, Collection, Cursor, Find, ImportOptions, ImportReport,
+    IndexProgress, InsertMany, InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS,
+    ReplaceResult, UpdateResult,
 };
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::base::HybridTime;

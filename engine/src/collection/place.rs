@@ -97,9 +97,9 @@ impl Rows {
 }
 
 /// What an operation sees: the collection, if it is there, and the last commit.
-pub(super) struct View {
+pub(crate) struct View {
     pub(super) place: Option<Place>,
-    pub(super) entry: Option<Entry>,
+    pub(crate) entry: Option<Entry>,
     pub(super) index: u64,
 }
 

@@ -156,6 +156,11 @@ impl<'a> Environment<'a> {
         self.slots.get(slot.0)?.as_ref()
     }
 
+    /// The document.
+    pub(crate) fn document(&self) -> Option<crate::values::RawValue<'_>> {
+        self.root.raw()
+    }
+
     pub(super) fn root(&self) -> &Value<'a> {
         &self.root
     }

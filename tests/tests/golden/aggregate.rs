@@ -1,11 +1,125 @@
-use collection_store::Database;
+//! `aggregate` and `expr`.
 
-use crate::case::{Case, Verdict};
+use bson::{RawDocumentBuf, rawdoc};
+use collection_store::values::{Elements, RawValue};
+use collection_store::{Collection, Database, Error};
 
-pub(crate) fn judge(_database: &Database, _case: &Case<'_>) -> Verdict {
-    Verdict::wrong("not supported")
+use crate::case::{Case, NAME, Verdict, document, fill, show, show_all};
+use crate::same::Marks;
+
+fn run(
+    collection: &Collection,
+    pipeline: Vec<RawDocumentBuf>,
+) -> Result<Vec<RawDocumentBuf>, Error> {
+    collection.aggregate(pipeline)?.collect()
 }
 
-pub(crate) fn judge_expression(_database: &Database, _case: &Case<'_>) -> Verdict {
-    Verdict::wrong("not supported")
+/// The collections beside that of the case, which are dropped before the next.
+fn set_up_others(database: &Database, case: &Case<'_>) {
+    for name in database.list_collections().unwrap() {
+        database.collection(&name.name).drop_collection().unwrap();
+    }
+    let others = case.get("foreign").and_then(|others| others.elements());
+    for other in others.into_iter().flatten() {
+        let name = std::str::from_utf8(other.name).unwrap();
+        let documents = Elements::new(other.value.bytes());
+        let documents = documents.map(|element| document(element.value).unwrap());
+        fill(&database.collection(name), documents.collect());
+    }
+}
+
+pub(crate) fn judge(database: &Database, case: &Case<'_>) -> Verdict {
+    set_up_others(database, case);
+    let collection = case.set_up(database);
+    let found = match run(&collection, case.documents("pipeline")) {
+        Err(error) => return with_pipeline(case, case.judge_error(&error)),
+        Ok(found) => found,
+    };
+    if let Err(verdict) = case.expects_no_error() {
+        return with_pipeline(case, verdict);
+    }
+    let expected = case.documents("result");
+    if Marks::of(case).all(&found, &expected) {
+        return Verdict::Right;
+    }
+    let complaint = format!(
+        "expected {} found {}",
+        show_all(&expected),
+        show_all(&found)
+    );
+    with_pipeline(case, Verdict::Wrong(complaint))
+}
+
+fn with_pipeline(case: &Case<'_>, verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Right => Verdict::Right,
+        Verdict::Wrong(what) => {
+            let docs = show_all(&case.documents("docs"));
+            let pipeline = show_all(&case.documents("pipeline"));
+            Verdict::Wrong(format!("{what}\n    {pipeline}\n    {docs}"))
+        }
+    }
+}
+
+/// `{ name: value }`.
+fn under(name: &str, value: RawValue<'_>) -> RawDocumentBuf {
+    let mut builder = collection_store::values::DocumentBuilder::new();
+    builder.append(name.as_bytes(), value);
+    RawDocumentBuf::from_bytes(builder.finish()).unwrap()
+}
+
+pub(crate) fn judge_expression(database: &Database, case: &Case<'_>) -> Verdict {
+    let collection = database.collection(NAME);
+    collection.drop_collection().unwrap();
+    let doc = case.document("doc").unwrap();
+    let has_id = Elements::new(doc.as_bytes()).any(|field| field.name == b"_id");
+    let mut root = RawDocumentBuf::new();
+    if !has_id {
+        // A stored document has an `_id`; the expression does not see it.
+        root.append(bson::raw::cstr!("_id"), 1);
+        root.append(bson::raw::cstr!("d"), doc);
+    } else {
+        root = doc;
+    }
+    fill(&collection, vec![root]);
+    let mut pipeline = Vec::new();
+    if !has_id {
+        pipeline.push(rawdoc! { "$replaceWith": "$d" });
+    }
+    let expression = under("r", case.get("expr").unwrap());
+    pipeline.push(rawdoc! { "$replaceWith": expression });
+    let found = match run(&collection, pipeline) {
+        Err(error) => return with_expression(case, case.judge_error(&error)),
+        Ok(found) => found,
+    };
+    if let Err(verdict) = case.expects_no_error() {
+        return with_expression(case, verdict);
+    }
+    let value = found
+        .first()
+        .and_then(|document| Elements::new(document.as_bytes()).find_name(b"r"));
+    let is_right = match (value, case.get("result")) {
+        (None, None) => case.flag("missing"),
+        (Some(value), Some(expected)) => Marks::of(case).value(value, expected),
+        _ => false,
+    };
+    if is_right {
+        return Verdict::Right;
+    }
+    let found = value.map_or_else(|| "missing".to_owned(), show);
+    let expected = case
+        .get("result")
+        .map_or_else(|| "missing".to_owned(), show);
+    let complaint = format!("expected {expected}, found {found}");
+    with_expression(case, Verdict::Wrong(complaint))
+}
+
+fn with_expression(case: &Case<'_>, verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Right => Verdict::Right,
+        Verdict::Wrong(what) => {
+            let (expr, doc) = (case.get("expr").unwrap(), case.get("doc").unwrap());
+            Verdict::Wrong(format!("{what}: {} over {}", show(expr), show(doc)))
+        }
+    }
 }
