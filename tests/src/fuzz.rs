@@ -6,6 +6,7 @@
 //! | `log`, `data-file` | `files.rs`: a segment of the log, a data file: listed, recovered from, read, checked |
 //! | `block`, `effects` | `blocks.rs`: a compressed block; the payload of a record |
 //! | `bson`, `json` | `documents.rs`: a document and a filter, validated, scanned, written as text; text, parsed |
+//! | `query`, `update`, `keys` | `queries.rs`: a filter over a document, in both forms; an update of one; keys of values |
 //!
 //! The functions here are what the targets in `tests/fuzz` call with inputs of
 //! libFuzzer. `cs-torture fuzz` calls them with mutations of the seeds, drawn
@@ -23,6 +24,7 @@ mod documents;
 mod files;
 mod mutate;
 mod pages;
+mod queries;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +49,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "meta",
         run: pages::meta,
@@ -87,6 +89,21 @@ pub const TARGETS: [Target; 8] = [
         name: "json",
         run: documents::json,
         seeds: documents::json_seeds,
+    },
+    Target {
+        name: "query",
+        run: queries::query,
+        seeds: queries::query_seeds,
+    },
+    Target {
+        name: "update",
+        run: queries::update,
+        seeds: queries::update_seeds,
+    },
+    Target {
+        name: "keys",
+        run: queries::keys,
+        seeds: queries::keys_seeds,
     },
 ];
 
