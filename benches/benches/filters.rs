@@ -76,7 +76,9 @@ fn by_hand(document: &RawDocumentBuf) -> bool {
     };
     let age = document.get_i32("age").unwrap_or_default();
     let has_tag = |tags: &Vec<Bson>| tags.iter().any(|tag| tag.as_str() == Some("red"));
-    document.get_str("status") == Ok("active")
+    document
+        .get_str("status")
+        .is_ok_and(|status| status == "active")
         && (18..90).contains(&age)
         && document.get_array("tags").is_ok_and(has_tag)
 }
