@@ -40,6 +40,7 @@ mod operators;
 mod optimise;
 mod parse;
 mod path;
+mod quantiles;
 mod regex;
 mod search;
 mod sets;

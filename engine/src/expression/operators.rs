@@ -4,7 +4,8 @@ use super::node::{Evaluate, Node};
 use super::parse::{Parser, constant};
 use super::{
     accumulate, arithmetic, arrays, bits, boolean, compare, conditional, convert, dates, iterate,
-    math, objects, regex, search, sets, sort_array, strings, trigonometry, types, variables,
+    math, objects, quantiles, regex, search, sets, sort_array, strings, trigonometry, types,
+    variables,
 };
 use crate::error::Result;
 use crate::values::RawValue;
@@ -58,6 +59,7 @@ pub(super) fn find(name: &[u8]) -> Option<Entry> {
         iterate::find,
         sets::find,
         accumulate::find,
+        quantiles::find,
         objects::find,
         strings::find,
         search::find,
@@ -124,7 +126,5 @@ pub(super) fn folds(name: &str) -> bool {
             | "$lastN"
             | "$minN"
             | "$maxN"
-            | "$median"
-            | "$percentile"
     )
 }
