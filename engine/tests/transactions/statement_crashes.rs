@@ -106,7 +106,7 @@ fn life(seed: u64) {
     for sent in 1..number {
         let n = sent as i64;
         let found = match sent % 5 {
-            0 | 1 | 2 => items.count(doc! { "by": n }).unwrap(),
+            0..=2 => items.count(doc! { "by": n }).unwrap(),
             3 => items.count(doc! { "_id": format!("{n}.1") }).unwrap(),
             _ => 1 - items.count(doc! { "_id": format!("{}.0", n - 1) }).unwrap(),
         };
