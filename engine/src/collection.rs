@@ -38,6 +38,7 @@ pub use update::UpdateResult;
 pub use write::ReplaceResult;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bson::RawDocumentBuf;
@@ -52,6 +53,7 @@ use crate::input::IntoDocument;
 use crate::names::Namespace;
 use crate::stats::CollectionStats;
 use crate::transaction::session::Session;
+use crate::typed::Untyped;
 use crate::values::validate_document;
 
 /// How often a write that lost to another is tried again before it gives up.
@@ -60,12 +62,44 @@ pub(crate) const MAX_ATTEMPTS: u32 = 100;
 
 /// A collection of documents. Cheap to clone, `Send` and `Sync`; it need not
 /// exist yet. Each operation has a form with an [`OperationContext`].
-#[derive(Clone)]
-pub struct Collection {
+///
+/// With a type it stores and finds values of that: see [`typed`](crate::typed).
+pub struct Collection<T = Untyped> {
     environment: Arc<Environment>,
     namespace: Namespace,
     /// The transaction of which all that is done with this handle is part.
     session: Option<Arc<Session>>,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Collection<T> {
+    fn clone(&self) -> Self {
+        self.with_type()
+    }
+}
+
+impl<T> Collection<T> {
+    /// The same collection, of documents of another type.
+    pub(crate) fn with_type<U>(&self) -> Collection<U> {
+        Collection {
+            environment: Arc::clone(&self.environment),
+            namespace: self.namespace.clone(),
+            session: self.session.clone(),
+            marker: PhantomData,
+        }
+    }
+
+    /// Its name, without that of the database.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.namespace.collection
+    }
+
+    /// The name of its database.
+    #[must_use]
+    pub fn database_name(&self) -> &str {
+        &self.namespace.database
+    }
 }
 
 impl Collection {
@@ -74,6 +108,7 @@ impl Collection {
             environment,
             namespace,
             session: None,
+            marker: PhantomData,
         }
     }
 
@@ -88,18 +123,6 @@ impl Collection {
     /// Whether its changes are to tell what was before.
     fn tells_before(&self, entry: &Entry) -> bool {
         self.environment.wanting.is_wanted(&self.namespace, entry)
-    }
-
-    /// Its name, without that of the database.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.namespace.collection
-    }
-
-    /// The name of its database.
-    #[must_use]
-    pub fn database_name(&self) -> &str {
-        &self.namespace.database
     }
 
     /// Creates the collection. Inserting does so by itself.
@@ -248,6 +271,7 @@ impl Collection {
                 collection: name.into(),
             },
             session: None,
+            marker: PhantomData,
         };
         self.outside_only("a rename")?;
         self.namespace.check()?;
@@ -339,7 +363,7 @@ impl Collection {
     }
 }
 
-impl fmt::Debug for Collection {
+impl<T> fmt::Debug for Collection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Collection")
             .field(&format_args!("{}", self.namespace))

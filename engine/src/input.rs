@@ -65,6 +65,13 @@ impl IntoFilter for &Filter {
     }
 }
 
+/// What could not be compiled is an error of the operation that is asked with it.
+impl IntoFilter for Result<Filter> {
+    fn into_filter(self) -> Result<Filter> {
+        self
+    }
+}
+
 /// Any document is a filter document.
 macro_rules! filter_from_document {
     ($($document:ty),+) => {$(

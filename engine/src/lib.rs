@@ -28,6 +28,7 @@ pub mod sort;
 mod stats;
 mod surroundings;
 mod transaction;
+pub mod typed;
 mod update;
 pub mod values;
 
@@ -64,6 +65,9 @@ pub use options::DatabaseOptions;
 pub use snapshots::{DatabaseSnapshot, SnapshotInfo};
 pub use stats::{CollectionStats, DatabaseStats, FilterStats, OperationStats};
 pub use transaction::{Savepoint, Transaction, TransactionInfo, TransactionOptions};
+pub use typed::Document;
 pub use update::{Applied, Update, UpdateContext, UpdateOptions};
 
 pub use bson;
+/// Derives [`Document`](trait@Document).
+pub use collection_store_derive::Document;

@@ -134,12 +134,11 @@ impl Collection {
             None => Arc::clone(&self.namespace.database),
         };
         Self {
-            environment: Arc::clone(&self.environment),
             namespace: Namespace {
                 database,
                 collection: name.into(),
             },
-            session: self.session.clone(),
+            ..self.clone()
         }
     }
 
