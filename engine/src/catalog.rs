@@ -25,12 +25,15 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Indexes;
 use crate::names::Namespace;
+use crate::rules::Rules;
 use crate::values::validate_document;
 
 /// Format of an entry without indexes.
 const FORMAT: i32 = 1;
 /// Format of one with indexes: a program that knows none must not write documents.
 const FORMAT_INDEXES: i32 = 2;
+/// Format of one whose options have rules: a program must know them to write documents.
+const FORMAT_RULES: i32 = 3;
 
 /// What the catalog says about one collection.
 #[derive(Clone, Debug)]
@@ -43,19 +46,24 @@ pub(crate) struct Entry {
     pub(crate) tells_before: bool,
     /// Its indexes, but for that over `_id`.
     pub(crate) indexes: Indexes,
+    /// What its options demand of documents, if they do.
+    pub(crate) rules: Option<Arc<Rules>>,
     /// What a commit that writes documents relies on; `None` of one that is not stored yet.
     pub(crate) kept: Option<Kept>,
 }
 
 impl Entry {
-    pub(crate) fn new(tree: TreeId, options: RawDocumentBuf) -> Self {
-        Self {
+    /// # Errors
+    /// The rules in the options make no sense.
+    pub(crate) fn new(tree: TreeId, options: RawDocumentBuf) -> Result<Self> {
+        Ok(Self {
             tree,
             tells_before: crate::changes::tells_before(&options),
+            rules: Rules::of(&options)?.map(Arc::new),
             options: Arc::new(options),
             indexes: Indexes::default(),
             kept: None,
-        }
+        })
     }
 
     /// The same with other indexes.
@@ -67,6 +75,17 @@ impl Entry {
         }
     }
 
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// The rules in them make no sense.
+    pub(crate) fn with_options(&self, options: RawDocumentBuf) -> Result<Self> {
+        Ok(Self {
+            indexes: self.indexes.clone(),
+            ..Self::new(self.tree, options)?
+        })
+    }
+
     /// All its trees: that of the documents, and those of its indexes.
     pub(crate) fn trees(&self) -> impl Iterator<Item = TreeId> + '_ {
         std::iter::once(self.tree).chain(self.indexes.iter().map(|index| index.tree))
@@ -75,8 +94,13 @@ impl Entry {
     /// The value that is stored.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let is_plain = self.indexes.is_empty();
+        let format = match (&self.rules, is_plain) {
+            (Some(_), _) => FORMAT_RULES,
+            (None, false) => FORMAT_INDEXES,
+            (None, true) => FORMAT,
+        };
         let mut entry = rawdoc! {
-            "format": if is_plain { FORMAT } else { FORMAT_INDEXES },
+            "format": format,
             "tree": i64::from(self.tree.get()),
             "options": self.options.as_ref().clone(),
         };
@@ -109,16 +133,17 @@ impl Entry {
             }
         }
         let indexes = match (format, indexes) {
-            (Some(FORMAT), None) => Indexes::default(),
-            (Some(FORMAT_INDEXES), Some(indexes)) => Indexes::decode(indexes).map_err(|error| {
-                let kind = error.kind();
-                Error::new(kind, corrupt(error.to_string()).message())
-            })?,
-            (Some(format), _) if !(FORMAT..=FORMAT_INDEXES).contains(&format) => {
+            (Some(FORMAT | FORMAT_RULES), None) => Indexes::default(),
+            (Some(FORMAT_INDEXES | FORMAT_RULES), Some(indexes)) => Indexes::decode(indexes)
+                .map_err(|error| {
+                    let kind = error.kind();
+                    Error::new(kind, corrupt(error.to_string()).message())
+                })?,
+            (Some(format), _) if !(FORMAT..=FORMAT_RULES).contains(&format) => {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
                     corrupt(format!(
-                        "format {format}, expected {FORMAT} or {FORMAT_INDEXES}"
+                        "format {format}, expected {FORMAT} to {FORMAT_RULES}"
                     ))
                     .message(),
                 ));
@@ -128,6 +153,7 @@ impl Entry {
         let (Some(tree), Some(options)) = (tree, options) else {
             return Err(corrupt("a field is missing or of a wrong type".into()));
         };
+        let entry = Self::new(TreeId(tree), options).map_err(|e| corrupt(e.to_string()))?;
         Ok(Self {
             indexes,
             kept: Some(Kept {
@@ -136,7 +162,7 @@ impl Entry {
                 key: key.into(),
                 value: bytes.into(),
             }),
-            ..Self::new(TreeId(tree), options)
+            ..entry
         })
     }
 }

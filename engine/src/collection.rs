@@ -17,7 +17,9 @@ mod indexes;
 mod indexing;
 mod insert;
 mod inserter;
+mod judging;
 mod matches;
+mod modify;
 mod place;
 mod statement;
 mod tally;
@@ -45,12 +47,12 @@ use bson::RawDocumentBuf;
 use cs_kv::{Batch, Expect, system};
 
 use crate::catalog::{Entry, entry_in, key_of};
-use crate::changes::check_image_option;
 use crate::context::OperationContext;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::IntoDocument;
 use crate::names::Namespace;
+use crate::rules::check_options;
 use crate::stats::CollectionStats;
 use crate::transaction::session::Session;
 use crate::typed::Untyped;
@@ -69,6 +71,8 @@ pub struct Collection<T = Untyped> {
     namespace: Namespace,
     /// The transaction of which all that is done with this handle is part.
     session: Option<Arc<Session>>,
+    /// What it writes is not judged by validators.
+    bypasses_validation: bool,
     marker: PhantomData<fn() -> T>,
 }
 
@@ -85,6 +89,7 @@ impl<T> Collection<T> {
             environment: Arc::clone(&self.environment),
             namespace: self.namespace.clone(),
             session: self.session.clone(),
+            bypasses_validation: self.bypasses_validation,
             marker: PhantomData,
         }
     }
@@ -108,6 +113,7 @@ impl Collection {
             environment,
             namespace,
             session: None,
+            bypasses_validation: false,
             marker: PhantomData,
         }
     }
@@ -134,13 +140,29 @@ impl Collection {
         self.create_with(&OperationContext::new(), RawDocumentBuf::new())
     }
 
-    /// Creates the collection, with options that are kept as given. One is known:
-    /// with `changeStreamPreAndPostImages: { enabled: true }` what changes replace
-    /// goes into the log, for change streams that ask for it.
+    /// Creates the collection, with options that are kept as given. MongoDB's `validator`,
+    /// `validationLevel` and `validationAction` say what documents must match (where the
+    /// action is `warn`, [`OperationStats::validation_warnings`](crate::OperationStats)
+    /// counts those that do not); with `changeStreamPreAndPostImages: { enabled: true }`
+    /// what changes replace goes into the log, for change streams that ask for it.
+    ///
+    /// ```
+    /// use bson::doc;
+    /// use collection_store::{Database, ErrorKind, OperationContext};
+    ///
+    /// let database = Database::open_in_memory()?;
+    /// let people = database.collection("people");
+    /// let options = doc! { "validator": { "age": { "$gte": 0 } } };
+    /// people.create_with(&OperationContext::new(), options)?;
+    /// let error = people.insert_one(doc! { "age": -1 }).unwrap_err();
+    /// assert_eq!((error.kind(), error.code()), (ErrorKind::DocumentValidation, Some(121)));
+    /// assert!(error.details().is_some(), "it says why");
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`create`](Self::create), the options are no valid document, or
-    /// those of the context.
+    /// As [`create`](Self::create); the options are no valid document, one makes no sense
+    /// or is not supported; those of the context.
     pub fn create_with(
         &self,
         context: &OperationContext,
@@ -148,7 +170,7 @@ impl Collection {
     ) -> Result<()> {
         let options = options.into_document()?;
         validate_document(options.as_bytes())?;
-        check_image_option(&options)?;
+        check_options(&options)?;
         self.namespace.check()?;
         context.start(&self.environment.runtime).check()?;
         if let Some(session) = &self.session {
@@ -156,7 +178,7 @@ impl Collection {
         }
         let store = self.environment.writable()?;
         let mut batch = Batch::new();
-        self.add_creation(&mut batch, &Entry::new(store.new_tree_id(), options));
+        self.add_creation(&mut batch, &Entry::new(store.new_tree_id(), options)?);
         match store.write(&batch, &context.commit_options()) {
             Ok(ticket) => Ok(ticket.wait()?),
             Err(cs_kv::Error::Expectation { .. }) => Err(self.exists()),
@@ -271,6 +293,7 @@ impl Collection {
                 collection: name.into(),
             },
             session: None,
+            bypasses_validation: self.bypasses_validation,
             marker: PhantomData,
         };
         self.outside_only("a rename")?;

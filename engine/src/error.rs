@@ -95,6 +95,10 @@ pub enum ErrorKind {
     /// A document cannot be in an index: two paths meet different arrays, or a step is
     /// both a position and a name.
     CannotIndex = 37,
+    /// A document is not what its collection demands; [`Error::details`] says why.
+    DocumentValidation = 38,
+    /// A stored rule names a function that is not registered in this process.
+    NotRegistered = 39,
 }
 
 impl ErrorKind {
@@ -125,6 +129,7 @@ impl ErrorKind {
             Self::IndexConflict => Some(85),
             Self::IndexNotFound => Some(27),
             Self::CannotIndex => Some(171),
+            Self::DocumentValidation => Some(121),
             Self::Internal => Some(1),
             _ => None,
         }
@@ -167,6 +172,7 @@ struct Inner {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     duplicate: Option<DuplicateKey>,
     bulk: Option<(u64, Vec<WriteError>)>,
+    details: Option<RawDocumentBuf>,
 }
 
 impl Error {
@@ -181,6 +187,7 @@ impl Error {
             source: None,
             duplicate: None,
             bulk: None,
+            details: None,
         }))
     }
 
@@ -205,6 +212,11 @@ impl Error {
 
     pub(crate) fn bad_value(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadValue, message)
+    }
+
+    pub(crate) fn with_details(mut self, details: RawDocumentBuf) -> Self {
+        self.0.details = Some(details);
+        self
     }
 
     pub(crate) fn with_duplicate(mut self, duplicate: DuplicateKey) -> Self {
@@ -277,6 +289,13 @@ impl Error {
     #[must_use]
     pub fn duplicate_key(&self) -> Option<&DuplicateKey> {
         self.0.duplicate.as_ref()
+    }
+
+    /// Why a document was refused, of a [`ErrorKind::DocumentValidation`]: which field and
+    /// which rule. It is what MongoDB calls `errInfo`, and may hold values of the document.
+    #[must_use]
+    pub fn details(&self) -> Option<&RawDocumentBuf> {
+        self.0.details.as_ref()
     }
 
     /// The failed writes of a batch, of a [`ErrorKind::BulkWrite`].

@@ -22,6 +22,7 @@ mod object_ids;
 mod options;
 mod pattern;
 pub mod projection;
+mod rules;
 mod schema;
 mod snapshots;
 pub mod sort;

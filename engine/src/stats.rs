@@ -15,6 +15,7 @@ pub(crate) struct Counters {
     pub(crate) examined: AtomicU64,
     pub(crate) returned: AtomicU64,
     pub(crate) retries: AtomicU64,
+    pub(crate) validation_warnings: AtomicU64,
 }
 
 impl Counters {
@@ -33,6 +34,7 @@ impl Counters {
             examined: get(&self.examined),
             returned: get(&self.returned),
             retries: get(&self.retries),
+            validation_warnings: get(&self.validation_warnings),
         }
     }
 }
@@ -57,6 +59,9 @@ pub struct OperationStats {
     pub returned: u64,
     /// Writes tried again because another was first.
     pub retries: u64,
+    /// How often a validator whose action is `warn` or `errorAndLog` did not accept a
+    /// document; a write that is tried again is judged again.
+    pub validation_warnings: u64,
 }
 
 /// Figures of one collection.

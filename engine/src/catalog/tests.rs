@@ -14,7 +14,7 @@ fn namespace(database: &str, collection: &str) -> Namespace {
 
 #[test]
 fn an_entry_is_read_as_it_was_written() {
-    let entry = Entry::new(TreeId(77), rawdoc! { "note": "x" });
+    let entry = Entry::new(TreeId(77), rawdoc! { "note": "x" }).unwrap();
     let read = Entry::decode(b"a\0b\0", &entry.encode(), 0).unwrap();
     assert_eq!(read.tree, TreeId(77));
     assert_eq!(*read.options, rawdoc! { "note": "x" });
@@ -22,12 +22,12 @@ fn an_entry_is_read_as_it_was_written() {
 
 #[test]
 fn an_entry_of_another_format_or_with_unknown_fields_is_refused_by_name() {
-    let bytes = rawdoc! { "format": 3, "tree": 1_i64, "options": {} };
+    let bytes = rawdoc! { "format": 4, "tree": 1_i64, "options": {} };
     let error = Entry::decode(b"a\0b\0", bytes.as_bytes(), 0).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(
         error.to_string(),
-        "catalog entry 'a b': format 3, expected 1 or 2"
+        "catalog entry 'a b': format 4, expected 1 to 3"
     );
     for bytes in [
         rawdoc! { "format": 1, "tree": 1_i64, "options": {}, "sharded": true },

@@ -12,6 +12,7 @@ use super::write::{Change, Changed};
 use crate::catalog::Entry;
 use crate::error::{Error, Result};
 use crate::index::Indexes;
+use crate::rules::Judge;
 
 /// What a change by `_id` came to.
 pub(super) enum ById {
@@ -42,9 +43,12 @@ impl Collection {
             document: change.document().map(<[u8]>::to_vec),
             key: key.to_vec(),
             indexes: entry.indexes.clone(),
+            judge: self.judge_of(entry),
             seen: Mutex::new(Ok(Changed::Nothing)),
         });
-        if !entry.indexes.is_empty() {
+        // Without indexes and rules nothing depends on what is there.
+        let is_blind = entry.indexes.is_empty() && entry.rules.is_none();
+        if !is_blind {
             let evaluation: Arc<dyn Evaluate> = Arc::clone(&evaluation) as _;
             batch.evaluate(tree, key.to_vec(), evaluation);
         } else if let Some(document) = change.document() {
@@ -57,11 +61,9 @@ impl Collection {
         }
         let committed = self.environment.any_store().write_and_wait(batch, options);
         Ok(match committed {
-            Ok(_) if entry.indexes.is_empty() => ById::Done(Changed::Written),
+            Ok(_) if is_blind => ById::Done(Changed::Written),
             Ok(_) => ById::Done(evaluation.take_seen()?),
-            Err(cs_kv::Error::Expectation { .. }) if entry.indexes.is_empty() => {
-                ById::Done(Changed::Nothing)
-            }
+            Err(cs_kv::Error::Expectation { .. }) if is_blind => ById::Done(Changed::Nothing),
             Err(cs_kv::Error::Expectation { .. }) => ById::InTheWay,
             Err(cs_kv::Error::Declined { .. }) => {
                 evaluation.take_seen()?;
@@ -79,6 +81,7 @@ struct SetById {
     document: Option<Vec<u8>>,
     key: Vec<u8>,
     indexes: Indexes,
+    judge: Option<Judge>,
     seen: Mutex<Result<Changed>>,
 }
 
@@ -103,7 +106,12 @@ impl Evaluate for SetById {
             return Ok(Outcome::Keep);
         };
         let new = self.document.as_deref();
-        let indexed = index_also(&self.indexes, also, &self.key, Some(current), new);
+        let judged = match (&self.judge, new) {
+            (Some(judge), Some(new)) => judge.judge(Some(current), new),
+            _ => Ok(()),
+        };
+        let indexed =
+            judged.and_then(|()| index_also(&self.indexes, also, &self.key, Some(current), new));
         let failed = indexed.is_err();
         *self.seen.lock() = indexed.map(|()| Changed::Written);
         match new {

@@ -76,8 +76,8 @@ impl Collection {
     /// `new`. Nothing is written when that is refused.
     ///
     /// # Errors
-    /// The new document cannot be in an index (171, 16746, 17280), or another has its
-    /// unique key (11000).
+    /// The collection's rules refuse the new document (121); it cannot be in an index (171,
+    /// 16746, 17280), or another has its unique key (11000).
     pub(super) fn write_indexes(
         &self,
         target: &mut impl Target,
@@ -86,6 +86,7 @@ impl Collection {
         old: Option<&[u8]>,
         new: Option<&[u8]>,
     ) -> Result<()> {
+        self.judge(entry, old, new)?;
         let mut changes = Vec::with_capacity(entry.indexes.len());
         for index in entry.indexes.iter() {
             if let Some(change) = index.change(primary, old, new)? {
@@ -141,7 +142,7 @@ impl Collection {
     /// must meet the first in a later one.
     ///
     /// # Errors
-    /// The first document cannot be in an index.
+    /// The collection's rules refuse the first document, or it cannot be in an index.
     pub(super) fn insert_batch(
         &self,
         mut batch: Batch,
@@ -151,10 +152,18 @@ impl Collection {
         if let Some(kept) = &entry.kept {
             batch.keep(kept.clone());
         }
+        let judge = self.judge_of(entry);
         let mut unique = std::collections::HashSet::new();
         let (mut writes, mut markers) = (Vec::new(), Vec::new());
         let (mut count, mut owners) = (0, vec![usize::MAX; batch.len()]);
         for (position, Waiting { document, .. }) in documents.iter().enumerate() {
+            let judged = judge.as_ref().map(|it| it.judge(None, &document.document));
+            match judged.transpose() {
+                Ok(_) => {}
+                Err(error) if position == 0 => return Err(error),
+                // It comes first next time.
+                Err(_) => break,
+            }
             if !entry.indexes.is_empty() {
                 let changes =
                     match entry

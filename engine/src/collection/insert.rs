@@ -170,11 +170,14 @@ impl Collection {
             let store = self.environment.writable()?;
             let entry = self.environment.entry(&self.namespace)?;
             let mut batch = Batch::new();
-            let entry = entry.unwrap_or_else(|| {
-                let entry = Entry::new(store.new_tree_id(), RawDocumentBuf::new());
-                self.add_creation(&mut batch, &entry);
-                entry
-            });
+            let entry = match entry {
+                Some(entry) => entry,
+                None => {
+                    let entry = Entry::new(store.new_tree_id(), RawDocumentBuf::new())?;
+                    self.add_creation(&mut batch, &entry);
+                    entry
+                }
+            };
             let refused = |position: usize, found: Result<Option<Error>>| {
                 Ok::<_, Error>(found?.map(|error| Refused { position, error }))
             };
@@ -186,8 +189,14 @@ impl Collection {
             } = match self.insert_batch(batch, &entry, documents) {
                 Ok(batch) => batch,
                 Err(error) => {
-                    // Something else may be wrong with it, which MongoDB finds first.
-                    let found = self.refusal(&documents[0])?;
+                    // Something else may be wrong with it, which MongoDB finds first, but
+                    // for rules, which come before all.
+                    let found = match error.kind() {
+                        ErrorKind::CannotIndex | ErrorKind::BadValue => {
+                            self.refusal(&documents[0])?
+                        }
+                        _ => None,
+                    };
                     let error = found.unwrap_or(error);
                     return Ok(Err(Refused { position: 0, error }));
                 }

@@ -203,17 +203,20 @@ impl<'a> Inserter<'a> {
     /// Takes out those whose key is there already: looking costs less than
     /// finding them commit by commit.
     fn without_present(&mut self, waiting: Vec<Waiting>) -> Result<Vec<Waiting>> {
-        let Some(place) = self.collection.view()?.place else {
+        let view = self.collection.view()?;
+        let (Some(place), Some(entry)) = (view.place, view.entry) else {
             return Ok(waiting);
         };
         let mut absent = Vec::with_capacity(waiting.len());
         for one in waiting {
             self.watch.check()?;
             if place.with_value(&one.document.key, |_| ())?.is_some() {
-                let error = self.collection.duplicate(&one.document);
+                let new = Some(one.document.document.as_slice());
+                let judged = self.collection.judge(&entry, None, new);
+                let duplicate = || self.collection.duplicate(&one.document);
                 self.errors.push(WriteError {
                     index: one.index,
-                    error,
+                    error: judged.err().unwrap_or_else(duplicate),
                 });
             } else {
                 absent.push(one);

@@ -27,6 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Filter, IdBounds};
 use crate::index::Indexes;
 use crate::input::{IntoDocument, IntoFilter};
+use crate::rules::Judge;
 use crate::stats::Counters;
 use crate::update::{Applied, Update, UpdateContext, UpdateOptions};
 
@@ -231,6 +232,7 @@ impl Collection {
                 work: Arc::clone(work),
                 key: key.clone(),
                 indexes: entry.indexes.clone(),
+                judge: self.judge_of(&entry),
                 seen: Mutex::new(Ok(Changed::Nothing)),
             });
             let mut batch = Batch::new();
@@ -488,6 +490,7 @@ struct ById {
     work: Arc<Work>,
     key: Vec<u8>,
     indexes: Indexes,
+    judge: Option<Judge>,
     seen: Mutex<Result<Changed>>,
 }
 
@@ -504,9 +507,10 @@ impl Evaluate for ById {
         let mut changed = |document| {
             let matches = self.work.filter.matches_bytes(document)?;
             let change = matches.then(|| self.work.change(document)).transpose()?;
-            if let Some(Change::Update(new)) = &change
-                && !self.indexes.is_empty()
-            {
+            if let Some(Change::Update(new)) = &change {
+                if let Some(judge) = &self.judge {
+                    judge.judge(Some(document), new)?;
+                }
                 index_also(&self.indexes, also, &self.key, Some(document), Some(new))?;
             }
             Ok(change)

@@ -77,6 +77,7 @@ impl Collection {
         document: &Identified,
     ) -> Result<()> {
         if session.get(entry.tree, &document.key)?.is_some() {
+            self.judge(entry, None, Some(&document.document))?;
             return Err(self.duplicate(document));
         }
         let (key, value) = (document.key.clone(), document.document.clone());
@@ -183,6 +184,6 @@ impl Collection {
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::DuplicateKey | ErrorKind::CannotIndex
+        ErrorKind::DuplicateKey | ErrorKind::CannotIndex | ErrorKind::DocumentValidation
     ) || error.code() == Some(17280)
 }

@@ -47,7 +47,12 @@ impl JsonSchema {
             kind: Kind::Document,
             bytes: document,
         };
-        matches::all(&self.root, root)
+        self.admits(root)
+    }
+
+    /// Whether a value breaks no rule.
+    pub(crate) fn admits(&self, value: RawValue<'_>) -> bool {
+        matches::all(&self.root, value)
     }
 }
 

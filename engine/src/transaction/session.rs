@@ -192,12 +192,13 @@ impl Session {
     /// Makes the collection, which the caller has found not to be there.
     pub(crate) fn create(&self, namespace: &Namespace, options: RawDocumentBuf) -> Result<Entry> {
         let key = key_of(namespace);
+        let tree = self.with(|store| Ok(store.create_tree()))?;
+        let entry = Entry::new(tree, options)?;
         self.with(|store| {
             store.tell_before(system::CATALOG)?;
-            let entry = Entry::new(store.create_tree(), options);
-            store.put(system::CATALOG, key, entry.encode())?;
-            Ok(entry)
-        })
+            store.put(system::CATALOG, key, entry.encode())
+        })?;
+        Ok(entry)
     }
 
     pub(crate) fn count(&self, tree: TreeId) -> Result<u64> {
