@@ -123,7 +123,7 @@ fn concat_arrays<'a>(
             ));
         }
         all.extend(array.elements());
-        limits::elements("$concatArrays", all.len())?;
+        limits::elements(all.len())?;
     }
     Value::array(all).map(Some)
 }
@@ -252,7 +252,7 @@ fn range<'a>(
     let count = usize::try_from(distance)
         .unwrap_or_default()
         .div_ceil(usize::try_from(step.unsigned_abs()).unwrap_or(usize::MAX));
-    limits::elements("$range", count)?;
+    limits::elements(count)?;
     let mut all = Vec::with_capacity(count);
     let mut current = start;
     for _ in 0..count {
@@ -453,7 +453,7 @@ fn zip<'a>(
         }
     }
     let rows = if use_longest { longest } else { shortest };
-    limits::elements("$zip", rows.saturating_mul(columns.len()))?;
+    limits::elements(rows.saturating_mul(columns.len()))?;
     let mut all = Vec::with_capacity(rows);
     for row in 0..rows {
         let mut cells = Vec::with_capacity(columns.len());

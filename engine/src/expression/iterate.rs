@@ -4,7 +4,6 @@ use super::arguments::{coded, kind_name, null, number};
 use super::arrays::is_array;
 use super::boolean::is_true;
 use super::environment::{Environment, Slot, check_name};
-use super::limits;
 use super::node::{Node, Special};
 use super::operators::Entry;
 use super::parse::{Parser, show, text_of};
@@ -316,9 +315,6 @@ impl Special for Reduce {
             bind(environment, self.element, element, self.index, position);
             environment.set(self.value, value);
             value = self.inside.evaluate(environment)?;
-            if let Some(value) = &value {
-                limits::elements("$reduce", value.array_len_computed())?;
-            }
         }
         Ok(value)
     }

@@ -3,8 +3,8 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::values::{MAX_DEPTH, MAX_DOCUMENT_LEN};
 
-/// What one array that is computed may take in memory, and one text; MongoDB
-/// has the same limit for `$range`.
+/// What one array that is computed may take in memory; MongoDB has the same
+/// limit for `$range`.
 pub(super) const MAX_VALUE_BYTES: usize = 100 * 1024 * 1024;
 
 /// Steps of a dotted path; MongoDB's limit of nesting.
@@ -31,23 +31,20 @@ pub(super) fn document_len(len: usize) -> Result<()> {
     ))
 }
 
-/// Refuses an array or a text under construction that takes too much memory.
+/// Refuses an array under construction that takes too much memory.
 #[inline]
-pub(super) fn memory(operator: &str, bytes: usize) -> Result<()> {
+pub(super) fn memory(bytes: usize) -> Result<()> {
     if bytes <= MAX_VALUE_BYTES {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::MemoryExceeded,
-        format!("{operator} would hold more than {MAX_VALUE_BYTES} bytes"),
+        format!("a computed array would hold more than {MAX_VALUE_BYTES} bytes"),
     ))
 }
 
 /// Refuses an array under construction that has too many elements.
 #[inline]
-pub(super) fn elements(operator: &str, count: usize) -> Result<()> {
-    memory(
-        operator,
-        count.saturating_mul(std::mem::size_of::<super::Value<'_>>()),
-    )
+pub(super) fn elements(count: usize) -> Result<()> {
+    memory(count.saturating_mul(size_of::<super::Value<'_>>()))
 }

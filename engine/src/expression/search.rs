@@ -152,7 +152,7 @@ fn split<'a>(
     let mut parts = Vec::new();
     for part in input.split(separator) {
         parts.push(Value::text(part));
-        limits::elements("$split", parts.len())?;
+        limits::elements(parts.len())?;
     }
     Value::array(parts).map(Some)
 }

@@ -132,7 +132,7 @@ fn union<'a>(
             return Err(not_array("$setUnion", 17043, &array));
         }
         all.extend(array.elements());
-        limits::elements("$setUnion", all.len())?;
+        limits::elements(all.len())?;
     }
     Value::array(to_set(all.into_iter())).map(Some)
 }

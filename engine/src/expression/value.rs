@@ -6,18 +6,28 @@
 //!   a clone is cheap whatever the size.
 //! * Bytes at hand are valid BSON of their kind: they come from a validated
 //!   document, from a parsed expression, or from this module's constructors.
+//! * Parts may be shared many times over, but `weight` counts each time: going
+//!   through a whole value takes time in proportion to it, and it is bounded.
 //! * `depth` is at least the number of levels that were *computed*, and never
 //!   above [`MAX_DEPTH`]: recursion over values is bounded by it, also where
 //!   they are dropped.
 
+mod elements;
+mod fields;
+
 use std::cmp::Ordering;
 use std::sync::Arc;
+
+pub use elements::ValueElements;
+pub(super) use fields::Fields;
+
+use elements::Inner;
 
 use super::limits;
 use crate::error::Result;
 use crate::values::{
-    Class, Decimal, DocumentBuilder, Element, Elements, Kind, MAX_DEPTH, OwnedValue, PositionName,
-    RawValue, compare, depth,
+    Class, Decimal, DocumentBuilder, Elements, Kind, MAX_DEPTH, OwnedValue, PositionName, RawValue,
+    compare, depth,
 };
 
 /// A value of any BSON type.
@@ -56,6 +66,8 @@ struct Shared {
 #[derive(Clone, Debug)]
 struct Sequence<'a> {
     elements: Arc<Vec<Value<'a>>>,
+    /// Bytes that it would take if nothing in it were shared.
+    weight: u32,
     depth: u8,
 }
 
@@ -223,16 +235,30 @@ impl<'a> Value<'a> {
     /// An array of these.
     ///
     /// # Errors
-    /// It would have more levels than a document may (code 15).
+    /// It would have more levels than a document may (code 15), or take too much
+    /// memory (146).
     pub fn array(elements: Vec<Self>) -> Result<Self> {
         let mut depth = 1;
+        let mut weight = 0_usize;
         for element in &elements {
             depth = depth.max(element.depth_inside()?);
+            weight += element.weight();
+            limits::memory(weight)?;
         }
         Ok(Self(Repr::Array(Sequence {
             elements: Arc::new(elements),
+            weight: u32::try_from(weight).unwrap_or(u32::MAX),
             depth,
         })))
+    }
+
+    /// Bytes that the value takes as an element, counted wherever it is shared.
+    fn weight(&self) -> usize {
+        let inside = match &self.0 {
+            Repr::Array(array) => array.weight as usize,
+            _ => self.raw().map_or(0, |raw| raw.bytes.len()),
+        };
+        size_of::<Self>() + inside
     }
 
     /// Levels of what would hold this value; an error if they are too many.
@@ -419,7 +445,7 @@ impl<'a> Value<'a> {
     /// The elements of an array, else nothing.
     #[must_use]
     pub fn elements(&self) -> ValueElements<'a> {
-        ValueElements(match &self.0 {
+        ValueElements::new(match &self.0 {
             Repr::Raw(raw) if raw.kind == Kind::Array => Inner::Raw(Elements::new(raw.bytes)),
             Repr::Shared(shared) if shared.kind == Kind::Array => Inner::Shared {
                 at: 4,
@@ -445,14 +471,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// How many elements an array that was computed has; nothing else counts.
-    pub(super) fn array_len_computed(&self) -> usize {
-        match &self.0 {
-            Repr::Array(array) => array.elements.len(),
-            _ => 0,
-        }
-    }
-
     /// The value of this name in a document.
     #[must_use]
     pub fn field(&self, name: &[u8]) -> Option<Self> {
@@ -475,73 +493,5 @@ impl Sequence<'_> {
             element.append_to(PositionName::new(position).as_bytes(), builder)?;
         }
         Ok(())
-    }
-}
-
-/// The elements of an array; see [`Value::elements`].
-#[derive(Clone, Debug)]
-pub struct ValueElements<'a>(Inner<'a>);
-
-#[derive(Clone, Debug)]
-enum Inner<'a> {
-    Raw(Elements<'a>),
-    Shared {
-        at: usize,
-        shared: Shared,
-    },
-    Array {
-        next: usize,
-        elements: Arc<Vec<Value<'a>>>,
-    },
-}
-
-impl<'a> Iterator for ValueElements<'a> {
-    type Item = Value<'a>;
-
-    fn next(&mut self) -> Option<Value<'a>> {
-        match &mut self.0 {
-            Inner::Raw(elements) => Some(Value::from_raw(elements.next()?.value)),
-            Inner::Shared { at, shared } => {
-                let bytes = shared.raw().bytes;
-                let element = Elements::from(bytes, *at).next()?;
-                let value = shared.inner(element.value);
-                *at = element.value.bytes.as_ptr().addr() - bytes.as_ptr().addr()
-                    + element.value.bytes.len();
-                Some(value)
-            }
-            Inner::Array { next, elements } => {
-                let value = elements.get(*next)?.clone();
-                *next += 1;
-                Some(value)
-            }
-        }
-    }
-}
-
-/// Writes a document of values.
-#[derive(Debug, Default)]
-pub(super) struct Fields {
-    builder: DocumentBuilder,
-    depth: u8,
-}
-
-impl Fields {
-    pub(super) fn append(&mut self, name: &[u8], value: &Value<'_>) -> Result<()> {
-        self.depth = self.depth.max(value.depth_inside()?);
-        value.append_to(name, &mut self.builder)
-    }
-
-    pub(super) fn append_element(&mut self, element: Element<'_>) -> Result<()> {
-        self.builder.append(element.name, element.value);
-        limits::document_len(self.builder.len())
-    }
-
-    /// What `document`'s fields lie in, so far as they were computed.
-    pub(super) fn deepen(&mut self, document: &Value<'_>) {
-        self.depth = self.depth.max(document.computed_depth());
-    }
-
-    pub(super) fn finish<'a>(self) -> Value<'a> {
-        Value::shared(Kind::Document, self.builder.finish(), self.depth.max(1))
     }
 }

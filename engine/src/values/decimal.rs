@@ -1,5 +1,6 @@
 //! Decimal128: IEEE 754-2008, binary integer encoding.
 
+mod angles;
 mod arithmetic;
 mod division;
 mod fixed;

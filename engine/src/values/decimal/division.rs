@@ -164,3 +164,6 @@ impl Decimal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

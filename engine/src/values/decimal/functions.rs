@@ -1,5 +1,4 @@
-//! Exponential, logarithmic, trigonometric and hyperbolic functions of
-//! decimals, worked out to more than a hundred places and rounded half to even.
+//! Exponential and logarithmic functions of decimals, worked out to more than a hundred places and rounded half to even.
 //!
 //! MongoDB works in 113 binary digits, which decide 33 of the 34 decimal ones:
 //! its last digit may differ by one from what stands here.
@@ -12,17 +11,17 @@ use super::{Decimal, Rounding};
 
 /// Places after the point: 34 digits, as many again where two numbers nearly
 /// cancel out, and as many again for the powers of large exponents.
-const PLACES: u32 = 130;
+pub(super) const PLACES: u32 = 130;
 
 /// Below ten to this power a number is its own sine, tangent and so on, in 34 digits.
-const TINY: i32 = -20;
+pub(super) const TINY: i32 = -20;
 
 /// Above this `e^x` is infinite, below its opposite it is zero.
 const MAX_EXP: i64 = 14_300;
 
 impl Decimal {
     /// Power of ten of the first digit, of a finite number that is not zero.
-    fn magnitude(self) -> Option<i32> {
+    pub(super) fn magnitude(self) -> Option<i32> {
         match self {
             Self::Finite {
                 coefficient,
@@ -35,12 +34,12 @@ impl Decimal {
         }
     }
 
-    fn is_tiny(self) -> bool {
+    pub(super) fn is_tiny(self) -> bool {
         self.is_zero() || self.magnitude().is_some_and(|power| power < TINY)
     }
 
     /// As a whole number of the scale's last place.
-    fn to_fixed(self, scale: &Scale) -> BigInt {
+    pub(super) fn to_fixed(self, scale: &Scale) -> BigInt {
         let Self::Finite {
             negative,
             coefficient,
@@ -62,7 +61,7 @@ impl Decimal {
     }
 
     /// Of a whole number of the scale's last place, times a power of ten.
-    fn from_fixed(value: &BigInt, scale: &Scale, power: i32) -> Self {
+    pub(super) fn from_fixed(value: &BigInt, scale: &Scale, power: i32) -> Self {
         let exponent = power - i32::try_from(scale.places()).unwrap_or_default();
         if value.sign() == Sign::NoSign {
             return Self::ZERO;
@@ -85,7 +84,7 @@ impl Decimal {
     }
 
     /// The same value with the fewest digits.
-    fn stripped(self) -> Self {
+    pub(super) fn stripped(self) -> Self {
         let Self::Finite {
             negative,
             mut coefficient,
@@ -105,7 +104,7 @@ impl Decimal {
         }
     }
 
-    fn is_one(self) -> bool {
+    pub(super) fn is_one(self) -> bool {
         self.compare(Self::from_i64(1)).is_eq()
     }
 
@@ -125,7 +124,16 @@ impl Decimal {
             return out_of_range(self.is_negative());
         }
         let scale = Scale::new(PLACES);
-        exp_fixed(&self.to_fixed(&scale), &scale)
+        exp_fixed(&self.to_fixed(&scale), &scale, 1)
+    }
+
+    /// `e^self / 2`, of a number above one.
+    pub(super) fn half_exp(self) -> Self {
+        if self.is_infinite() || self.magnitude().is_some_and(|power| power > 5) {
+            return Self::Infinite { negative: false };
+        }
+        let scale = Scale::new(PLACES);
+        exp_fixed(&self.to_fixed(&scale), &scale, 2)
     }
 
     /// The natural logarithm; NaN of what is not above zero.
@@ -240,7 +248,7 @@ impl Decimal {
             } else {
                 product /= ten;
             }
-            exp_fixed(&if shrinks { -product } else { product }, &scale)
+            exp_fixed(&if shrinks { -product } else { product }, &scale, 1)
         };
         if negative { result.negate() } else { result }
     }
@@ -262,8 +270,8 @@ fn out_of_range(is_small: bool) -> Decimal {
     }
 }
 
-/// `e^x`, with all of 34 digits.
-fn exp_fixed(x: &BigInt, scale: &Scale) -> Decimal {
+/// `e^x`, divided, with all of 34 digits.
+fn exp_fixed(x: &BigInt, scale: &Scale, divisor: u32) -> Decimal {
     let limit = scale.one() * MAX_EXP;
     if *x > limit {
         return out_of_range(false);
@@ -276,11 +284,11 @@ fn exp_fixed(x: &BigInt, scale: &Scale) -> Decimal {
     let tens = x / &ln_10;
     let rest = x - &tens * &ln_10;
     let power = i32::try_from(&tens).unwrap_or_default();
-    Decimal::from_fixed(&scale.exp(&rest), scale, power).padded()
+    Decimal::from_fixed(&(scale.exp(&rest) / divisor), scale, power).padded()
 }
 
 /// The natural logarithm of a number above zero.
-fn ln_fixed(value: Decimal, scale: &Scale) -> BigInt {
+pub(super) fn ln_fixed(value: Decimal, scale: &Scale) -> BigInt {
     let (Some(power), Decimal::Finite { coefficient, .. }) = (value.magnitude(), value) else {
         return BigInt::ZERO;
     };
@@ -302,294 +310,8 @@ fn ln_fixed(value: Decimal, scale: &Scale) -> BigInt {
     }
 }
 
-/// Functions of an angle or to one, and their hyperbolic kin.
-impl Decimal {
-    /// Angle within a quarter turn around zero, and which quarter it was in.
-    fn reduce(self) -> (BigInt, u32, Scale) {
-        let extra = self.magnitude().unwrap_or_default().max(0).unsigned_abs();
-        let scale = Scale::new(PLACES + extra);
-        let quarter = scale.pi() / 2;
-        let x = self.to_fixed(&scale);
-        // The nearest multiple of a quarter turn.
-        let doubled: BigInt = &x * 2 + &quarter;
-        let period: BigInt = &quarter * 2;
-        let mut turns = &doubled / &period;
-        if doubled.sign() == Sign::Minus && &turns * &period != doubled {
-            turns -= 1;
-        }
-        let rest = x - &turns * quarter;
-        let four = BigInt::from(4);
-        let which: BigInt = ((turns % &four) + &four) % &four;
-        (rest, u32::try_from(&which).unwrap_or_default(), scale)
-    }
-
-    fn sine_and_cosine(self) -> (BigInt, BigInt, Scale) {
-        let (rest, quarter, scale) = self.reduce();
-        let (sin, cos) = scale.sin_cos(&rest);
-        let (sin, cos) = match quarter {
-            0 => (sin, cos),
-            1 => (cos, -sin),
-            2 => (-sin, -cos),
-            _ => (-cos, sin),
-        };
-        (sin, cos, scale)
-    }
-
-    /// The sine.
-    #[must_use]
-    pub fn sin(self) -> Self {
-        if !matches!(self, Self::Finite { .. }) {
-            return Self::Nan;
-        }
-        if self.is_tiny() {
-            return self;
-        }
-        let (sin, _, scale) = self.sine_and_cosine();
-        Self::from_fixed(&sin, &scale, 0)
-    }
-
-    /// The cosine.
-    #[must_use]
-    pub fn cos(self) -> Self {
-        if !matches!(self, Self::Finite { .. }) {
-            return Self::Nan;
-        }
-        if self.is_tiny() {
-            return Self::from_i64(1);
-        }
-        let (_, cos, scale) = self.sine_and_cosine();
-        Self::from_fixed(&cos, &scale, 0)
-    }
-
-    /// The tangent.
-    #[must_use]
-    pub fn tan(self) -> Self {
-        if !matches!(self, Self::Finite { .. }) {
-            return Self::Nan;
-        }
-        if self.is_tiny() {
-            return self;
-        }
-        let (sin, cos, scale) = self.sine_and_cosine();
-        if cos.sign() == Sign::NoSign {
-            return Self::Nan;
-        }
-        Self::from_fixed(&scale.divide(&sin, &cos), &scale, 0)
-    }
-
-    /// The arc sine, of a number from minus one to one.
-    #[must_use]
-    pub fn asin(self) -> Self {
-        if self.is_tiny() {
-            return self;
-        }
-        let scale = Scale::new(PLACES);
-        let x = self.to_fixed(&scale);
-        let other = scale.root(&(scale.one() - scale.multiply(&x, &x)));
-        Self::from_fixed(&scale.angle(&x, &other), &scale, 0)
-    }
-
-    /// The arc cosine, of a number from minus one to one.
-    #[must_use]
-    pub fn acos(self) -> Self {
-        if self.is_one() {
-            return Self::ZERO;
-        }
-        let scale = Scale::new(PLACES);
-        let x = self.to_fixed(&scale);
-        let other = scale.root(&(scale.one() - scale.multiply(&x, &x)));
-        Self::from_fixed(&scale.angle(&other, &x), &scale, 0)
-    }
-
-    /// The arc tangent.
-    #[must_use]
-    pub fn atan(self) -> Self {
-        self.atan2(Self::from_i64(1))
-    }
-
-    /// The angle of the point whose height is this number.
-    #[must_use]
-    pub fn atan2(self, x: Self) -> Self {
-        if self.is_nan() || x.is_nan() {
-            return Self::Nan;
-        }
-        let scale = Scale::new(PLACES);
-        let signed = |angle: BigInt| {
-            let angle = Self::from_fixed(&angle, &scale, 0);
-            if self.is_negative() {
-                angle.abs().negate()
-            } else {
-                angle
-            }
-        };
-        let pi = || scale.pi();
-        match (self.is_infinite(), x.is_infinite()) {
-            (true, true) if x.is_negative() => return signed(pi() * 3 / 4),
-            (true, true) => return signed(pi() / 4),
-            (true, false) => return signed(pi() / 2),
-            (false, true) if x.is_negative() => return signed(pi()),
-            (false, true) => return Self::ZERO.with_sign(self.is_negative()),
-            (false, false) => {}
-        }
-        if self.is_zero() {
-            return if x.is_negative() { signed(pi()) } else { self };
-        }
-        if x.is_zero() {
-            return signed(pi() / 2);
-        }
-        let gap = self.magnitude().unwrap_or_default() - x.magnitude().unwrap_or_default();
-        if gap < TINY && !x.is_negative() {
-            return self.divide(x);
-        }
-        if gap > 60 {
-            return signed(pi() / 2);
-        }
-        if gap < -60 {
-            return signed(pi());
-        }
-        // Both brought near one.
-        let near = |value: Self| match value {
-            Self::Finite {
-                negative,
-                coefficient,
-                exponent,
-            } => Self::Finite {
-                negative,
-                coefficient,
-                exponent: exponent - x.magnitude().unwrap_or_default(),
-            },
-            other => other,
-        };
-        let angle = scale.angle(&near(self).to_fixed(&scale), &near(x).to_fixed(&scale));
-        Self::from_fixed(&angle, &scale, 0)
-    }
-
-    /// The hyperbolic sine.
-    #[must_use]
-    pub fn sinh(self) -> Self {
-        if self.is_tiny() || !matches!(self, Self::Finite { .. }) {
-            return self;
-        }
-        match self.halves() {
-            Some((up, down, scale)) => Self::from_fixed(&((up - down) / 2), &scale, 0),
-            None => {
-                let half = Self::Finite {
-                    negative: self.is_negative(),
-                    coefficient: 5,
-                    exponent: -1,
-                };
-                self.abs().exp().multiply(half)
-            }
-        }
-    }
-
-    /// The hyperbolic cosine.
-    #[must_use]
-    pub fn cosh(self) -> Self {
-        match self {
-            Self::Nan => return self,
-            Self::Infinite { .. } => return self.abs(),
-            Self::Finite { .. } => {}
-        }
-        match self.halves() {
-            Some((up, down, scale)) => Self::from_fixed(&((up + down) / 2), &scale, 0).stripped(),
-            None => {
-                let half = Self::Finite {
-                    negative: false,
-                    coefficient: 5,
-                    exponent: -1,
-                };
-                self.abs().exp().multiply(half)
-            }
-        }
-    }
-
-    /// The hyperbolic tangent.
-    #[must_use]
-    pub fn tanh(self) -> Self {
-        if self.is_nan() || self.is_tiny() {
-            return self;
-        }
-        match self.halves() {
-            Some((up, down, scale)) => {
-                Self::from_fixed(&scale.divide(&(&up - &down), &(up + down)), &scale, 0)
-            }
-            None => Self::from_i64(1).with_sign(self.is_negative()),
-        }
-    }
-
-    /// `e^self` and `e^-self`, unless they are too far apart to be taken together.
-    fn halves(self) -> Option<(BigInt, BigInt, Scale)> {
-        if self.is_infinite() || self.magnitude().is_some_and(|power| power > 1) {
-            return None;
-        }
-        let scale = Scale::new(PLACES + 50);
-        let x = self.to_fixed(&scale);
-        // Below a hundred: e^x = (e^(x/64))^64 stays within the kernel's reach.
-        let mut up = scale.exp(&(&x >> 6));
-        for _ in 0..6 {
-            up = scale.multiply(&up, &up);
-        }
-        let down = scale.divide(scale.one(), &up);
-        Some((up, down, scale))
-    }
-
-    /// The inverse of the hyperbolic sine.
-    #[must_use]
-    pub fn asinh(self) -> Self {
-        if self.is_tiny() || !matches!(self, Self::Finite { .. }) {
-            return self;
-        }
-        let size = self.abs();
-        let scale = Scale::new(PLACES);
-        let result = if size.magnitude().is_some_and(|power| power > 30) {
-            // The root of x^2 + 1 is x.
-            ln_fixed(size, &scale) + scale.ln(&(scale.one() * 2))
-        } else {
-            let x = size.to_fixed(&scale);
-            let root = scale.root(&(scale.multiply(&x, &x) + scale.one()));
-            ln_wide(&(x + root), &scale)
-        };
-        Self::from_fixed(&result, &scale, 0).with_sign(self.is_negative())
-    }
-
-    /// The inverse of the hyperbolic cosine, of a number not below one.
-    #[must_use]
-    pub fn acosh(self) -> Self {
-        if !matches!(self, Self::Finite { .. }) {
-            return self;
-        }
-        let scale = Scale::new(PLACES);
-        let result = if self.magnitude().is_some_and(|power| power > 30) {
-            ln_fixed(self, &scale) + scale.ln(&(scale.one() * 2))
-        } else {
-            let x = self.to_fixed(&scale);
-            let root = scale.root(&(scale.multiply(&x, &x) - scale.one()));
-            ln_wide(&(x + root), &scale)
-        };
-        Self::from_fixed(&result, &scale, 0)
-    }
-
-    /// The inverse of the hyperbolic tangent, of a number from minus one to one.
-    #[must_use]
-    pub fn atanh(self) -> Self {
-        if self.is_tiny() {
-            return self;
-        }
-        if self.abs().is_one() {
-            return Self::Infinite {
-                negative: self.is_negative(),
-            };
-        }
-        let scale = Scale::new(PLACES);
-        let x = self.to_fixed(&scale);
-        let quotient = scale.divide(&(scale.one() + &x), &(scale.one() - &x));
-        Self::from_fixed(&(ln_wide(&quotient, &scale) / 2), &scale, 0)
-    }
-}
-
 /// The natural logarithm of any number of the scale above zero.
-fn ln_wide(x: &BigInt, scale: &Scale) -> BigInt {
+pub(super) fn ln_wide(x: &BigInt, scale: &Scale) -> BigInt {
     let digits = u32::try_from(x.magnitude().to_radix_be(10).len()).unwrap_or_default();
     let tens = i64::from(digits) - 1 - i64::from(scale.places());
     if (-1..=1).contains(&tens) {
@@ -599,3 +321,6 @@ fn ln_wide(x: &BigInt, scale: &Scale) -> BigInt {
     let reduced = if tens > 0 { x / ten } else { x * ten };
     scale.ln(&reduced) + scale.ln_10() * tens
 }
+
+#[cfg(test)]
+mod tests;

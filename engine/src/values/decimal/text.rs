@@ -116,3 +116,6 @@ fn parse_exponent(text: &str) -> Result<i32, NotDecimal> {
     };
     Ok(if negative { -value } else { value })
 }
+
+#[cfg(test)]
+mod tests;
