@@ -7,6 +7,7 @@
 //! | generator of object ids | here; starts anew at each open |
 //! | transactions under way | here: each has a snapshot, and changes that nobody else sees |
 //! | which multikey markers are written | the trees of indexes; what is known of it here may be dropped at any time |
+//! | bulk loads under way | here: no index is begun meanwhile |
 //! | counters since open | here |
 //! | plans of filters, by shape | here; may be dropped at any time |
 //! | listeners, and who wants to be told what was before | here; their places in the history are of this process |
@@ -25,7 +26,7 @@ use crate::catalog::{Catalog, Entry, key_of};
 use crate::changes::{Listeners, Wanting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Filter, PlanCache};
-use crate::index::Markers;
+use crate::index::{Loads, Markers};
 use crate::input::IntoFilter;
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
@@ -47,6 +48,7 @@ pub(crate) struct Environment {
     pub(crate) filters: PlanCache,
     pub(crate) transactions: Registry,
     pub(crate) markers: Markers,
+    pub(crate) loads: Loads,
     as_of: Option<AsOf>,
     read_only: bool,
     closed: AtomicBool,
@@ -101,6 +103,7 @@ impl Environment {
             filters: PlanCache::default(),
             transactions: Registry::default(),
             markers: Markers::default(),
+            loads: Loads::default(),
             as_of,
             read_only,
             closed: AtomicBool::new(false),

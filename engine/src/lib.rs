@@ -38,9 +38,9 @@ pub use changes::{
     UpdateDescription, WatchOptions,
 };
 pub use collection::{
-    AggregateCursor, AggregateOptions, Collection, Cursor, Find, ImportOptions, ImportReport,
-    IndexProgress, InsertMany, InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS,
-    ReplaceResult, UpdateResult,
+    AggregateCursor, AggregateOptions, Collection, Cursor, Explain, ExplainStep, Find,
+    ImportOptions, ImportReport, IndexCheck, IndexProgress, InsertMany, InsertManyOptions,
+    MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult, UpdateResult,
 };
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::base::HybridTime;

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use cs_kv::{BulkOptions, BulkProgress, BulkReport, Duplicates};
 
+use super::inserter::Inserter;
 use super::{Collection, MAX_ATTEMPTS};
 use crate::context::OperationContext;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,6 +31,9 @@ impl Collection {
     /// assert_eq!(report.entries, 1000);
     /// # Ok::<(), collection_store::Error>(())
     /// ```
+    ///
+    /// Into a collection that has indexes it goes as [`insert_many`](Self::insert_many)
+    /// does; an index is not begun while something is loaded.
     ///
     /// # Errors
     /// [`ErrorKind::DuplicateKey`] names the document by its place in the input; a
@@ -60,10 +64,16 @@ impl Collection {
         let watch = context.start(&self.environment.runtime);
         let store = self.environment.writable()?;
         let mut attempts = 0;
-        let entry = loop {
+        let (entry, _loading) = loop {
             watch.check()?;
             if let Some(entry) = self.environment.entry(&self.namespace)? {
-                break entry;
+                let loading = self.environment.loads.begin(entry.tree);
+                // Which indexes there are: from now on none is begun.
+                let now = self.environment.entry(&self.namespace)?;
+                if let Some(now) = now.filter(|now| now.tree == entry.tree) {
+                    break (now, loading);
+                }
+                continue;
             }
             attempts += 1;
             if attempts > MAX_ATTEMPTS {
@@ -74,6 +84,9 @@ impl Collection {
                 created => created?,
             }
         };
+        if !entry.indexes.is_empty() {
+            return self.load_indexed(context, documents, options, &mut progress);
+        }
         let entries = documents.into_iter().map(|document| {
             watch.check()?;
             let document = self.prepare(document)?;
@@ -85,6 +98,59 @@ impl Collection {
         }
         let report = store.bulk_load(entry.tree, entries, &options, &mut progress)?;
         Counters::add(&self.environment.counters.inserted, report.entries);
+        Ok(report)
+    }
+
+    /// Where there are indexes each batch is a commit that maintains them.
+    fn load_indexed<D: IntoDocument>(
+        &self,
+        context: &OperationContext,
+        documents: impl IntoIterator<Item = D>,
+        options: &BulkOptions,
+        progress: &mut dyn FnMut(&BulkProgress) -> ControlFlow<()>,
+    ) -> Result<BulkReport> {
+        for (is_set, what) in [
+            (options.atomic, "an atomic bulk load"),
+            (
+                options.duplicates == Duplicates::Replace,
+                "a bulk load that replaces",
+            ),
+        ] {
+            if is_set {
+                let message = format!("{what} is not supported into a collection that has indexes");
+                return Err(Error::bad_value(message));
+            }
+        }
+        let context = match options.durability {
+            Some(durability) => context.clone().durability(durability),
+            None => context.clone(),
+        };
+        let mut inserter = Inserter::new(self, &context, true);
+        let mut told = BulkProgress::default();
+        for (position, document) in (0..).zip(documents) {
+            if inserter.is_stopped() {
+                break;
+            }
+            if let Err(error) = inserter.push(position, document) {
+                return Err(inserter.fail(error));
+            }
+            told.taken += 1;
+            if told.committed != inserter.committed() {
+                told.committed = inserter.committed();
+                if progress(&told).is_break() {
+                    let message = "the bulk load was interrupted";
+                    let error = Error::new(ErrorKind::Interrupted, message);
+                    return Err(inserter.fail(error));
+                }
+            }
+        }
+        let mut outcome = inserter.finish()?;
+        if let Some(failed) = outcome.errors.pop() {
+            let place = format!("document {} of the bulk load", failed.index);
+            return Err(failed.error.at(place).with_written(outcome.inserted));
+        }
+        let mut report = BulkReport::default();
+        report.entries = outcome.inserted;
         Ok(report)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bson::{RawDocument, RawDocumentBuf};
 
+use super::explain::ExplainStep;
 use super::matches::Matches;
 use super::place::{Place, View};
 use crate::context::Watch;
@@ -67,6 +68,8 @@ pub struct Cursor {
     left: Option<u64>,
     projected: Option<Projected>,
     returned: u64,
+    /// Entries of indexes and documents looked at, once it has ended.
+    examined: (u64, u64),
     document: Vec<u8>,
 }
 
@@ -92,6 +95,7 @@ impl Cursor {
             left: limit,
             projected,
             returned: 0,
+            examined: (0, 0),
             document: Vec::new(),
         }
     }
@@ -107,6 +111,20 @@ impl Cursor {
             return Ok(None);
         }
         as_document(&self.document).map(Some)
+    }
+
+    /// Whether it has to sort what it finds.
+    pub(super) fn sorts(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// Reads all that is left, and says what that took: entries of indexes and documents
+    /// looked at, documents returned; and how they were found.
+    pub(super) fn exhaust(mut self) -> Result<(Vec<ExplainStep>, (u64, u64), u64)> {
+        let matches = self.matches.as_mut();
+        let steps = matches.map_or_else(Vec::new, |matches| std::mem::take(&mut matches.steps));
+        while self.fill()? {}
+        Ok((steps, self.examined, self.returned))
     }
 
     /// Index of the last commit that the query sees.
@@ -131,6 +149,7 @@ impl Cursor {
             let counters = &self.environment.counters;
             Counters::add(&counters.examined, matches.examined);
             Counters::add(&counters.returned, self.returned);
+            self.examined = (matches.keys_examined(), matches.examined);
         }
     }
 

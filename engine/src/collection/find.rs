@@ -6,6 +6,7 @@ use bson::{Bson, RawDocumentBuf};
 
 use super::Collection;
 use super::cursor::{Cursor, Order, Projected, stored};
+use super::explain::Explain;
 use super::matches::{Matches, Wish};
 use crate::context::OperationContext;
 use crate::error::Result;
@@ -105,6 +106,7 @@ impl Collection {
             limit: None,
             allow_disk_use: true,
             hint: None,
+            explain: false,
         }
     }
 
@@ -151,6 +153,7 @@ pub struct Find {
     limit: Option<u64>,
     allow_disk_use: bool,
     hint: Option<Hint>,
+    explain: bool,
 }
 
 impl Find {
@@ -229,6 +232,41 @@ impl Find {
         self
     }
 
+    /// Carries the query out, and says how, instead of what it found.
+    ///
+    /// ```
+    /// # use bson::doc;
+    /// # use collection_store::IndexModel;
+    /// # let database = collection_store::Database::open_in_memory()?;
+    /// # let books = database.collection("books");
+    /// books.insert_many((0..100).map(|n| doc! { "_id": n, "pages": 10 * n }))?;
+    /// books.create_index(IndexModel::new(doc! { "pages": 1 }))?;
+    /// let explain = books.find(doc! { "pages": { "$gte": 500, "$lt": 520 } }).explain()?;
+    /// assert_eq!(explain.steps[0].index.as_deref(), Some("pages_1"));
+    /// assert_eq!(explain.steps[0].bounds[0].1, ["[500, 520)"]);
+    /// assert_eq!((explain.keys_examined, explain.returned), (2, 2));
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and those of the cursor.
+    pub fn explain(mut self) -> Result<Explain> {
+        self.explain = true;
+        let runtime = Arc::clone(&self.collection.environment.runtime);
+        let began = runtime.monotonic();
+        let cursor = self.run()?;
+        let sorted = cursor.sorts();
+        let (steps, (keys_examined, documents_examined), returned) = cursor.exhaust()?;
+        Ok(Explain {
+            steps,
+            sorted,
+            keys_examined,
+            documents_examined,
+            returned,
+            duration: runtime.monotonic().saturating_sub(began),
+        })
+    }
+
     /// How many documents the query finds, skip and limit taken into account.
     ///
     /// # Errors
@@ -269,6 +307,7 @@ impl Find {
         let wish = Wish {
             hint: self.hint,
             sort: sort.iter().flat_map(SortPattern::paths).collect(),
+            explain: self.explain,
         };
         let matches = match (&view.place, &view.entry) {
             (Some(place), Some(entry)) => Matches::planned(place, entry, filter, &wish)?,

@@ -246,6 +246,61 @@ impl Collection {
         Ok(std::iter::once(over_id).chain(others).collect())
     }
 
+    /// The documents whose first fields in the index of this name equal these values, in
+    /// the order of the index: as many as there are values, from its front.
+    ///
+    /// ```
+    /// use bson::doc;
+    /// use collection_store::{Database, IndexModel};
+    ///
+    /// let database = Database::open_in_memory()?;
+    /// let people = database.collection("people");
+    /// people.insert_many([
+    ///     doc! { "_id": 1, "city": "Oslo", "age": 40 },
+    ///     doc! { "_id": 2, "city": "Oslo", "age": 30 },
+    /// ])?;
+    /// let name = people.create_index(IndexModel::new(doc! { "city": 1, "age": 1 }))?;
+    /// let mut found = people.find_by_composite(&name, ["Oslo".into()])?;
+    /// assert_eq!(found.next().unwrap()?.get_i32("age")?, 30);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::IndexNotFound`]; there are more values than fields; a page could not be
+    /// read.
+    pub fn find_by_composite(
+        &self,
+        index: &str,
+        prefix: impl IntoIterator<Item = bson::Bson>,
+    ) -> Result<super::Cursor> {
+        let missing = || {
+            let message = format!("index not found with name '{index}'");
+            Error::new(ErrorKind::IndexNotFound, message)
+        };
+        let view = self.view()?;
+        let entry = view.entry.ok_or_else(missing)?;
+        let definition = entry.indexes.named(index).map(|found| &found.definition);
+        let paths: Vec<&[u8]> = match definition {
+            Some(definition) => definition.fields.iter().map(|field| &*field.path).collect(),
+            None if index == ID_INDEX => vec![b"_id"],
+            None => return Err(missing()),
+        };
+        let mut conditions = Vec::new();
+        for (at, value) in prefix.into_iter().enumerate() {
+            let Some(path) = paths.get(at) else {
+                let message = format!("index '{index}' has {} fields", paths.len());
+                return Err(Error::bad_value(message));
+            };
+            let path = String::from_utf8_lossy(path).into_owned();
+            conditions.push(bson::doc! { path: { "$eq": value } });
+        }
+        let filter = match conditions.is_empty() {
+            true => bson::doc! {},
+            false => bson::doc! { "$and": conditions },
+        };
+        self.find(filter).hint(index).run()
+    }
+
     /// The start record. Returns the trees that are to be filled: those of new indexes, and
     /// of such as were begun before.
     fn start_indexes(
@@ -255,7 +310,12 @@ impl Collection {
     ) -> Result<Vec<cs_kv::base::TreeId>> {
         let wanted: Vec<Definition> = wanted.into_iter().filter_map(|it| it.definition).collect();
         let mut trees = Vec::new();
+        let loads = self.environment().loads.pause();
         let started = self.change_indexes(options, |store, entry, batch| {
+            if loads.is_loading(entry.tree) {
+                let message = "something is being loaded into the collection: no index can be made";
+                return Err(Error::new(ErrorKind::Conflict, message).with_code(12587));
+            }
             trees.clear();
             let mut added: Vec<Index> = Vec::new();
             'wanted: for definition in &wanted {

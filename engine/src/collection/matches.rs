@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use cs_kv::KeyRange;
 
+use super::explain::{ExplainStep, describe};
 use super::index_read::{IndexRead, Look};
 use super::place::{Place, Rows};
 use crate::catalog::Entry;
@@ -21,6 +22,8 @@ pub(super) struct Wish {
     /// The order in which documents are wanted: paths, and whether each descends; empty
     /// for any. [`Matches::is_sorted`] says whether they come in it; if not, the caller sorts.
     pub(super) sort: Vec<(Vec<u8>, bool)>,
+    /// Whether it is to be told how it is carried out.
+    pub(super) explain: bool,
 }
 
 /// The entries of a tree that match a filter, by key.
@@ -31,6 +34,8 @@ pub(super) struct Matches {
     /// Documents looked at.
     pub(super) examined: u64,
     is_sorted: bool,
+    /// How they are found, where that was asked for.
+    pub(super) steps: Vec<ExplainStep>,
 }
 
 #[derive(Debug)]
@@ -56,7 +61,20 @@ impl Matches {
         wish: &Wish,
     ) -> Result<Self> {
         let plan = choose(place, entry, &filter, wish)?;
-        Self::of_plan(place, filter, plan, wish)
+        let steps = match &plan {
+            _ if !wish.explain => Vec::new(),
+            Some(plan) => describe(plan),
+            None => {
+                let ids = match filter.id_bounds()? {
+                    IdBounds::All => None,
+                    IdBounds::Keys(keys) => Some(format!("{} values", keys.len())),
+                    IdBounds::Range(..) => Some("a range".into()),
+                };
+                vec![ExplainStep::documents(ids, false)]
+            }
+        };
+        let found = Self::of_plan(place, filter, plan, wish)?;
+        Ok(Self { steps, ..found })
     }
 
     /// Carries a plan out.
@@ -94,6 +112,7 @@ impl Matches {
             filter,
             examined: 0,
             is_sorted,
+            steps: Vec::new(),
         })
     }
 
@@ -104,6 +123,7 @@ impl Matches {
             filter,
             examined: 0,
             is_sorted: false,
+            steps: Vec::new(),
         }
     }
 
@@ -152,6 +172,7 @@ impl Matches {
             filter,
             examined: 0,
             is_sorted: false,
+            steps: Vec::new(),
         })
     }
 
@@ -162,6 +183,7 @@ impl Matches {
             filter: Filter::all(),
             examined: 0,
             is_sorted: true,
+            steps: Vec::new(),
         }
     }
 

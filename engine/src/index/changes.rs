@@ -89,6 +89,8 @@ impl Index {
         };
         // A stored document was derived before: nothing is wrong with it.
         let (old, new) = (derived(old)?, derived(new)?);
+        // The keys of 1 and [1] are the same: the marker is not.
+        let is_newly_multikey = new.multikey & !old.multikey != 0;
         let mut writes = Vec::new();
         let mut old = old.keys.into_iter().peekable();
         for key in new.keys {
@@ -110,11 +112,13 @@ impl Index {
         for gone in old {
             writes.push(self.write(gone, primary, false)?);
         }
-        Ok((!writes.is_empty()).then_some(IndexChange {
-            index: self,
-            writes,
-            multikey: new.multikey,
-        }))
+        Ok(
+            (is_newly_multikey || !writes.is_empty()).then_some(IndexChange {
+                index: self,
+                writes,
+                multikey: new.multikey,
+            }),
+        )
     }
 
     fn write(&self, key: DerivedKey, primary: &[u8], is_put: bool) -> Result<IndexWrite> {

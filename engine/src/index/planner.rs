@@ -210,15 +210,17 @@ impl<D: Data> Planner<'_, D> {
             return Ok(Some(candidates.swap_remove(unique)));
         }
         if candidates.len() > 1 {
+            // Whoever has to sort looks at each document twice, as it were.
+            let weight = |access: &Access| if access.sorts { 1 } else { 2 };
             let mut fewest: Option<(usize, usize)> = None;
             for (at, candidate) in candidates.iter().enumerate() {
                 if !candidate.is_bounded() {
                     continue;
                 }
-                let most = fewest.map_or(PROBE, |(count, _)| count);
-                let count = self.data.count(candidate, most)?;
-                if count <= PROBE && fewest.is_none_or(|(least, _)| count < least) {
-                    fewest = Some((count, at));
+                let count = self.data.count(candidate, PROBE)?;
+                let cost = count * weight(candidate);
+                if count <= PROBE && fewest.is_none_or(|(least, _)| cost < least) {
+                    fewest = Some((cost, at));
                 }
             }
             if let Some((_, at)) = fewest {
