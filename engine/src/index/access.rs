@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use super::catalog::Index;
+use super::implies::implies_existence;
 use super::interval::Intervals;
 use crate::filter::{Asked, Conjunct};
 
@@ -84,6 +85,14 @@ fn gather(
             continue;
         }
         let is_single_step = prefix.is_empty() && !path.contains(&b'.');
+        // A step of digits may be missing in the elements of an array and there as a
+        // position: the key is that of the position.
+        let has_position = full
+            .split(|byte| *byte == b'.')
+            .any(|step| !step.is_empty() && step.iter().all(u8::is_ascii_digit));
+        if has_position && !implies_existence(asked, is_single_step) {
+            continue;
+        }
         // A negation inside of an element says nothing of the others, whose keys
         // are there as well; its own keys are among them.
         if let Some(intervals) = Intervals::of(asked, is_single_step) {
