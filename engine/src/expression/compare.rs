@@ -1,5 +1,5 @@
 //! `$eq $ne $gt $gte $lt $lte $cmp`: over any two values, by the order of all
-//! values; what has no value is below everything.
+//! values; what has no value is as undefined.
 
 use std::cmp::Ordering;
 
@@ -8,6 +8,7 @@ use super::node::{Node, argument};
 use super::operators::{Entry, call};
 use super::value::Value;
 use crate::error::Result;
+use crate::values::Class;
 
 pub(super) fn find(name: &str) -> Option<Entry> {
     Some(match name {
@@ -41,11 +42,16 @@ fn order<'a>(arguments: &'a [Node], environment: &mut Environment<'a>) -> Result
     Ok(compare_missing(left.as_ref(), right.as_ref()))
 }
 
-/// Compares two values, either of which may be missing: that is below all but
-/// another such.
+/// Compares two values, either of which may be missing: that is what undefined
+/// is, below all but MinKey.
 pub(super) fn compare_missing(left: Option<&Value<'_>>, right: Option<&Value<'_>>) -> Ordering {
     match (left, right) {
         (Some(left), Some(right)) => left.compare(right),
-        (left, right) => left.is_some().cmp(&right.is_some()),
+        (left, right) => {
+            let class = |value: Option<&Value<'_>>| {
+                value.map_or(Class::Undefined, |value| value.kind().class())
+            };
+            class(left).cmp(&class(right))
+        }
     }
 }
