@@ -322,3 +322,204 @@ fn a_match_through_an_array_has_a_position() {
     assert_eq!(position(doc! { "a": 1, "b": 4 }, two.clone()), Some(1));
     assert_eq!(position(doc! { "a": 2, "b": { "$ne": 5 } }, two), Some(1));
 }
+
+#[test]
+fn patterns_match_texts_and_the_same_pattern() {
+    let pattern = |pattern: &str, options: &str| {
+        Bson::RegularExpression(bson::Regex {
+            pattern: pattern.to_owned().try_into().unwrap(),
+            options: options.to_owned().try_into().unwrap(),
+        })
+    };
+    yes(
+        &doc! { "a": pattern("^b", "i") },
+        &doc! { "a": ["x", "Bc"] },
+    );
+    yes(
+        &doc! { "a": pattern("^b", "i") },
+        &doc! { "a": pattern("^b", "i") },
+    );
+    no(
+        &doc! { "a": pattern("^b", "i") },
+        &doc! { "a": pattern("^b", "") },
+    );
+    yes(
+        &doc! { "a": { "$options": "i", "$regex": "B$" } },
+        &doc! { "a": "ab" },
+    );
+    no(
+        &doc! { "a": { "$not": pattern("b", "") } },
+        &doc! { "a": "ab" },
+    );
+    yes(
+        &doc! { "a": { "$in": [1, pattern("b", "")] } },
+        &doc! { "a": "ab" },
+    );
+    no(
+        &doc! { "a": { "$nin": [pattern("b", "")] } },
+        &doc! { "a": "ab" },
+    );
+    yes(
+        &doc! { "a": { "$all": [pattern("b", ""), "x"] } },
+        &doc! { "a": ["x", "ab"] },
+    );
+    no(
+        &doc! { "a": { "$eq": pattern("b", "") } },
+        &doc! { "a": "ab" },
+    );
+    for (query, code) in [
+        (doc! { "a": { "$options": "i" } }, 2),
+        (doc! { "a": { "$regex": 1 } }, 2),
+        (
+            doc! { "a": { "$regex": pattern("a", "i"), "$options": "m" } },
+            51075,
+        ),
+        (
+            doc! { "a": { "$options": "m", "$regex": pattern("a", "i") } },
+            51074,
+        ),
+        (doc! { "a": { "$regex": "(" } }, 51091),
+        (doc! { "a": { "$regex": "a", "$options": "g" } }, 51108),
+        (doc! { "a": { "$gt": pattern("a", "") } }, 2),
+    ] {
+        assert_eq!(refused(&query).code(), Some(code), "{query}");
+    }
+}
+
+#[test]
+fn remainders_are_of_what_is_before_the_point() {
+    yes(&doc! { "a": { "$mod": [4, 1] } }, &doc! { "a": 5.9 });
+    yes(&doc! { "a": { "$mod": [4, -1] } }, &doc! { "a": -5 });
+    yes(&doc! { "a": { "$mod": [-1, 0] } }, &doc! { "a": i64::MIN });
+    no(&doc! { "a": { "$mod": [4, 1] } }, &doc! { "a": "5" });
+    no(&doc! { "a": { "$mod": [4, 0] } }, &doc! { "a": 1e300 });
+    for operand in [
+        bson!(4),
+        bson!([4]),
+        bson!([4, 1, 0]),
+        bson!([0, 1]),
+        bson!([0.5, 1]),
+        bson!(["4", 1]),
+    ] {
+        refused(&doc! { "a": { "$mod": operand } });
+    }
+}
+
+#[test]
+fn bits_are_given_as_mask_positions_or_bytes() {
+    let bytes = |bytes: &[u8]| {
+        let subtype = bson::spec::BinarySubtype::Generic;
+        Bson::Binary(bson::Binary {
+            subtype,
+            bytes: bytes.to_vec(),
+        })
+    };
+    for operand in [bson!(34), bson!(34.0), bson!([1, 5]), bytes(&[34])] {
+        yes(
+            &doc! { "a": { "$bitsAllSet": operand.clone() } },
+            &doc! { "a": 54 },
+        );
+        yes(
+            &doc! { "a": { "$bitsAnySet": operand.clone() } },
+            &doc! { "a": bytes(&[2]) },
+        );
+        no(
+            &doc! { "a": { "$bitsAllClear": operand.clone() } },
+            &doc! { "a": [32, "x"] },
+        );
+        yes(
+            &doc! { "a": { "$bitsAnyClear": operand } },
+            &doc! { "a": [32, "x"] },
+        );
+    }
+    for (operand, code) in [
+        (bson!(-1), 9),
+        (bson!(0.5), 9),
+        (bson!("x"), 2),
+        (bson!([-1]), 2),
+        (bson!([0.5]), 2),
+    ] {
+        let query = doc! { "a": { "$bitsAllSet": operand } };
+        assert_eq!(
+            Filter::compile(&raw(&query)).unwrap_err().code(),
+            Some(code),
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn expressions_and_schemas_are_about_whole_documents() {
+    yes(
+        &doc! { "$expr": { "$gt": ["$a", "$b"] } },
+        &doc! { "a": 2, "b": 1 },
+    );
+    no(
+        &doc! { "$nor": [{ "$expr": { "$gt": ["$a", "$b"] } }] },
+        &doc! { "a": 2, "b": 1 },
+    );
+    yes(
+        &doc! { "$jsonSchema": { "required": ["a"] }, "a": 2 },
+        &doc! { "a": 2 },
+    );
+    yes(
+        &doc! { "a": { "$elemMatch": { "b": 1, "$jsonSchema": { "required": ["c"] } } } },
+        &doc! { "a": [{ "b": 1 }, { "b": 1, "c": 1 }] },
+    );
+    refused(&doc! { "a": { "$elemMatch": { "b": 1, "$expr": true } } });
+    refused(&doc! { "$where": "true" });
+    assert_eq!(
+        refused(&doc! { "$text": { "$search": "x" } }).code(),
+        Some(27)
+    );
+    assert_eq!(
+        refused(&doc! { "a": { "$near": [0, 0] } }).code(),
+        Some(291)
+    );
+}
+
+#[test]
+fn a_filter_says_what_it_asks_of_each_path() {
+    use super::{Asked, Comparison, Conjunct};
+    let filter = filter(&doc! {
+        "a": { "$gt": 1, "$ne": 5 },
+        "$and": [{ "b.c": { "$in": [2, 1, 2] } }, { "$or": [{ "d": 1 }] }],
+        "$or": [{ "e": 1 }, { "f": 2, "g": 3 }],
+        "h": { "$elemMatch": { "i": 1 } },
+        "$expr": "$j",
+    });
+    let mut told = Vec::new();
+    for conjunct in filter.conjuncts() {
+        told.push(match conjunct {
+            Conjunct::Path { path, asked } => {
+                let what = match asked {
+                    Asked::Compare(Comparison::Greater, _) => "above",
+                    Asked::Compare(Comparison::Equal, _) => "equal",
+                    Asked::Not(inner) if matches!(*inner, Asked::Compare(..)) => "not",
+                    Asked::In { values, .. } if values.len() == 2 => "in",
+                    Asked::ElementMatches(part) if part.conjuncts().len() == 1 => "element",
+                    _ => "?",
+                };
+                format!("{} {what}", String::from_utf8_lossy(path))
+            }
+            Conjunct::Any(parts) => {
+                let counts: Vec<_> = parts.iter().map(|part| part.conjuncts().len()).collect();
+                format!("any {counts:?}")
+            }
+            Conjunct::Never => "never".to_owned(),
+            Conjunct::Other => "other".to_owned(),
+        });
+    }
+    assert_eq!(
+        told,
+        [
+            "a above",
+            "a not",
+            "b.c in",
+            "d equal",
+            "any [1, 2]",
+            "h element",
+            "other"
+        ]
+    );
+}

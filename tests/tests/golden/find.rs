@@ -1,6 +1,7 @@
 //! `find`, `sort`, `projection`, `count` and `distinct`.
 
 use bson::RawDocumentBuf;
+use collection_store::filter::{Filter, FilterMode};
 use collection_store::values::{Elements, OwnedValue, RawValue, compare};
 use collection_store::{Collection, Database, Error, ErrorKind, Find};
 
@@ -40,7 +41,28 @@ fn id(document: &RawDocumentBuf) -> RawValue<'_> {
         .unwrap()
 }
 
+/// What is wrong if the two forms of the filter do not answer alike.
+fn forms_differ(case: &Case<'_>) -> Option<String> {
+    let source = case.document("filter")?;
+    let [compiled, interpreted] = [FilterMode::Compiled, FilterMode::Interpreted].map(|mode| {
+        let filter = Filter::compile_with(&source, mode)?;
+        let documents = case.documents("docs");
+        let answers = documents.iter().map(|document| filter.matches(document));
+        answers.collect::<Result<Vec<bool>, Error>>()
+    });
+    let same = match (&compiled, &interpreted) {
+        (Ok(left), Ok(right)) => left == right,
+        (Err(left), Err(right)) => left.code() == right.code(),
+        _ => false,
+    };
+    (!same)
+        .then(|| format!("filter {source:?}: compiled {compiled:?}, interpreted {interpreted:?}"))
+}
+
 pub(crate) fn judge(database: &Database, case: &Case<'_>) -> Verdict {
+    if let Some(complaint) = forms_differ(case) {
+        return Verdict::wrong(complaint);
+    }
     let collection = case.set_up(database);
     let found: Result<Vec<RawDocumentBuf>, Error> = query(&collection, case)
         .and_then(Find::run)
