@@ -68,17 +68,13 @@ fn average<'a>(
     arguments: &'a [Node],
     environment: &mut Environment<'a>,
 ) -> Result<Option<Value<'a>>> {
-    let (mut sum, mut count) = (Summation::default(), 0);
+    let mut sum = Summation::default();
     each(arguments, environment, |value| {
         if let Some(number) = number(&value) {
             sum.add(number);
-            count += 1;
         }
     })?;
-    if count == 0 {
-        return null();
-    }
-    Ok(Some(number_value(sum.average(count))))
+    Ok(Some(sum.average().map_or_else(Value::null, number_value)))
 }
 
 fn extreme<'a>(

@@ -1,24 +1,25 @@
-//! Sums of many numbers, as `$sum` and `$avg` make them.
+//! Sums and spreads of many numbers, as `$sum`, `$avg` and `$stdDevPop` make them.
 //!
-//! Integers and doubles are added in two doubles, the sum and what rounding
-//! took from it (Knuth's two-sum), so that the order and the size of the terms
-//! hardly count; decimals are added for themselves. The type of the result is
-//! the widest of the terms'.
+//! ## Invariants
+//! * Doubles are summed with what each addition loses, integers among them, so
+//!   that the order and the size of the terms hardly count.
+//! * Decimals are summed beside them, and joined at the end.
+//! * The result has the widest type that came, or a wider one where it does not
+//!   fit; a decimal that came makes it a decimal.
 
 use super::decimal::Decimal;
 use super::numeric::Numeric;
 
+/// 2^63, the first double above all int64.
+const ABOVE_INT64: f64 = 9_223_372_036_854_775_808.0;
+
 /// A sum under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summation {
-    /// Exact as long as no double was added and nothing overflowed.
-    whole: Option<i64>,
-    sum: f64,
-    lost: f64,
-    /// Infinities and NaN, which would spoil what was lost.
-    special: f64,
-    decimal: Option<Decimal>,
+    exact: Compensated,
+    decimal: Decimal,
     widest: Widest,
+    count: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,110 +27,146 @@ enum Widest {
     Int32,
     Int64,
     Double,
+    Decimal,
 }
 
 impl Default for Summation {
     fn default() -> Self {
         Self {
-            whole: Some(0),
-            sum: 0.0,
-            lost: 0.0,
-            special: 0.0,
-            decimal: None,
+            exact: Compensated::default(),
+            decimal: Decimal::ZERO,
             widest: Widest::Int32,
+            count: 0,
         }
     }
 }
 
 impl Summation {
     /// Adds a number.
+    #[inline]
     pub(crate) fn add(&mut self, number: Numeric) {
-        match number {
-            Numeric::Int32(number) => self.add_whole(i64::from(number)),
+        self.count += 1;
+        let kind = match number {
+            Numeric::Int32(number) => {
+                self.exact.add(f64::from(number));
+                Widest::Int32
+            }
             Numeric::Int64(number) => {
-                self.widest = self.widest.max(Widest::Int64);
-                self.add_whole(number);
+                self.exact.add_integer(number);
+                Widest::Int64
             }
             Numeric::Double(number) => {
-                self.widest = Widest::Double;
-                self.whole = None;
-                self.add_double(number);
+                self.exact.add(number);
+                Widest::Double
             }
             Numeric::Decimal(number) => {
-                self.decimal = Some(match self.decimal {
-                    Some(sum) => sum.add(number),
-                    None => number,
-                });
+                self.decimal = self.decimal.add(number);
+                Widest::Decimal
             }
-        }
-    }
-
-    fn add_whole(&mut self, number: i64) {
-        self.whole = self.whole.and_then(|whole| whole.checked_add(number));
-        // In two parts, each of which a double holds exactly.
-        let low = number & 0xFFFF_FFFF;
-        #[allow(clippy::cast_precision_loss, reason = "at most 32 bits are set")]
-        {
-            self.add_double((number - low) as f64);
-            self.add_double(low as f64);
-        }
-    }
-
-    fn add_double(&mut self, number: f64) {
-        if !number.is_finite() {
-            self.special += number;
-            return;
-        }
-        let sum = self.sum + number;
-        let part = sum - self.sum;
-        self.lost += (self.sum - (sum - part)) + (number - part);
-        self.sum = sum;
-    }
-
-    fn double(&self) -> f64 {
-        let sum = self.sum + self.lost;
-        if self.special == 0.0 {
-            sum
-        } else {
-            sum + self.special
-        }
-    }
-
-    /// What is not decimal, as a decimal.
-    fn rest_as_decimal(&self) -> Decimal {
-        match self.whole {
-            Some(whole) => Decimal::from_i64(whole),
-            None if self.special != 0.0 => Decimal::from_f64(self.special),
-            None => Decimal::from_f64(self.sum).add(Decimal::from_f64(self.lost)),
-        }
+        };
+        self.widest = self.widest.max(kind);
     }
 
     /// The sum so far.
     pub(crate) fn total(&self) -> Numeric {
-        if let Some(decimal) = self.decimal {
-            return Numeric::Decimal(decimal.add(self.rest_as_decimal()));
-        }
-        match (self.widest, self.whole) {
-            (Widest::Int32, Some(whole)) => {
-                i32::try_from(whole).map_or(Numeric::Int64(whole), Numeric::Int32)
+        let whole = || self.exact.to_i64();
+        match self.widest {
+            Widest::Decimal => return Numeric::Decimal(self.in_decimal()),
+            Widest::Int32 => {
+                if let Some(whole) = whole() {
+                    return i32::try_from(whole).map_or(Numeric::Int64(whole), Numeric::Int32);
+                }
             }
-            (Widest::Int64, Some(whole)) => Numeric::Int64(whole),
-            _ => Numeric::Double(self.double()),
+            Widest::Int64 => {
+                if let Some(whole) = whole() {
+                    return Numeric::Int64(whole);
+                }
+            }
+            Widest::Double => {}
         }
+        Numeric::Double(self.exact.to_f64())
     }
 
-    /// The sum so far, divided: a double, or a decimal if one was added.
+    /// The sum divided by how many numbers came, if any did.
     #[allow(clippy::cast_precision_loss, reason = "as MongoDB does")]
-    pub(crate) fn average(&self, count: i64) -> Numeric {
-        if let Some(decimal) = self.decimal {
-            let sum = decimal.add(self.rest_as_decimal());
-            return Numeric::Decimal(sum.divide(Decimal::from_i64(count)));
+    pub(crate) fn average(&self) -> Option<Numeric> {
+        if self.count == 0 {
+            return None;
         }
-        Numeric::Double(self.double() / count as f64)
+        if self.widest == Widest::Decimal {
+            let count = Decimal::from_i64(self.count);
+            return Some(Numeric::Decimal(self.in_decimal().divide(count)));
+        }
+        Some(Numeric::Double(self.exact.to_f64() / self.count as f64))
+    }
+
+    fn in_decimal(&self) -> Decimal {
+        self.decimal.add(self.exact.to_decimal())
     }
 }
 
-/// A standard deviation under way, by Welford's algorithm.
+/// A sum of doubles, and what was lost on the way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Compensated {
+    sum: f64,
+    rest: f64,
+    /// The plain sum, which says what infinities and NaN come to.
+    plain: f64,
+}
+
+/// The sum of two doubles, and what rounding took from it.
+#[inline]
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let part = sum - a;
+    (sum, (a - (sum - part)) + (b - part))
+}
+
+impl Compensated {
+    #[inline]
+    fn add(&mut self, number: f64) {
+        self.plain += number;
+        let (number, rest) = two_sum(number, self.rest);
+        self.rest = rest;
+        let (sum, number) = two_sum(self.sum, number);
+        self.sum = sum;
+        self.rest += number;
+    }
+
+    /// In two halves, each of which is exact.
+    #[allow(clippy::cast_precision_loss, reason = "each half fits")]
+    fn add_integer(&mut self, number: i64) {
+        let high = number / (1 << 32) * (1 << 32);
+        let low = number - high;
+        self.add(low as f64);
+        self.add(high as f64);
+    }
+
+    fn to_f64(self) -> f64 {
+        if self.sum.is_finite() {
+            self.sum
+        } else {
+            self.plain
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "bounds are looked at")]
+    fn to_i64(self) -> Option<i64> {
+        if !self.sum.is_finite() || self.sum.abs() > ABOVE_INT64 {
+            return None;
+        }
+        i64::try_from(self.sum as i128 + self.rest.round() as i128).ok()
+    }
+
+    fn to_decimal(self) -> Decimal {
+        if !self.sum.is_finite() {
+            return Decimal::from_f64(self.plain);
+        }
+        Decimal::from_f64_exact(self.sum).add(Decimal::from_f64_exact(self.rest))
+    }
+}
+
+/// Mean and spread of numbers, in one pass by Welford's algorithm.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deviation {
     count: i64,
@@ -144,22 +181,10 @@ impl Deviation {
         let value = number.to_f64();
         self.count += 1;
         let delta = value - self.mean;
-        self.mean += delta / self.count as f64;
-        self.squares += delta * (value - self.mean);
-    }
-
-    /// Takes in what another one has.
-    #[allow(clippy::cast_precision_loss, reason = "as MongoDB does")]
-    #[allow(dead_code, reason = "for groups that were spilled")]
-    pub(crate) fn merge(&mut self, other: &Self) {
-        if other.count == 0 {
-            return;
+        if delta != 0.0 {
+            self.mean += delta / self.count as f64;
+            self.squares += delta * (value - self.mean);
         }
-        let (count, others) = (self.count as f64, other.count as f64);
-        let delta = other.mean - self.mean;
-        self.mean = (count * self.mean + others * other.mean) / (count + others);
-        self.squares += other.squares + delta * delta * (count * others / (count + others));
-        self.count += other.count;
     }
 
     /// Of the numbers themselves, or of what they are a sample of; `None` where
