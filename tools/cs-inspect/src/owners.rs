@@ -22,6 +22,8 @@ pub(crate) struct Owners {
     pub(crate) dropped: BTreeMap<u32, TreeRoot>,
     /// `database.collection` of each tree that the catalog names.
     pub(crate) collections: BTreeMap<u32, String>,
+    /// The same of each tree that is an index, with its name.
+    pub(crate) indexes: BTreeMap<u32, String>,
 }
 
 impl Owners {
@@ -51,6 +53,11 @@ impl Owners {
         if let Some(root) = owners.roots.get(&system::CATALOG.0).copied() {
             entries(file, system::CATALOG, &root, &mut |key, value| {
                 if let (Some(name), Some(tree)) = (name_of_key(key), tree_of_entry(value)) {
+                    for (tree, index) in indexes_of_entry(value) {
+                        owners
+                            .indexes
+                            .insert(tree, format!("{name} (index {index})"));
+                    }
                     owners.collections.insert(tree, name);
                 }
             });
@@ -60,7 +67,8 @@ impl Owners {
 
     /// The name of a tree for people.
     pub(crate) fn name(&self, tree: u32) -> String {
-        if let Some(name) = self.collections.get(&tree) {
+        let named = self.collections.get(&tree);
+        if let Some(name) = named.or_else(|| self.indexes.get(&tree)) {
             return name.clone();
         }
         match TreeId(tree) {
@@ -119,4 +127,21 @@ pub(crate) fn tree_of_entry(value: &[u8]) -> Option<u32> {
     let document = RawDocument::from_bytes(value).ok()?;
     let tree = document.get("tree").ok()??.as_i64()?;
     u32::try_from(tree).ok()
+}
+
+/// The trees of a collection's indexes, and their names.
+pub(crate) fn indexes_of_entry(value: &[u8]) -> Vec<(u32, String)> {
+    let read = || -> Option<Vec<(u32, String)>> {
+        let document = RawDocument::from_bytes(value).ok()?;
+        let array = document.get("indexes").ok()??.as_array()?;
+        let mut indexes = Vec::new();
+        for index in array {
+            let index = index.ok()?.as_document()?;
+            let tree = u32::try_from(index.get_i64("tree").ok()?).ok()?;
+            let spec = index.get_document("spec").ok()?;
+            indexes.push((tree, spec.get_str("name").ok()?.to_owned()));
+        }
+        Some(indexes)
+    };
+    read().unwrap_or_default()
 }

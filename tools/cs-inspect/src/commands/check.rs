@@ -4,7 +4,7 @@
 //! 2. The chain of the log, and whether it reaches back to the older meta.
 //! 3. Opening, with the log; where that fails, at the last checkpoint.
 //! 4. Every page in use, every tree, the allocation.
-//! 5. Every document.
+//! 5. Every document, and every index against the documents both ways.
 //! 6. Every named snapshot: its pages (with 4.), catalog, counts and documents.
 //!
 //! What fails is a finding, and the rest goes on as far as it can.
@@ -42,6 +42,7 @@ struct Check {
     trees: u64,
     collections: u64,
     documents: u64,
+    indexes: u64,
     snapshots: u64,
     findings: Vec<Finding>,
 }
@@ -177,9 +178,31 @@ fn collections(
         .iter()
         .filter(|entry| matches!(entry.stats(&snapshot), Ok(Some(_))))
     {
+        let before = check.findings.len();
         check.documents += documents::check(&snapshot, entry, progress, &mut check.findings);
+        // Documents that are damaged make no keys.
+        if check.findings.len() == before {
+            indexes(view, entry, check);
+        }
     }
     Ok(())
+}
+
+/// Each index against the documents, both ways.
+fn indexes(view: &View, entry: &catalog::Entry, check: &mut Check) {
+    let collection = view.database().database(&entry.database);
+    let checked = collection.collection(&entry.name).check_indexes();
+    match checked.map_err(InspectError::suspect) {
+        Ok(found) => {
+            check.indexes += found.indexes;
+            for finding in found.findings {
+                let text = format!("collection {}, {finding}", entry.full_name());
+                let finding = Finding::new("wrong-index", text).in_tree(entry.tree.0);
+                check.findings.push(finding);
+            }
+        }
+        Err(error) => check.add_unreadable(&error),
+    }
 }
 
 fn snapshots(view: &View, progress: &Progress, check: &mut Check) -> Result<()> {
@@ -229,6 +252,7 @@ impl Report for Check {
             "trees": self.trees,
             "collections": self.collections,
             "documents": self.documents,
+            "indexes": self.indexes,
             "snapshots": self.snapshots,
             "findings": self.findings.iter().map(Finding::json).collect::<Vec<_>>(),
         })
@@ -252,11 +276,16 @@ impl Report for Check {
             )
         } else {
             format!(
-                "{}, {}, {}, {} looked at",
+                "{}, {}, {}, {}{} looked at",
                 count(self.pages, "page"),
                 count(self.trees, "tree"),
                 count(self.collections, "collection"),
                 count(self.documents, "document"),
+                match self.indexes {
+                    0 => String::new(),
+                    1 => ", 1 index".to_owned(),
+                    indexes => format!(", {indexes} indexes"),
+                },
             )
         };
         let log = match (self.has_log, self.log_replayed) {

@@ -5,6 +5,7 @@
 mod backup;
 mod damage;
 mod data;
+mod indexes;
 mod live;
 mod salvage;
 mod snapshots;

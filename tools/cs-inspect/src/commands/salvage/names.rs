@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use bson::rawdoc;
+use bson::{RawDocument, rawdoc};
 use cs_base::TreeId;
 use cs_kv::system;
 
 use crate::documents;
 use crate::error::Result;
-use crate::owners::{name_of_key, tree_of_entry};
+use crate::owners::{indexes_of_entry, name_of_key, tree_of_entry};
 
 use super::rescue::{Rescue, Tree};
 use super::target::Target;
@@ -36,10 +36,17 @@ pub(super) fn all(target: &mut Target) -> Result<BTreeMap<u32, String>> {
 /// Step 5 of a salvage.
 pub(super) fn mend(rescue: &mut Rescue<'_>) -> Result<()> {
     let mut entries: Vec<(Vec<u8>, Option<u32>)> = Vec::new();
+    let mut indexed: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     rescue.target.for_each(system::CATALOG, &mut |key, value| {
         entries.push((key.to_vec(), tree_of_entry(value)));
+        if !indexes_of_entry(value).is_empty() {
+            indexed.push((key.to_vec(), value.to_vec()));
+        }
         true
     })?;
+    for (key, value) in indexed {
+        drop_indexes(rescue, key, &value)?;
+    }
     let mut named: BTreeMap<u32, String> = BTreeMap::new();
     for (key, tree) in entries {
         let name = name_of_key(&key).unwrap_or_default();
@@ -69,6 +76,26 @@ pub(super) fn mend(rescue: &mut Rescue<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Indexes are made of documents, of which some may be lost: they go, and are told of.
+fn drop_indexes(rescue: &mut Rescue<'_>, key: Vec<u8>, value: &[u8]) -> Result<()> {
+    let name = name_of_key(&key).unwrap_or_default();
+    for (tree, index) in indexes_of_entry(value) {
+        let note = format!("collection {name}: index '{index}' is left out, and can be made again");
+        rescue.salvaged.notes.push(note);
+        rescue.target.drop_tree(TreeId(tree))?;
+        rescue.trees.remove(&tree);
+    }
+    let options = RawDocument::from_bytes(value)
+        .ok()
+        .and_then(|entry| entry.get_document("options").ok());
+    let entry = rawdoc! {
+        "format": FORMAT,
+        "tree": i64::from(tree_of_entry(value).unwrap_or_default()),
+        "options": options.map(ToOwned::to_owned).unwrap_or_default(),
+    };
+    rescue.target.put(system::CATALOG, key, entry.into_bytes())
 }
 
 /// A name for entries that were set aside, if they are documents.
