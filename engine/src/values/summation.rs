@@ -195,3 +195,6 @@ impl Deviation {
         (freedom > 0).then(|| (self.squares / freedom as f64).sqrt())
     }
 }
+
+#[cfg(test)]
+mod tests;

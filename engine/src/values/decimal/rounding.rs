@@ -123,7 +123,7 @@ impl Decimal {
     /// The double in as many of 34 digits as say what it is exactly.
     #[must_use]
     pub fn from_f64_exact(value: f64) -> Self {
-        arithmetic::from_f64_digits(value, 33)
+        arithmetic::from_f64_digits(value, 33).stripped()
     }
 }
 
