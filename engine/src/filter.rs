@@ -79,6 +79,9 @@ struct Inner {
     root: ast::Expression,
     /// Made when it is first needed; `None` if the filter has no compiled form.
     compiled: OnceLock<Option<Compiled>>,
+    /// One value of `_id` is all that it asks for: one document will be looked at,
+    /// for which compiling would cost more than it saves.
+    is_point: bool,
 }
 
 /// How a filter is carried out. The answers are the same.
@@ -128,9 +131,12 @@ impl Filter {
     }
 
     fn new(root: ast::Expression) -> Self {
-        let compiled = OnceLock::new();
         Self {
-            inner: Arc::new(Inner { root, compiled }),
+            inner: Arc::new(Inner {
+                is_point: bounds::is_point(&root),
+                compiled: OnceLock::new(),
+                root,
+            }),
             variables: Variables::default(),
             mode: FilterMode::default(),
         }
@@ -159,13 +165,17 @@ impl Filter {
     /// The compiled form, if there is one.
     #[inline]
     fn compiled(&self) -> Option<&Compiled> {
+        if self.inner.is_point {
+            return None;
+        }
         let make = || Compiled::new(&self.inner.root);
         self.inner.compiled.get_or_init(make).as_ref()
     }
 
     /// Compiles now, with a plan of the cache where the filter's like is in it.
     pub(crate) fn prepare(&self, cache: &PlanCache) {
-        if self.mode == FilterMode::Compiled && !self.is_all() {
+        let is_worth_it = !self.inner.is_point && !self.is_all();
+        if is_worth_it && self.mode == FilterMode::Compiled {
             self.inner
                 .compiled
                 .get_or_init(|| cache.compile(&self.inner.root));

@@ -44,6 +44,12 @@ impl IdBounds {
     }
 }
 
+/// Whether the expression is `_id` equal to a value and nothing else.
+pub(super) fn is_point(expression: &Expression) -> bool {
+    matches!(expression, Expression::Field { path, predicate }
+        if path.is(b"_id") && matches!(**predicate, Predicate::Compare(Comparison::Equal, _)))
+}
+
 /// The key, if the expression is `_id` equal to a value and nothing else.
 pub(super) fn single_id(expression: &Expression) -> Option<Vec<u8>> {
     match expression {

@@ -329,18 +329,22 @@ const fn sizes() -> [u8; 256] {
 
 /// How many of the bytes at the front of `rest` a value of this type takes. May
 /// exceed `rest`; the caller checks.
-#[inline]
+#[inline(always)]
 pub(crate) fn value_len(type_byte: u8, rest: &[u8]) -> Option<usize> {
     match SIZES[usize::from(type_byte)] {
-        UNKNOWN => None,
-        REGEX => {
-            let (_, after_pattern) = split_cstring(rest)?;
-            let (_, after_options) = split_cstring(after_pattern)?;
-            Some(rest.len() - after_options.len())
-        }
         size if size < PREFIXED => Some(usize::from(size)),
-        prefixed => prefixed_len(rest, usize::from(prefixed & !PREFIXED)),
+        size if size < REGEX => prefixed_len(rest, usize::from(size & !PREFIXED)),
+        REGEX => regex_len(rest),
+        _ => None,
     }
+}
+
+/// Rare, and so kept out of the loops over elements.
+#[cold]
+fn regex_len(rest: &[u8]) -> Option<usize> {
+    let (_, after_pattern) = split_cstring(rest)?;
+    let (_, after_options) = split_cstring(after_pattern)?;
+    Some(rest.len() - after_options.len())
 }
 
 /// The int32 at the front of `rest`, plus `extra`.

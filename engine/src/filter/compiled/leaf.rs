@@ -5,7 +5,7 @@ use crate::expression;
 use crate::filter::ast::Expression;
 use crate::filter::path::{Leaf as Reach, Path};
 use crate::schema::json_schema::JsonSchema;
-use crate::values::{Kind, RawValue};
+use crate::values::{Elements, Kind, RawValue};
 
 /// One condition.
 #[derive(Debug)]
@@ -69,10 +69,13 @@ impl Leaf {
             return *if_missing;
         };
         if path.steps().len() == from {
-            if value.kind() != Kind::Array || *reach == Reach::Whole {
-                return test.accepts(value);
-            }
-        } else if !matches!(value.kind(), Kind::Document | Kind::Array) {
+            // Each element of an array, and the array itself.
+            return value.kind() == Kind::Array
+                && *reach == Reach::Elements
+                && Elements::new(value.bytes()).any(|element| test.accepts(element.value))
+                || test.accepts(value);
+        }
+        if !matches!(value.kind(), Kind::Document | Kind::Array) {
             return *if_missing;
         }
         path.any_below(value, from, *reach, &mut |reached| match reached {
