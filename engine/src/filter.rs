@@ -39,10 +39,8 @@ mod path;
 mod position;
 mod variables;
 
-#[allow(unused_imports, reason = "the planner of indexes asks for them")]
 pub(crate) use ast::{Comparison, KindSet};
 pub(crate) use bounds::IdBounds;
-#[allow(unused_imports, reason = "the planner of indexes asks for them")]
 pub(crate) use conjuncts::{Asked, Conjunct, Part};
 pub(crate) use variables::Variables;
 
@@ -245,7 +243,6 @@ impl Filter {
     }
 
     /// The conditions that must all hold for a document to match.
-    #[allow(dead_code, reason = "the planner of indexes asks for them")]
     pub(crate) fn conjuncts(&self) -> Vec<Conjunct<'_>> {
         Part::new(&self.inner.root).conjuncts()
     }

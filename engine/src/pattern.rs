@@ -152,7 +152,6 @@ impl Pattern {
     }
 
     /// What every text begins with that matches, if the pattern says so.
-    #[allow(dead_code, reason = "the planner of indexes asks for it")]
     pub(crate) fn prefix(&self) -> Option<Vec<u8>> {
         prefix::prefix(&self.inner.source, &self.inner.options)
     }

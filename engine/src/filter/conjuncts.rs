@@ -4,8 +4,6 @@
 //! Nobody outside needs to know the tree: a filter is a list of conditions that
 //! must *all* hold, and each says what it can about one path.
 
-#![allow(dead_code, reason = "the planner of indexes asks for them")]
-
 use super::ast::{Comparison, Expression, KindSet, Predicate};
 use crate::pattern::Pattern;
 use crate::values::{OwnedValue, RawValue};
@@ -45,7 +43,7 @@ pub(crate) enum Asked<'f> {
     /// `$type`.
     Type(KindSet),
     /// `$size`: of the array itself.
-    Size(usize),
+    Size,
     /// `$regex`; [`Pattern::prefix`] may say how texts begin that match.
     Matches(&'f Pattern),
     /// `$elemMatch` over documents: conditions with paths inside of one element.
@@ -129,7 +127,7 @@ fn asked(predicate: &Predicate) -> Asked<'_> {
         },
         Predicate::Exists => Asked::Exists,
         Predicate::Type(kinds) => Asked::Type(*kinds),
-        Predicate::Size(size) => Asked::Size(*size),
+        Predicate::Size(_) => Asked::Size,
         Predicate::Matches(pattern) => Asked::Matches(pattern),
         Predicate::ElementMatches(inner) => Asked::ElementMatches(Part::new(inner)),
         Predicate::ElementSatisfies(inner) => Asked::ElementSatisfies(Part::new(inner)),

@@ -15,7 +15,6 @@ pub(crate) struct Variables {
 
 impl Variables {
     /// These values; `None` for one that is missing.
-    #[allow(dead_code, reason = "stages with `let` hand them in")]
     pub(crate) fn new(values: impl IntoIterator<Item = (Slot, Option<OwnedValue>)>) -> Self {
         Self {
             now_ms: None,

@@ -67,7 +67,7 @@ pub(crate) fn implies_existence(asked: &Asked<'_>, is_single_step: bool) -> bool
             .all(|value| !matches!(value.as_raw().kind(), Kind::Null | Kind::Undefined)),
         Asked::Exists
         | Asked::Type(_)
-        | Asked::Size(_)
+        | Asked::Size
         | Asked::Matches(_)
         | Asked::ElementMatches(_)
         | Asked::ElementSatisfies(_) => true,

@@ -271,7 +271,7 @@ impl Intervals {
                 }
                 _ => None,
             },
-            Asked::Exists | Asked::Size(_) | Asked::ElementMatches(_) | Asked::Other => None,
+            Asked::Exists | Asked::Size | Asked::ElementMatches(_) | Asked::Other => None,
         }
     }
 }
