@@ -135,6 +135,19 @@ impl Pipeline {
         Self::chain(&self.stages, input, run)
     }
 
+    /// The documents of its own with which it begins.
+    fn open_documents(&self, run: &Run) -> Result<Box<dyn Rows>> {
+        let own = self.stages.iter().take(1).filter(|_| self.has_documents());
+        let own: Vec<Stage> = own.cloned().collect();
+        Self::chain(&own, Box::new(Held::new(Vec::new())), run)
+    }
+
+    /// At work on these documents, which stand for those of its own.
+    fn open_behind_documents(&self, input: Box<dyn Rows>, run: &Run) -> Result<Box<dyn Rows>> {
+        let skipped = usize::from(self.has_documents());
+        Self::chain(self.stages.get(skipped..).unwrap_or_default(), input, run)
+    }
+
     fn chain(mut stages: &[Stage], input: Box<dyn Rows>, run: &Run) -> Result<Box<dyn Rows>> {
         let mut rows = input;
         while let [stage, rest @ ..] = stages {

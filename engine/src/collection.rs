@@ -8,12 +8,14 @@
 mod aggregate;
 mod build;
 mod bulk;
+mod bulk_write;
 mod by_id;
 mod check;
 mod cursor;
 mod distinct;
 mod explain;
 mod find;
+mod find_and_modify;
 mod index_read;
 mod indexes;
 mod indexing;
@@ -33,9 +35,11 @@ mod write;
 
 pub use aggregate::{AggregateCursor, AggregateOptions};
 pub use check::IndexCheck;
+pub use bulk_write::{BulkWriteOptions, BulkWriteResult, WriteModel};
 pub use cursor::Cursor;
 pub use explain::{Explain, ExplainStep};
 pub use find::Find;
+pub use find_and_modify::{FindAndModifyOptions, FoundAndModified, ReturnDocument};
 pub use indexes::IndexProgress;
 pub use insert::{InsertMany, InsertManyOptions, MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS};
 pub(crate) use place::View;

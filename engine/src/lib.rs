@@ -38,9 +38,10 @@ pub use changes::{
     UpdateDescription, WatchOptions,
 };
 pub use collection::{
-    AggregateCursor, AggregateOptions, Collection, Cursor, Explain, ExplainStep, Find,
-    ImportOptions, ImportReport, IndexCheck, IndexProgress, InsertMany, InsertManyOptions,
-    MAX_BATCH_BYTES, MAX_BATCH_DOCUMENTS, ReplaceResult, UpdateResult,
+    AggregateCursor, AggregateOptions, BulkWriteOptions, BulkWriteResult, Collection, Cursor,
+    Explain, ExplainStep, Find, FindAndModifyOptions, FoundAndModified, ImportOptions,
+    ImportReport, IndexCheck, IndexProgress, InsertMany, InsertManyOptions, MAX_BATCH_BYTES,
+    MAX_BATCH_DOCUMENTS, ReplaceResult, ReturnDocument, UpdateResult, WriteModel,
 };
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::base::HybridTime;
@@ -61,7 +62,7 @@ pub use cs_kv::{
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
 pub use index::{Hint, IndexInfo, IndexModel};
-pub use input::{IntoDocument, IntoFilter};
+pub use input::{IntoDocument, IntoFilter, IntoUpdate, UpdateSpec};
 pub use options::DatabaseOptions;
 pub use snapshots::{DatabaseSnapshot, SnapshotInfo};
 pub use stats::{CollectionStats, DatabaseStats, FilterStats, OperationStats};

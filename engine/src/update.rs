@@ -17,8 +17,8 @@
 //! $currentDate $push ($each $position $sort $slice) $addToSet ($each) $pull
 //! $pullAll $pop`; steps of paths: names, positions, `$`, `$[]`, `$[x]`. An
 //! update without operators is a replacement
-//! ([`parse_or_replacement`](Update::parse_or_replacement)). Pipelines are
-//! refused by name.
+//! ([`parse_or_replacement`](Update::parse_or_replacement)); an array of stages is a
+//! pipeline ([`parse_pipeline`](Update::parse_pipeline)), which computes the new document.
 //!
 //! Reading order: `path`, `tree` (paths, merged), `parse`, `node` (a document
 //! that is being changed), `walk` (tree meets document), `operator` and the
@@ -40,11 +40,15 @@ mod tree;
 mod upsert;
 mod walk;
 
+use std::sync::Arc;
+
 use bson::{DateTime, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp};
 
+use crate::aggregate::Pipeline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
 use crate::id;
+use crate::surroundings::Surroundings;
 use crate::values::{Elements, Kind, RawValue, compare, validate_document};
 use node::Node;
 use operator::Outcome;
@@ -126,6 +130,7 @@ pub struct Update {
 enum Form {
     Modifiers(Box<parse::Modifiers>),
     Replacement(RawDocumentBuf),
+    Pipeline(Arc<Pipeline>),
 }
 
 impl Update {
@@ -170,18 +175,60 @@ impl Update {
         })
     }
 
-    /// Compiles an update as it comes over a wire: a document of operators or a
-    /// replacement.
+    /// Takes a document for the whole new one.
     ///
     /// # Errors
-    /// Those of [`parse_or_replacement`](Self::parse_or_replacement); the value is
-    /// a pipeline, which is not supported, or neither document nor array (9).
+    /// It is not valid, has names that start with a dollar (9, 52), or comes with array
+    /// filters (9).
+    pub fn parse_replacement(update: &RawDocument, options: &UpdateOptions) -> Result<Self> {
+        validate_document(update.as_bytes())?;
+        replacement::check(update, &options.array_filters)?;
+        Ok(Self {
+            form: Form::Replacement(update.to_owned()),
+        })
+    }
+
+    /// Compiles an update that is a pipeline of `$addFields`, `$set`, `$project`,
+    /// `$unset`, `$replaceRoot` and `$replaceWith`.
+    ///
+    /// # Errors
+    /// Those of the stages; another stage (72); array filters (9).
+    pub fn parse_pipeline(stages: &[RawDocumentBuf], options: &UpdateOptions) -> Result<Self> {
+        if !options.array_filters.is_empty() {
+            return Err(parse::failed(
+                "array filters may not be specified for an update by pipeline".to_owned(),
+            ));
+        }
+        let stages = stages.iter().map(|stage| {
+            validate_document(stage.as_bytes())?;
+            Ok(stage.clone())
+        });
+        Ok(Self {
+            form: Form::Pipeline(Arc::new(Pipeline::parse_update(stages)?)),
+        })
+    }
+
+    /// Compiles an update as it comes over a wire: a document of operators, a
+    /// replacement, or a pipeline.
+    ///
+    /// # Errors
+    /// Those of [`parse_or_replacement`](Self::parse_or_replacement) and
+    /// [`parse_pipeline`](Self::parse_pipeline); the value is neither document nor
+    /// array (9).
     pub fn parse_value(update: RawBsonRef<'_>, options: &UpdateOptions) -> Result<Self> {
         match update {
             RawBsonRef::Document(document) => Self::parse_or_replacement(document, options),
-            RawBsonRef::Array(_) => Err(Error::bad_value(
-                "pipeline-style updates ([…]) are not supported",
-            )),
+            RawBsonRef::Array(stages) => {
+                let mut documents = Vec::new();
+                for stage in stages {
+                    let Some(stage) = stage?.as_document() else {
+                        let message = "each stage of a pipeline must be a document";
+                        return Err(Error::bad_value(message).with_code(14));
+                    };
+                    documents.push(stage.to_owned());
+                }
+                Self::parse_pipeline(&documents, options)
+            }
             _ => Err(parse::failed(
                 "the update must be either a document or an array".to_owned(),
             )),
@@ -207,6 +254,8 @@ impl Update {
         match &self.form {
             Form::Modifiers(modifiers) => modifiers.checks.has_id,
             Form::Replacement(document) => id::id_of(document.as_bytes()).is_some(),
+            // It may compute one.
+            Form::Pipeline(_) => true,
         }
     }
 
@@ -224,6 +273,11 @@ impl Update {
         let modifiers = match &self.form {
             Form::Modifiers(modifiers) => modifiers,
             Form::Replacement(new) => return replacement::apply(new, old),
+            Form::Pipeline(pipeline) => {
+                let surroundings = Surroundings::at(context.now.timestamp_millis());
+                let new = pipeline.update(old, &surroundings)?;
+                return replacement::apply_computed(&new, old);
+            }
         };
         let position = context.position.map(|position| position.to_string());
         let mut root = Node::Raw(RawValue {

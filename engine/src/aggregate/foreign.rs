@@ -43,6 +43,22 @@ impl Foreign {
         self.collection.elsewhere(database, name)
     }
 
+    /// Whether `_id`, or an index, leads to the documents of which a path has a value.
+    pub(super) fn leads_to(&self, name: &str, path: &[u8]) -> Result<bool> {
+        if path == b"_id" {
+            return Ok(true);
+        }
+        let Some(entry) = self.view(name)?.entry else {
+            return Ok(false);
+        };
+        Ok(entry.indexes.iter().any(|index| {
+            let definition = &index.definition;
+            let is_whole = !definition.sparse && !definition.hidden && definition.partial.is_none();
+            let first = definition.fields.first();
+            index.is_ready() && is_whole && first.is_some_and(|first| *first.path == *path)
+        }))
+    }
+
     fn view(&self, name: &str) -> Result<View> {
         self.named(name).view_in(self.snapshot.as_ref())
     }

@@ -186,14 +186,17 @@ enum Found {
 
 impl LookingUp {
     fn table(&self, equality: &Equality, run: &Run) -> Result<Table> {
-        let Some(from) = self.lookup.from.as_deref() else {
-            return Ok(Table::Queried);
-        };
-        if *equality.foreign == *b"_id" {
+        if let Some(from) = self.lookup.from.as_deref()
+            && run.foreign.leads_to(from, &equality.foreign)?
+        {
             return Ok(Table::Queried);
         }
         let budget = usize::try_from(run.watch.sort_budget()).unwrap_or(usize::MAX);
-        let mut rows = run.foreign.scan(from, &Scan::default(), run)?;
+        let mut rows: Box<dyn Rows> = match (&self.lookup.from, &self.lookup.pipeline) {
+            (Some(from), _) => Box::new(run.foreign.scan(from, &Scan::default(), run)?),
+            (None, Some(pipeline)) => pipeline.open_documents(run)?,
+            (None, None) => Box::new(Held::new(Vec::new())),
+        };
         let (mut documents, mut by_key) = (Vec::new(), HashMap::<Vec<u8>, Vec<usize>>::new());
         let (mut held, mut row) = (0, Vec::new());
         while rows.next(run, &mut row)? {
@@ -209,7 +212,7 @@ impl LookingUp {
             for key in last {
                 by_key.entry(key).or_default().push(at);
             }
-            if held > budget {
+            if held > budget && self.lookup.from.is_some() {
                 return Ok(Table::Queried);
             }
             documents.push(std::mem::take(&mut row));
@@ -278,7 +281,7 @@ impl LookingUp {
         let is_all = matches!(found, Found::Collection);
         let mut rows = match found {
             Found::Documents(documents) => {
-                pipeline.open_over(Box::new(Held::new(documents)), &run)?
+                pipeline.open_behind_documents(Box::new(Held::new(documents)), &run)?
             }
             Found::Collection => pipeline.open_on(lookup.from.as_deref(), &run)?,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bson::{RawDocument, RawDocumentBuf};
 
 use super::cursor::{Cursor, Order};
-use super::matches::Matches;
+use super::matches::{Matches, Wish};
 use super::place::{Place, View};
 use super::{Collection, matches};
 use crate::aggregate::{Foreign, Pipeline, Rows, Run, Scan};
@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::filter::Filter;
 use crate::input::IntoDocument;
 use crate::names::Namespace;
+use crate::sort::SortPattern;
 use crate::stats::Counters;
 use crate::values::validate_document;
 
@@ -178,11 +179,16 @@ impl Collection {
         allow_disk_use: bool,
     ) -> Result<Cursor> {
         Counters::add(&self.environment.counters.queries, 1);
-        let matches = match &view.place {
-            Some(place) => Matches::new(place, filter, None)?,
-            None => Matches::none(),
+        let wish = Wish {
+            hint: None,
+            sort: scan.sort.iter().flat_map(SortPattern::paths).collect(),
         };
-        let order = scan.sort.clone().map(|pattern| Order {
+        let matches = match (&view.place, &view.entry) {
+            (Some(place), Some(entry)) => Matches::planned(place, entry, filter, &wish)?,
+            _ => Matches::none(),
+        };
+        let sort = scan.sort.clone().filter(|_| !matches.is_sorted());
+        let order = sort.map(|pattern| Order {
             pattern,
             allow_disk_use,
         });

@@ -206,6 +206,12 @@ impl Find {
         self
     }
 
+    /// Sorts by this pattern.
+    pub(super) fn sorted_by(mut self, pattern: SortPattern) -> Self {
+        self.sort = Ok(Some(pattern));
+        self
+    }
+
     /// Whether a sort may use the disk, as it does unless told; if not, one that exceeds
     /// its memory ends with code 292.
     pub fn allow_disk_use(mut self, allow: bool) -> Self {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, DateTime, RawDocument, Timestamp};
+use bson::{Bson, DateTime, RawDocument, RawDocumentBuf, Timestamp};
 use cs_kv::{Also, Batch, Declined, Evaluate, Outcome, Ticket};
 use parking_lot::Mutex;
 
@@ -26,7 +26,7 @@ use crate::context::{OperationContext, Statement, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Filter, IdBounds};
 use crate::index::Indexes;
-use crate::input::{IntoDocument, IntoFilter};
+use crate::input::{IntoDocument, IntoFilter, IntoUpdate, UpdateSpec};
 use crate::rules::Judge;
 use crate::stats::Counters;
 use crate::update::{Applied, Update, UpdateContext, UpdateOptions};
@@ -77,7 +77,7 @@ impl Collection {
     pub fn update_one(
         &self,
         filter: impl IntoFilter,
-        update: impl IntoDocument,
+        update: impl IntoUpdate,
     ) -> Result<UpdateResult> {
         let options = UpdateOptions::default();
         self.update_one_with(&OperationContext::new(), filter, update, &options)
@@ -91,10 +91,10 @@ impl Collection {
         &self,
         context: &OperationContext,
         filter: impl IntoFilter,
-        update: impl IntoDocument,
+        update: impl IntoUpdate,
         options: &UpdateOptions,
     ) -> Result<UpdateResult> {
-        let (filter, update) = (filter.into_filter()?, update.into_document()?);
+        let (filter, update) = (filter.into_filter()?, update.into_update()?);
         if let Some(statement) = context.as_statement() {
             if !options.upsert && self.session.is_none() {
                 let work = Work::new(self, &filter, &update, options)?;
@@ -111,14 +111,48 @@ impl Collection {
             });
         }
         let work = Work::new(self, filter, update, options)?;
+        self.update_or_upsert(context, &work, options.upsert)
+    }
+
+    /// Replaces the first document that matches, in order of `_id`, but for its `_id`;
+    /// where none matches it is inserted, if the options say `upsert`.
+    ///
+    /// # Errors
+    /// The filter makes no sense; the replacement is not valid, has fields that start with
+    /// `$`, or another `_id`; the commit failed.
+    pub fn replace_one_or_insert(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+        replacement: impl IntoDocument,
+        options: &UpdateOptions,
+    ) -> Result<UpdateResult> {
+        let filter = filter.into_filter()?;
+        let replacement = UpdateSpec::replacement(replacement.into_document()?);
+        if let Some(statement) = context.as_statement() {
+            return self.once(context, statement, |within, context| {
+                let work = Work::new(within, &filter, &replacement, options)?;
+                within.update_or_upsert(context, &work, options.upsert)
+            });
+        }
+        let work = Work::new(self, filter, replacement, options)?;
+        self.update_or_upsert(context, &work, options.upsert)
+    }
+
+    fn update_or_upsert(
+        &self,
+        context: &OperationContext,
+        work: &Arc<Work>,
+        upsert: bool,
+    ) -> Result<UpdateResult> {
         Counters::add(&self.environment.counters.queries, 1);
         for _ in 0..MAX_ATTEMPTS {
-            let result = self.update_first(context, &work)?;
-            if result.matched > 0 || !options.upsert {
+            let result = self.update_first(context, work)?;
+            if result.matched > 0 || !upsert {
                 Counters::add(&self.environment.counters.updated, result.modified);
                 return Ok(result);
             }
-            if let Some(result) = self.upsert(context, &work)? {
+            if let Some(result) = self.upsert(context, work)? {
                 return Ok(result);
             }
         }
@@ -133,7 +167,7 @@ impl Collection {
     pub fn update_many(
         &self,
         filter: impl IntoFilter,
-        update: impl IntoDocument,
+        update: impl IntoUpdate,
     ) -> Result<UpdateResult> {
         let options = UpdateOptions::default();
         self.update_many_with(&OperationContext::new(), filter, update, &options)
@@ -147,10 +181,10 @@ impl Collection {
         &self,
         context: &OperationContext,
         filter: impl IntoFilter,
-        update: impl IntoDocument,
+        update: impl IntoUpdate,
         options: &UpdateOptions,
     ) -> Result<UpdateResult> {
-        let (filter, update) = (filter.into_filter()?, update.into_document()?);
+        let (filter, update) = (filter.into_filter()?, update.into_update()?);
         if let Some(statement) = context.as_statement() {
             return self.once(context, statement, |within, context| {
                 within.update_many_with(context, &filter, &update, options)
@@ -274,12 +308,7 @@ impl Collection {
 
     /// Inserts what the update makes of nothing; `None` if somebody else was quicker.
     fn upsert(&self, context: &OperationContext, work: &Work) -> Result<Option<UpdateResult>> {
-        let base = work.update.upsert_base(&work.filter)?;
-        let new = match work.update.apply(&base, &work.context(None, true))? {
-            Applied::Unchanged => base.into_bytes(),
-            Applied::Changed(new) => new,
-        };
-        let new = bson::RawDocumentBuf::from_bytes(new)?;
+        let new = work.upserted()?;
         match self.insert_one_with(context, new) {
             Ok(id) => Ok(Some(UpdateResult {
                 upserted_id: Some(id),
@@ -427,25 +456,25 @@ struct UpdatedBatch {
 
 /// An update and what it depends on, fixed before it is evaluated.
 #[derive(Debug)]
-struct Work {
-    filter: Filter,
+pub(super) struct Work {
+    pub(super) filter: Filter,
     update: Update,
     now: DateTime,
     timestamp: Timestamp,
 }
 
 impl Work {
-    fn new(
+    pub(super) fn new(
         collection: &Collection,
         filter: impl IntoFilter,
-        update: impl IntoDocument,
+        update: impl IntoUpdate,
         options: &UpdateOptions,
     ) -> Result<Arc<Self>> {
-        let update = update.into_document()?;
+        let update = update.into_update()?.compile(options)?;
         let unix_ms = collection.environment.runtime.unix_ms();
         Ok(Arc::new(Self {
             filter: collection.environment.filter(filter)?,
-            update: Update::parse(&update, options)?,
+            update,
             now: DateTime::from_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)),
             timestamp: Timestamp {
                 time: u32::try_from(unix_ms / 1000).unwrap_or(u32::MAX),
@@ -456,6 +485,9 @@ impl Work {
 
     /// The one key that the filter asks for, if it does.
     fn single_key(&self) -> Result<Option<Vec<u8>>> {
+        if self.update.is_replacement() {
+            return Ok(None);
+        }
         Ok(match self.filter.id_bounds()? {
             IdBounds::Keys(keys) if keys.len() == 1 => keys.into_iter().next(),
             _ => None,
@@ -471,14 +503,25 @@ impl Work {
         }
     }
 
+    /// What is inserted where nothing matches.
+    pub(super) fn upserted(&self) -> Result<RawDocumentBuf> {
+        let base = self.update.upsert_base(&self.filter)?;
+        let new = match self.update.apply(&base, &self.context(None, true))? {
+            Applied::Unchanged => base.into_bytes(),
+            Applied::Changed(new) => new,
+        };
+        Ok(RawDocumentBuf::from_bytes(new)?)
+    }
+
     /// What becomes of a document that matches.
-    fn change(&self, found: &[u8]) -> Result<Change> {
+    pub(super) fn change(&self, found: &[u8]) -> Result<Change> {
         let document = RawDocument::from_bytes(found)?;
         let needs_position = self.update.needs_position();
         let position = needs_position.then(|| self.filter.matched_position(document));
         let context = self.context(position.transpose()?.flatten(), false);
         Ok(match self.update.apply(document, &context)? {
             Applied::Unchanged => Change::None,
+            Applied::Changed(new) if self.update.is_replacement() => Change::Put(new),
             Applied::Changed(new) => Change::Update(new),
         })
     }

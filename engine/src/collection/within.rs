@@ -27,6 +27,11 @@ impl Collection {
         self
     }
 
+    /// Whether what is done with this handle is part of a transaction.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// Refuses what cannot be part of a transaction.
     pub(crate) fn outside_only(&self, what: &str) -> Result<()> {
         if self.session.is_none() {

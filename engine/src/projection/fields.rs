@@ -18,10 +18,6 @@ pub(super) fn add_fields(fields: &RawDocument, scope: &Scope) -> Result<Projecti
     for field in Elements::new(fields.as_bytes()) {
         add(&mut root, &[], field.name, field.value, scope)?;
     }
-    if root.is_empty() {
-        let message = "the specification of new fields must have at least one field";
-        return Err(refused(40177, message));
-    }
     Ok(Projection {
         mode: Mode::Add,
         root,

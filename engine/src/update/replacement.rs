@@ -30,6 +30,24 @@ pub(super) fn check(document: &RawDocument, filters: &[RawDocumentBuf]) -> Resul
     Ok(())
 }
 
+/// What a pipeline computed, with the `_id` of the old one where it has none.
+pub(super) fn apply_computed(new: &[u8], old: &[u8]) -> Result<Applied> {
+    if new == old {
+        return Ok(Applied::Unchanged);
+    }
+    let has_id = id::id_of(new).is_some();
+    let bytes = match id::id_of(old) {
+        Some(id) if !has_id => id::with_stored_id(new, id)?,
+        _ => new.to_vec(),
+    };
+    let checks = Checks {
+        has_dollar: true,
+        may_deepen: true,
+        ..Checks::default()
+    };
+    finish(old, bytes, checks.with_id())
+}
+
 /// The new document, with the `_id` of the old one where that has one.
 pub(super) fn apply(new: &RawDocument, old: &[u8]) -> Result<Applied> {
     let bytes = match id::id_of(old) {

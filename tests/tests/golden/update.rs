@@ -32,10 +32,12 @@ pub(crate) fn update(
 ) -> Result<UpdateResult, Error> {
     let context = OperationContext::new();
     if update.kind() == Kind::Array {
-        return Err(Error::new(
-            collection_store::ErrorKind::Unsupported,
-            "pipelines are not supported",
-        ));
+        let stages = stages(update)?;
+        return if is_multi {
+            collection.update_many_with(&context, filter, stages, options)
+        } else {
+            collection.update_one_with(&context, filter, stages, options)
+        };
     }
     let Some(update) = crate::case::document(update) else {
         // The types of the API leave no room for it.
@@ -49,13 +51,23 @@ pub(crate) fn update(
     match (is_operators, is_multi) {
         (_, true) => collection.update_many_with(&context, filter, update, options),
         (true, false) => collection.update_one_with(&context, filter, update, options),
-        (false, false) => {
-            let replaced = collection.replace_one_with(&context, filter, update)?;
-            let mut result = UpdateResult::default();
-            (result.matched, result.modified) = (replaced.matched, replaced.modified);
-            Ok(result)
-        }
+        (false, false) => collection.replace_one_or_insert(&context, filter, update, options),
     }
+}
+
+/// The stages of a pipeline.
+pub(crate) fn stages(pipeline: RawValue<'_>) -> Result<Vec<RawDocumentBuf>, Error> {
+    let elements = pipeline.elements().into_iter().flatten();
+    let stages = elements.map(|element| {
+        crate::case::document(element.value).ok_or_else(|| {
+            // The types of the API leave no room for it.
+            Error::new(
+                collection_store::ErrorKind::BadValue,
+                "a stage is no document",
+            )
+        })
+    });
+    stages.collect()
 }
 
 /// The bytes of an id that was made.
