@@ -19,9 +19,11 @@ mod bucket;
 mod bucket_auto;
 mod facet;
 mod foreign;
+mod granularity;
 mod group;
 mod lookup;
 mod merge;
+mod optimise;
 mod parse;
 mod path;
 mod rows;
@@ -51,12 +53,21 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Of its documents.
     pub(crate) fn parse(stages: impl IntoIterator<Item = Result<RawDocumentBuf>>) -> Result<Self> {
-        let stages = parse::stages(stages, &Scope::new(), Place::TOP)?;
+        let documents = stages.into_iter().collect::<Result<Vec<_>>>()?;
+        // What is malformed anywhere comes before what is constant and fails.
+        parse::stages(
+            documents.iter().cloned().map(Ok),
+            &Scope::new().plain(),
+            Place::TOP,
+        )?;
+        let stages = parse::stages(documents.into_iter().map(Ok), &Scope::new(), Place::TOP)?;
+        let stages = optimise::optimise(stages);
         Ok(Self { stages })
     }
 
     fn parse_in(stages: Vec<RawDocumentBuf>, scope: &Scope, place: Place) -> Result<Self> {
         let stages = parse::stages(stages.into_iter().map(Ok), scope, place)?;
+        let stages = optimise::optimise(stages);
         Ok(Self { stages })
     }
 
@@ -64,7 +75,9 @@ impl Pipeline {
     pub(crate) fn parse_update(
         stages: impl IntoIterator<Item = Result<RawDocumentBuf>>,
     ) -> Result<Self> {
-        let pipeline = Self::parse(stages)?;
+        // Constant parts fail where they are evaluated, if they are.
+        let stages = parse::stages(stages, &Scope::new().plain(), Place::TOP)?;
+        let pipeline = Self { stages };
         pipeline.check_update()?;
         Ok(pipeline)
     }

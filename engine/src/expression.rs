@@ -87,6 +87,9 @@ impl Expression {
     /// It is none, with MongoDB's code; or a part of it is constant and fails.
     pub fn parse(operand: RawValue<'_>, scope: &Scope) -> Result<Self> {
         let node = parse::Parser::new(scope).operand(operand)?;
+        if scope.is_plain() {
+            return Ok(Self(Arc::new(node)));
+        }
         Ok(Self(Arc::new(optimise::optimise(node)?)))
     }
 

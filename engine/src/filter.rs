@@ -281,6 +281,11 @@ impl Filter {
         names
     }
 
+    /// Whether it asks for more than values at its paths: an `$expr`, a `$jsonSchema`.
+    pub(crate) fn has_expression(&self) -> bool {
+        inspect::has_expression(&self.inner.root)
+    }
+
     /// The paths that must equal one value, with the values.
     pub(crate) fn equalities(&self) -> Vec<(&[u8], RawValue<'_>)> {
         let mut found = Vec::new();

@@ -105,6 +105,18 @@ impl Projection {
         self.mode == Mode::Exclude && self.root.is_empty() && self.slices.is_empty()
     }
 
+    /// Whether the field of this name is the same before and after.
+    pub(crate) fn leaves_alone(&self, name: &[u8]) -> bool {
+        let child = self
+            .root
+            .position(name)
+            .and_then(|at| self.root.children.get(at));
+        match child {
+            None => self.mode != Mode::Include,
+            Some((_, child)) => matches!(child, tree::Child::Keep),
+        }
+    }
+
     /// Whether it holds the positional `$`, so that the position matters that
     /// [`apply`](Self::apply) takes.
     #[must_use]

@@ -345,9 +345,6 @@ fn starts_with_operator(update: &RawDocument) -> bool {
 
 /// The last look at what came of an update.
 fn finish(old: &[u8], new: Vec<u8>, checks: Checks) -> Result<Applied> {
-    if new == old {
-        return Ok(Applied::Unchanged);
-    }
     // All parts have been validated and the length was looked at: only what lies
     // deeper than before can be wrong with the whole.
     if checks.may_deepen {

@@ -40,7 +40,7 @@ pub(super) fn is_expression(value: RawValue<'_>) -> bool {
 
 /// The value of an expression that has to be constant.
 fn constant(value: RawValue<'_>, scope: &Scope) -> Result<Option<OwnedValue>> {
-    let expression = Expression::parse(value, scope)?;
+    let expression = Expression::parse(value, &scope.folding())?;
     let constant = expression.as_constant().flatten();
     constant
         .map(crate::expression::Value::to_owned_value)

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use super::accumulator::Accumulator;
 use super::bucket::{is_expression, output};
+use super::granularity::Granularity;
 use super::parse::{as_document, refused};
 use super::rows::{Held, Rows, Run};
 use crate::error::Result;
 use crate::expression::{Expression, Scope, Value};
 use crate::key::append_unbounded;
 use crate::sort::{Sorted, Sorter};
-use crate::values::{DocumentBuilder, Elements, Number, OwnedValue, RawValue};
+use crate::values::{DocumentBuilder, Elements, Number, OwnedValue, RawValue, compare};
 
 /// The operand of `$bucketAuto`.
 #[derive(Debug)]
@@ -21,12 +22,13 @@ pub(crate) struct BucketAuto {
     by: Expression,
     buckets: u64,
     accumulators: Vec<Accumulator>,
+    granularity: Option<Granularity>,
 }
 
 impl BucketAuto {
     pub(super) fn parse(operand: RawValue<'_>, scope: &Scope) -> Result<Self> {
         as_document("$bucketAuto", 40240, operand)?;
-        let (mut by, mut buckets, mut accumulators) = (None, None, None);
+        let (mut by, mut buckets, mut accumulators, mut granularity) = (None, None, None, None);
         for field in Elements::new(operand.bytes()) {
             match field.name {
                 b"groupBy" => {
@@ -40,18 +42,7 @@ impl BucketAuto {
                 b"output" => {
                     accumulators = Some(output(Some(field.value), scope, "$bucketAuto", 40244)?);
                 }
-                b"granularity" => {
-                    let what = String::from_utf8_lossy(field.value.text().unwrap_or_default());
-                    if field.value.text().is_none() {
-                        let message = "$bucketAuto expects 'granularity' as a string";
-                        return Err(refused(40261, message));
-                    }
-                    let message = format!(
-                        "the granularity '{what}' of $bucketAuto is not supported: preferred \
-                         numbers are not built"
-                    );
-                    return Err(refused(40257, message));
-                }
+                b"granularity" => granularity = Some(Granularity::parse(field.value)?),
                 other => {
                     let other = String::from_utf8_lossy(other);
                     return Err(refused(
@@ -73,6 +64,7 @@ impl BucketAuto {
             by,
             buckets,
             accumulators,
+            granularity,
         })
     }
 
@@ -128,6 +120,9 @@ impl Bucketing {
             let mut key = Vec::new();
             let mut entry = DocumentBuilder::with_capacity(row.len() + 64);
             if let Some(raw) = by.raw() {
+                if self.stage.granularity.is_some() {
+                    Granularity::check(raw)?;
+                }
                 append_unbounded(raw, &mut key);
                 entry.append(b"b", raw);
             }
@@ -149,35 +144,68 @@ impl Bucketing {
         let mut next = read(&mut sorted)?;
         let mut out: Vec<Vec<u8>> = Vec::new();
         let mut made = 0;
+        // The upper boundary of the bucket before, where boundaries are rounded.
+        let mut previous: Option<OwnedValue> = None;
         while let Some(first) = next.take() {
             made += 1;
             let is_last = made == self.stage.buckets;
-            let low = first.by.clone();
-            let mut bucket = Bucket::start(&self.stage, &low, run)?;
-            let mut last_key = first.key.clone();
-            let mut high = first.by.clone();
+            let mut bucket = Bucket::start(&self.stage, &first.by, run)?;
+            let (mut last, mut taken) = (first.by.clone(), 1);
             bucket.take(&first.document, run)?;
-            let mut taken = 1;
+            let mut rounded: Option<(OwnedValue, Vec<u8>)> = None;
             next = read(&mut sorted)?;
             while let Some(following) = &next {
                 run.watch.check()?;
-                // What is equal stays together.
-                if taken >= size && following.key != last_key && !is_last {
-                    break;
+                if taken >= size && !is_last {
+                    let is_beyond = match &self.stage.granularity {
+                        // What is equal stays together.
+                        None => compare(following.by.as_raw(), last.as_raw()).is_ne(),
+                        Some(granularity) => {
+                            if rounded.is_none() {
+                                let high = granularity.up(&last)?;
+                                let mut key = Vec::new();
+                                append_unbounded(high.as_raw(), &mut key);
+                                rounded = Some((high, key));
+                            }
+                            rounded
+                                .as_ref()
+                                .is_some_and(|(_, key)| following.key >= *key)
+                        }
+                    };
+                    if is_beyond {
+                        break;
+                    }
                 }
                 bucket.take(&following.document, run)?;
-                last_key.clone_from(&following.key);
-                high = following.by.clone();
+                last.clone_from(&following.by);
                 taken += 1;
                 next = read(&mut sorted)?;
             }
-            if let Some(following) = &next {
-                high = following.by.clone();
-            }
+            let (low, high) = match &self.stage.granularity {
+                None => (first.by, next.as_ref().map_or(last, |next| next.by.clone())),
+                Some(granularity) => {
+                    let low = match &previous {
+                        Some(previous) => previous.clone(),
+                        None => granularity.down(&first.by)?,
+                    };
+                    let high = match (&next, rounded) {
+                        // Zero has no number above it: the next bucket's begin is it.
+                        (Some(next), _) if is_zero(&last) => granularity.down(&next.by)?,
+                        (_, Some((high, _))) => high,
+                        (_, None) => granularity.up(&last)?,
+                    };
+                    previous = Some(high.clone());
+                    (low, high)
+                }
+            };
             out.push(bucket.write(&low, &high)?);
         }
         Ok(out)
     }
+}
+
+fn is_zero(value: &OwnedValue) -> bool {
+    value.as_raw().number() == Some(Number::Zero)
 }
 
 fn read(sorted: &mut Sorted) -> Result<Option<Keyed>> {

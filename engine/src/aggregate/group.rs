@@ -57,6 +57,7 @@ impl Group {
         scope: &Scope,
     ) -> Result<(Option<Expression>, Option<Box<[u8]>>)> {
         if value.kind() == Kind::Document {
+            refuse_inclusions(value)?;
             let mut fields = Elements::new(value.bytes());
             if let (Some(only), None) = (fields.next(), fields.next())
                 && !only.name.starts_with(b"$")
@@ -126,6 +127,25 @@ impl Group {
         }
         Ok(out.finish())
     }
+}
+
+/// Refuses `{ a: 1 }`, which looks like a projection.
+fn refuse_inclusions(id: RawValue<'_>) -> Result<()> {
+    let mut fields = Elements::new(id.bytes()).peekable();
+    if fields
+        .peek()
+        .is_none_or(|first| first.name.starts_with(b"$"))
+    {
+        return Ok(());
+    }
+    for field in fields {
+        if field.value.number().is_some() || field.value.kind() == Kind::Boolean {
+            let name = String::from_utf8_lossy(field.name);
+            let message = format!("the '_id' of $group does not know inclusions, found '{name}'");
+            return Err(refused(17390, message));
+        }
+    }
+    Ok(())
 }
 
 /// A group under way.

@@ -94,8 +94,8 @@ impl Collection {
         update: impl IntoUpdate,
         options: &UpdateOptions,
     ) -> Result<UpdateResult> {
-        let (filter, update) = (filter.into_filter()?, update.into_update()?);
         if let Some(statement) = context.as_statement() {
+            let (filter, update) = (filter.into_filter()?, update.into_update()?);
             if !options.upsert && self.session.is_none() {
                 let work = Work::new(self, &filter, &update, options)?;
                 if let Some(key) = work.single_key()? {
@@ -184,8 +184,8 @@ impl Collection {
         update: impl IntoUpdate,
         options: &UpdateOptions,
     ) -> Result<UpdateResult> {
-        let (filter, update) = (filter.into_filter()?, update.into_update()?);
         if let Some(statement) = context.as_statement() {
+            let (filter, update) = (filter.into_filter()?, update.into_update()?);
             return self.once(context, statement, |within, context| {
                 within.update_many_with(context, &filter, &update, options)
             });

@@ -30,6 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Scope {
     names: Vec<Box<str>>,
     in_redact: bool,
+    is_plain: bool,
 }
 
 /// The place of a variable's value.
@@ -58,6 +59,27 @@ impl Scope {
     pub fn in_redact(mut self) -> Self {
         self.in_redact = true;
         self
+    }
+
+    /// Leaves constant parts as they are while parsing, so that only malformed
+    /// expressions are errors.
+    #[must_use]
+    pub(crate) fn plain(mut self) -> Self {
+        self.is_plain = true;
+        self
+    }
+
+    /// Evaluates constant parts while parsing, as usual.
+    #[must_use]
+    pub(crate) fn folding(&self) -> Self {
+        Self {
+            is_plain: false,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     pub(super) fn names(&self) -> &[Box<str>] {

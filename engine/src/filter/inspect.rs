@@ -49,3 +49,13 @@ pub(super) fn equalities<'f>(
         | Expression::Schema(_) => {}
     }
 }
+
+/// Whether anything is asked of the document as a whole: by an expression, or a schema.
+pub(super) fn has_expression(expression: &Expression) -> bool {
+    match expression {
+        Expression::And(all) | Expression::Or(all) => all.iter().any(has_expression),
+        Expression::Not(inner) => has_expression(inner),
+        Expression::Computed(_) | Expression::Schema(_) => true,
+        _ => false,
+    }
+}

@@ -113,10 +113,6 @@ pub(super) fn positional(
     path: &[Box<[u8]>],
     position: Option<usize>,
 ) -> Result<Vec<u8>> {
-    let Some(position) = position else {
-        let message = "the positional projection found no matching element in an array";
-        return Err(Error::bad_value(message).with_code(51246));
-    };
     let mut out = DocumentBuilder::with_capacity(document.len());
     element_of(document, path, position, &mut out)?;
     Ok(out.finish())
@@ -125,7 +121,7 @@ pub(super) fn positional(
 fn element_of(
     document: &[u8],
     path: &[Box<[u8]>],
-    position: usize,
+    position: Option<usize>,
     out: &mut DocumentBuilder,
 ) -> Result<()> {
     let Some((first, rest)) = path.split_first() else {
@@ -135,6 +131,10 @@ fn element_of(
         let value = field.value;
         match value.kind() {
             Kind::Array if *field.name == **first => {
+                let Some(position) = position else {
+                    let message = "the positional projection found no matching element in an array";
+                    return Err(Error::bad_value(message).with_code(51246));
+                };
                 let Some(element) = Elements::new(value.bytes()).nth(position) else {
                     let message = format!(
                         "the positional projection found element {position}, which the \

@@ -127,9 +127,9 @@ impl Writer<'_> {
                 self.out.close();
             }
             _ => match self.mode {
-                Mode::Include => return Ok(false),
+                Mode::Include if !node.has_computed => return Ok(false),
                 Mode::Exclude => self.out.append(name, value),
-                Mode::Add => {
+                Mode::Include | Mode::Add => {
                     self.may_be_deep = true;
                     self.out.open_document(name);
                     self.fields(node, None)?;

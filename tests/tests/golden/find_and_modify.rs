@@ -8,14 +8,17 @@ use collection_store::{
 
 use crate::case::{Case, Verdict, document, show, show_all};
 use crate::same::Marks;
-use crate::update::{everything, generated, stages};
+use crate::update::{everything, generated, narrowed, stages};
 
 fn failed(message: &str) -> Error {
     Error::new(ErrorKind::FailedToParse, message)
 }
 
-fn run(collection: &Collection, case: &Case<'_>) -> Result<FoundAndModified, Error> {
-    let query = case.document("query").unwrap();
+fn run(
+    collection: &Collection,
+    case: &Case<'_>,
+    query: RawDocumentBuf,
+) -> Result<FoundAndModified, Error> {
     let mut options = FindAndModifyOptions::new()
         .upsert(case.flag("upsert"))
         .array_filters(case.documents("arrayFilters"));
@@ -77,8 +80,20 @@ fn last_error(
 }
 
 pub(crate) fn judge(database: &Database, case: &Case<'_>) -> Verdict {
+    let query = case.document("query").unwrap();
+    let verdict = judge_with(database, case, query.clone());
+    if matches!(verdict, Verdict::Right) || case.get("sort").is_some() {
+        return verdict;
+    }
+    match narrowed(database, case, &query) {
+        Some(query) => judge_with(database, case, query),
+        None => verdict,
+    }
+}
+
+fn judge_with(database: &Database, case: &Case<'_>, query: RawDocumentBuf) -> Verdict {
     let collection = case.set_up(database);
-    let found = match run(&collection, case) {
+    let found = match run(&collection, case, query) {
         Err(error) => return with_case(case, case.judge_error(&error)),
         Ok(found) => found,
     };

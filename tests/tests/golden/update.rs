@@ -1,6 +1,6 @@
 //! `update`: operators, replacements and pipelines.
 
-use bson::{Bson, RawDocumentBuf, doc};
+use bson::{Bson, RawDocumentBuf, doc, rawdoc};
 use collection_store::values::{Kind, OwnedValue, RawValue};
 use collection_store::{
     Collection, Database, Error, OperationContext, UpdateOptions, UpdateResult,
@@ -78,9 +78,41 @@ pub(crate) fn generated(case: &Case<'_>, id: Option<&Bson>) -> Option<Vec<u8>> {
     }
 }
 
-pub(crate) fn judge(database: &Database, case: &Case<'_>) -> Verdict {
+/// The filter, narrowed to the first document that matches in order of insertion: without
+/// a sort the first is by `_id` here. None if that is the same, or nothing matches.
+pub(crate) fn narrowed(
+    database: &Database,
+    case: &Case<'_>,
+    filter: &RawDocumentBuf,
+) -> Option<RawDocumentBuf> {
     let collection = case.set_up(database);
+    let found = collection.find(filter).run().ok()?;
+    let found: Vec<RawDocumentBuf> = found.collect::<Result<_, _>>().ok()?;
+    let first = case
+        .documents("docs")
+        .into_iter()
+        .find(|document| found.contains(document))?;
+    if found.first() == Some(&first) {
+        return None;
+    }
+    let id = first.get("_id").unwrap().unwrap();
+    Some(rawdoc! { "$and": [{ "_id": { "$eq": id } }, filter.clone()] })
+}
+
+pub(crate) fn judge(database: &Database, case: &Case<'_>) -> Verdict {
     let filter = case.document("filter").unwrap();
+    let verdict = judge_with(database, case, filter.clone());
+    if matches!(verdict, Verdict::Right) || case.flag("multi") {
+        return verdict;
+    }
+    match narrowed(database, case, &filter) {
+        Some(filter) => judge_with(database, case, filter),
+        None => verdict,
+    }
+}
+
+fn judge_with(database: &Database, case: &Case<'_>, filter: RawDocumentBuf) -> Verdict {
+    let collection = case.set_up(database);
     let spec = case.get("update").unwrap();
     let result = update(
         &collection,

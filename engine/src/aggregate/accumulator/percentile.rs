@@ -82,7 +82,7 @@ impl Percentile {
 
 fn ranks_of(value: RawValue<'_>, scope: &Scope) -> Result<Vec<f64>> {
     let refuse = |code, what: &str| refused(code, format!("the 'p' of $percentile {what}"));
-    let expression = Expression::parse(value, scope)?;
+    let expression = Expression::parse(value, &scope.folding())?;
     let Some(Some(constant)) = expression.as_constant() else {
         return Err(refuse(7_750_300, "must be constant"));
     };
