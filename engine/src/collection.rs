@@ -34,8 +34,8 @@ mod within;
 mod write;
 
 pub use aggregate::{AggregateCursor, AggregateOptions};
-pub use check::IndexCheck;
 pub use bulk_write::{BulkWriteOptions, BulkWriteResult, WriteModel};
+pub use check::IndexCheck;
 pub use cursor::Cursor;
 pub use explain::{Explain, ExplainStep};
 pub use find::Find;

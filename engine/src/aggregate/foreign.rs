@@ -19,7 +19,6 @@ pub(crate) struct Foreign {
 pub(crate) struct Scan {
     pub(crate) filter: Option<Filter>,
     pub(crate) sort: Option<SortPattern>,
-    pub(crate) skip: u64,
     pub(crate) limit: Option<u64>,
 }
 

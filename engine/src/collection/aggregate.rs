@@ -180,8 +180,8 @@ impl Collection {
     ) -> Result<Cursor> {
         Counters::add(&self.environment.counters.queries, 1);
         let wish = Wish {
-            hint: None,
             sort: scan.sort.iter().flat_map(SortPattern::paths).collect(),
+            ..Wish::default()
         };
         let matches = match (&view.place, &view.entry) {
             (Some(place), Some(entry)) => Matches::planned(place, entry, filter, &wish)?,
