@@ -2,7 +2,20 @@
 //! kind pass at least.
 
 /// Identifiers of cases, and why the answer differs.
-const EXCEPTIONS: [(&str, &str); 0] = [];
+const EXCEPTIONS: [(&str, &str); 8] = [
+    ("agg-000300", DIGITS),
+    ("agg-001460", DIGITS),
+    ("expr-000505", DIGITS),
+    ("expr-001577", DIGITS),
+    ("expr-001857", DIGITS),
+    ("expr-002604", DIGITS),
+    ("expr-002673", DIGITS),
+    ("expr-002999", DIGITS),
+];
+
+/// Functions of decimals.
+const DIGITS: &str = "the last of 34 digits is rounded correctly here, and off by one in \
+                      MongoDB's mathematics library";
 
 /// Why a case is not expected to agree.
 pub(crate) fn reason(id: &str) -> Option<&'static str> {
@@ -12,14 +25,18 @@ pub(crate) fn reason(id: &str) -> Option<&'static str> {
 }
 
 /// How many cases of the corpus pass at least, by the line that they are counted under.
-pub(crate) const FLOORS: [(&str, usize); 9] = [
+pub(crate) const FLOORS: [(&str, usize); 13] = [
+    ("aggregate", 2498),
+    ("count", 224),
+    ("distinct", 276),
+    ("expr", 2994),
+    ("find", 8000),
+    ("findAndModify", 500),
     ("index", 800),
-    ("count", 169),
-    ("distinct", 257),
-    ("find", 6001),
     ("order", 300),
-    ("projection", 848),
-    ("sort", 1472),
+    ("projection", 1000),
+    ("sort", 1500),
+    ("update", 4995),
+    ("update by pipeline", 303),
     ("validator", 500),
-    ("update", 4464),
 ];
