@@ -22,11 +22,6 @@ impl Surroundings {
         }
     }
 
-    /// The names that expressions may use.
-    pub(crate) fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
     /// The same, with one more variable.
     pub(crate) fn define(&mut self, name: &str) -> crate::error::Result<Slot> {
         let slot = self.scope.define(name)?;

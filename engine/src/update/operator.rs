@@ -212,13 +212,14 @@ fn set<'a>(node: &mut Node<'a>, value: &'a OwnedValue) -> Outcome {
 
 /// Puts a number in the place of the one it was made from. One of the same type
 /// and value is no change, even if its zero has another sign or its decimal
-/// another exponent.
+/// another exponent; but NaN is never the same.
 fn replace_number<'a>(node: &mut Node<'a>, number: Numeric) -> Outcome {
     let value = number.to_value();
     let new = value.as_raw();
     let is_same = node
         .raw()
-        .is_some_and(|old| old.kind() == new.kind() && compare(old, new).is_eq());
+        .is_some_and(|old| old.kind() == new.kind() && compare(old, new).is_eq())
+        && !new.is_nan();
     if !is_same {
         *node = Node::Owned(value);
     }

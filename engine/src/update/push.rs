@@ -89,7 +89,9 @@ impl Push {
         elements.splice(at..at, new);
         let mut changed = !self.values.is_empty();
         if let Some(sort) = &self.sort {
-            changed |= sort.apply(elements)?;
+            sort.apply(elements)?;
+            // As in MongoDB, whether anything moved or not.
+            changed = true;
         }
         if let Some(slice) = self.slice {
             let before = elements.len();
