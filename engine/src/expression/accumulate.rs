@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::arguments::{coded, kind_name, null, number, number_value};
+use super::arguments::{coded, kind_name, number, number_value};
 use super::arrays::is_array;
 use super::compare::compare_missing;
 use super::environment::Environment;

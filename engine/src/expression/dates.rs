@@ -1,10 +1,11 @@
 //! Dates: their parts, text in both directions, arithmetic in units.
 //!
 //! Reading order: `civil` (the calendar), `zone`, `parts`, `format` and `parse`
-//! with `from_format` (text), `units` (`$dateAdd` and its kin).
+//! with `free` and `from_format` (text), `units` (`$dateAdd` and its kin).
 
 pub(super) mod civil;
 mod format;
+mod free;
 mod from_format;
 mod parse;
 mod parts;
@@ -19,7 +20,7 @@ use super::value::Value;
 use crate::error::Result;
 use crate::values::Kind;
 
-pub(super) use parse::from_text_utc;
+pub(super) use free::from_text_utc;
 use zone::Zone;
 
 pub(super) fn find(name: &str) -> Option<Entry> {

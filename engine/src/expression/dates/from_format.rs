@@ -1,7 +1,7 @@
 //! Dates in text of a given format.
 
 use super::civil;
-use super::parse::{Parsed, checked_day, month_of, offset_of, to_number};
+use super::free::{Parsed, checked_day, month_of, offset_of, to_number};
 
 /// What may follow a `%` besides another one.
 pub(super) const SPECIFIERS: &[u8] = b"bBdGHjLmMSuVYzZ";

@@ -19,8 +19,9 @@ fn whole_numbers_are_summed_exactly_whatever_their_order() {
 }
 
 #[test]
-fn what_a_large_double_swallows_is_kept() {
-    let numbers = [1e100, 1.0, -1e100].map(Numeric::Double);
+fn what_rounding_takes_from_doubles_is_kept() {
+    // Added one by one they come to 0.9999999999999999.
+    let numbers = [0.1; 10].map(Numeric::Double);
     assert!(matches!(sum(&numbers), Numeric::Double(total) if total == 1.0));
 }
 
