@@ -9,6 +9,7 @@
 //! | [`fuzz`] | inputs | whatever reads bytes from outside |
 //! | [`flip`] | damage | bytes of files at rest |
 //! | [`isolation`] | isolation checker | the order of transactions from many threads |
+//! | [`indexes`] | indexes | documents and indexes that are made, at any event, from many threads |
 //! | [`filters`] | filters | the compiled form of filters, against the interpreter |
 //! | [`prepare`] | two phases | prepared transactions, at any event of a simulated disk |
 //!
@@ -22,6 +23,7 @@ pub mod fault;
 pub mod filters;
 pub mod flip;
 pub mod fuzz;
+pub mod indexes;
 pub mod isolation;
 pub mod kill;
 mod model;

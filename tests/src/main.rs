@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use cs_tests::{crash, fault, filters, flip, fuzz, isolation, kill, power, prepare};
+use cs_tests::{crash, fault, filters, flip, fuzz, indexes, isolation, kill, power, prepare};
 
 /// Breaks Collection Store in every way we know, and looks whether it holds.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Harness {
     Flip(flip::Args),
     /// Judges random transactions from many threads by their isolation.
     Isolation(isolation::Args),
+    /// Crashes indexed collections at any event, and proves indexes against documents.
+    Indexes(indexes::Args),
     /// Compares the two forms of filters over generated documents.
     Filters(filters::Args),
     /// Crashes prepared transactions at any event, and lets their I/O fail.
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Harness::Fuzz(args) => fuzz::run(&args),
         Harness::Flip(args) => flip::run(&args),
         Harness::Isolation(args) => isolation::run(&args),
+        Harness::Indexes(args) => indexes::run(&args),
         Harness::Filters(args) => filters::run(&args),
         Harness::Prepare(args) => prepare::run(&args),
     };

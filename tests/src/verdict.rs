@@ -31,6 +31,12 @@ impl From<cs_kv::Error> for Failure {
     }
 }
 
+impl From<collection_store::Error> for Failure {
+    fn from(error: collection_store::Error) -> Self {
+        Self(format!("unexpected error: {error:?}"))
+    }
+}
+
 /// `Ok` if `holds`, else the sentence.
 ///
 /// # Errors

@@ -437,7 +437,8 @@ impl Transaction {
             .footprint
             .map(|read| std::mem::take(&mut *read.lock()))
             .filter(|_| !planted(Mutant::SkipReadCheck));
-        for (tree, range) in self.kept.iter() {
+        let kept = self.kept.iter();
+        for (tree, range) in kept.filter(|_| !planted(Mutant::IgnoreKept)) {
             footprint.get_or_insert_default().range(tree, &range);
         }
         Ok(Parts {

@@ -24,6 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, IndexChange};
 use crate::stats::Counters;
 
+/// Documents of the first commit; each that does not lose is followed by one of twice as many.
+const FIRST: usize = 16;
 /// Most documents of one commit.
 const MOST: usize = 1000;
 
@@ -71,7 +73,7 @@ impl Collection {
         progress: &mut dyn FnMut(&IndexProgress) -> ControlFlow<()>,
     ) -> Result<()> {
         let mut filling = Filling::default();
-        let (mut size, mut attempts) = (MOST, 0);
+        let (mut size, mut attempts) = (FIRST, 0);
         loop {
             watch.check()?;
             match self.fill_batch(watch, trees, &mut filling, size)? {

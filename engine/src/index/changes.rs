@@ -2,6 +2,7 @@
 
 use cs_kv::Expect;
 use cs_kv::base::TreeId;
+use cs_kv::base::mutants::{Mutant, planted};
 
 use super::catalog::{Index, Indexes};
 use super::derive::{Derived, DerivedKey, derive};
@@ -24,7 +25,7 @@ pub(crate) struct IndexWrite {
 impl IndexWrite {
     /// What it demands where the commit is.
     pub(crate) fn expect(&self) -> Expect {
-        match self.is_unique && self.value.is_some() {
+        match self.is_unique && self.value.is_some() && !planted(Mutant::TakenUniqueKey) {
             true => Expect::Absent,
             false => Expect::Any,
         }
@@ -112,13 +113,15 @@ impl Index {
         for gone in old {
             writes.push(self.write(gone, primary, false)?);
         }
-        Ok(
-            (is_newly_multikey || !writes.is_empty()).then_some(IndexChange {
-                index: self,
-                writes,
-                multikey: new.multikey,
-            }),
-        )
+        if planted(Mutant::KeepIndexEntry) {
+            writes.retain(|write| write.value.is_some());
+        }
+        let has_changed = is_newly_multikey || !writes.is_empty();
+        Ok(has_changed.then_some(IndexChange {
+            index: self,
+            writes,
+            multikey: new.multikey,
+        }))
     }
 
     fn write(&self, key: DerivedKey, primary: &[u8], is_put: bool) -> Result<IndexWrite> {

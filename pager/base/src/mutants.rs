@@ -74,11 +74,17 @@ pub enum Mutant {
     CompareThroughDouble,
     /// A compiled filter looks at every field of a name, not only the first.
     LastFieldCounts,
+    /// A key that a document does not make any more stays in an index.
+    KeepIndexEntry,
+    /// A unique key is put whether another document has it or not.
+    TakenUniqueKey,
+    /// A commit does not ask whether what it relies on is still so.
+    IgnoreKept,
 }
 
 impl Mutant {
     /// Every planted bug, in order.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::AcknowledgeBeforeSync,
         Self::MetaBeforeData,
         Self::IgnoreChecksum,
@@ -112,6 +118,9 @@ impl Mutant {
         Self::FeedBeforeDurable,
         Self::CompareThroughDouble,
         Self::LastFieldCounts,
+        Self::KeepIndexEntry,
+        Self::TakenUniqueKey,
+        Self::IgnoreKept,
     ];
 }
 

@@ -71,6 +71,9 @@ pub(super) fn hunt_all(seed: u64, states: u64) -> Outcome {
         Mutant::TellBeforeDecision,
         Mutant::ReusePreparedTreeIds,
         Mutant::FeedBeforeDurable,
+        Mutant::KeepIndexEntry,
+        Mutant::TakenUniqueKey,
+        Mutant::IgnoreKept,
     ];
     for mutant in Mutant::ALL {
         if !elsewhere.contains(&mutant) {
