@@ -23,6 +23,7 @@ use cs_kv::{Kept, KeyRange, Snapshot, Store, system};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::expiry::TtlOption;
 use crate::index::Indexes;
 use crate::names::Namespace;
 use crate::rules::Rules;
@@ -48,6 +49,8 @@ pub(crate) struct Entry {
     pub(crate) indexes: Indexes,
     /// What its options demand of documents, if they do.
     pub(crate) rules: Option<Arc<Rules>>,
+    /// When its documents expire by a field of their own, if they do.
+    pub(crate) ttl: Option<Arc<TtlOption>>,
     /// What a commit that writes documents relies on; `None` of one that is not stored yet.
     pub(crate) kept: Option<Kept>,
 }
@@ -60,6 +63,7 @@ impl Entry {
             tree,
             tells_before: crate::changes::tells_before(&options),
             rules: Rules::of(&options)?.map(Arc::new),
+            ttl: TtlOption::of(&options)?.map(Arc::new),
             options: Arc::new(options),
             indexes: Indexes::default(),
             kept: None,

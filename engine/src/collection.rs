@@ -13,6 +13,7 @@ mod by_id;
 mod check;
 mod cursor;
 mod distinct;
+mod expire;
 mod explain;
 mod find;
 mod find_and_modify;
@@ -24,6 +25,7 @@ mod inserter;
 mod judging;
 mod matches;
 mod modify;
+mod modify_index;
 mod place;
 mod statement;
 mod tally;
@@ -37,6 +39,7 @@ pub use aggregate::{AggregateCursor, AggregateOptions};
 pub use bulk_write::{BulkWriteOptions, BulkWriteResult, WriteModel};
 pub use check::IndexCheck;
 pub use cursor::Cursor;
+pub(crate) use expire::Expiring;
 pub use explain::{Explain, ExplainStep};
 pub use find::Find;
 pub use find_and_modify::{FindAndModifyOptions, FoundAndModified, ReturnDocument};
@@ -186,9 +189,17 @@ impl Collection {
         }
         let store = self.environment.writable()?;
         let mut batch = Batch::new();
-        self.add_creation(&mut batch, &Entry::new(store.new_tree_id(), options)?);
+        let entry = Entry::new(store.new_tree_id(), options)?;
+        let may_expire = entry.ttl.is_some();
+        self.add_creation(&mut batch, &entry);
         match store.write(&batch, &context.commit_options()) {
-            Ok(ticket) => Ok(ticket.wait()?),
+            Ok(ticket) => {
+                ticket.wait()?;
+                if may_expire {
+                    self.environment.expiry.made(&self.environment);
+                }
+                Ok(())
+            }
             Err(cs_kv::Error::Expectation { .. }) => Err(self.exists()),
             Err(error) => Err(error.into()),
         }

@@ -12,11 +12,13 @@ use cs_kv::{
 
 use crate::catalog::{database_prefix, entries_in, key_of};
 use crate::collection::Collection;
+use crate::context::OperationContext;
 use crate::environment::Environment;
 use crate::error::Result;
+use crate::expiry::Pass;
 use crate::names::{Namespace, check_database};
 use crate::options::DatabaseOptions;
-use crate::stats::DatabaseStats;
+use crate::stats::{Counters, DatabaseStats};
 
 /// An open database. Cheap to clone; all clones, and all handles made from
 /// them, are one open database, which ends with the last of them. Nothing is
@@ -183,6 +185,44 @@ impl Database {
         Ok(entries.len() as u64)
     }
 
+    /// Deletes the documents of all databases in the directory that have expired by now,
+    /// and returns how many: what the database does by itself every so often
+    /// ([`DatabaseOptions::expire_interval`]), for tests, tools, and programs that do not
+    /// run for so long. Until it is deleted, an expired document can be seen.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use bson::{DateTime, doc};
+    /// use collection_store::{Database, IndexModel};
+    ///
+    /// let database = Database::open_in_memory()?;
+    /// let sessions = database.collection("sessions");
+    /// sessions.create_index(IndexModel::new(doc! { "used": 1 }).expire_after_seconds(3600))?;
+    /// let long_ago = DateTime::from_system_time(SystemTime::now() - Duration::from_secs(3601));
+    /// sessions.insert_many([
+    ///     doc! { "_id": "old", "used": long_ago },
+    ///     doc! { "_id": "new", "used": DateTime::now() },
+    /// ])?;
+    /// assert_eq!(database.expire_now()?, 1);
+    /// assert_eq!(sessions.count(doc! { "_id": "new" })?, 1);
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The database is read-only; or the first thing that went wrong, when all else was
+    /// done.
+    pub fn expire_now(&self) -> Result<u64> {
+        let environment = &self.environment;
+        let mut pass = Pass::begin(environment, &OperationContext::new())?;
+        pass.run(environment);
+        Counters::add(&environment.counters.expiry_passes, 1);
+        match pass.error {
+            Some(error) => Err(error.with_written(pass.deleted)),
+            None => Ok(pass.deleted),
+        }
+    }
+
     /// Makes everything committed so far part of the data file.
     ///
     /// # Errors
@@ -236,6 +276,7 @@ impl Database {
             bytes,
             named_snapshots: self.environment.any_store().list_snapshots()?,
             operations: self.environment.counters.read(),
+            expiry: self.environment.counters.expiry(),
             filters: self.environment.filters.figures(),
             store: self.environment.any_store().stats(),
         })

@@ -10,6 +10,7 @@
 //! | bulk loads under way | here: no index is begun meanwhile |
 //! | counters since open | here |
 //! | plans of filters, by shape | here; may be dropped at any time |
+//! | who deletes what has expired | here, on a thread with an environment of its own |
 //! | listeners, and who wants to be told what was before | here; their places in the history are of this process |
 //!
 //! An environment *as of* a named snapshot has the state of that, reads nothing else
@@ -18,6 +19,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use cs_kv::io::{ForkMark, Runtime};
 use cs_kv::{Housekeeping, Snapshot, Store, Transaction, system};
@@ -25,6 +27,7 @@ use cs_kv::{Housekeeping, Snapshot, Store, Transaction, system};
 use crate::catalog::{Catalog, Entry, key_of};
 use crate::changes::{Listeners, Wanting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::expiry::Expiry;
 use crate::filter::{Filter, PlanCache};
 use crate::index::{Loads, Markers};
 use crate::input::IntoFilter;
@@ -38,16 +41,17 @@ use crate::transaction::Registry;
 #[derive(Debug)]
 pub(crate) struct Environment {
     // Before the store, so that they are gone before it is.
+    pub(crate) expiry: Expiry,
     pub(crate) listeners: Listeners,
     pub(crate) wanting: Arc<Wanting>,
     store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) object_ids: ObjectIds,
     pub(crate) counters: Arc<Counters>,
     pub(crate) filters: PlanCache,
     pub(crate) transactions: Registry,
-    pub(crate) markers: Markers,
+    pub(crate) markers: Arc<Markers>,
     pub(crate) loads: Loads,
     as_of: Option<AsOf>,
     read_only: bool,
@@ -65,8 +69,18 @@ struct AsOf {
 }
 
 impl Environment {
-    pub(crate) fn new(store: Store, runtime: Arc<dyn Runtime>, read_only: bool) -> Arc<Self> {
-        let environment = Self::make(store, runtime, read_only, None);
+    /// `expire_interval` is how often it is looked for documents that have expired.
+    pub(crate) fn new(
+        store: Store,
+        runtime: Arc<dyn Runtime>,
+        read_only: bool,
+        expire_interval: Option<Duration>,
+    ) -> Arc<Self> {
+        let environment = Self::make(Self {
+            expiry: Expiry::new(expire_interval),
+            read_only,
+            ..Self::over(store, runtime)
+        });
         let housekeeping: Weak<Self> = Arc::downgrade(&environment);
         environment.store.attach(housekeeping);
         environment
@@ -79,35 +93,53 @@ impl Environment {
             snapshot,
             live: Arc::clone(self),
         };
-        let (store, runtime) = (self.store.clone(), Arc::clone(&self.runtime));
-        Self::make(store, runtime, true, Some(as_of))
+        Self::make(Self {
+            counters: Arc::clone(&self.counters),
+            as_of: Some(as_of),
+            read_only: true,
+            ..Self::over(self.store.clone(), Arc::clone(&self.runtime))
+        })
     }
 
-    fn make(
-        store: Store,
-        runtime: Arc<dyn Runtime>,
-        read_only: bool,
-        as_of: Option<AsOf>,
-    ) -> Arc<Self> {
-        let live = as_of.as_ref().map(|as_of| &as_of.live);
-        let counters = live.map_or_else(Arc::default, |live| Arc::clone(&live.counters));
-        Arc::new_cyclic(|this| Self {
-            this: Weak::clone(this),
+    /// Another environment of the same state, for a thread of the database: it keeps the
+    /// store open, so whoever drops this one waits for the thread.
+    pub(crate) fn worker(&self) -> Arc<Self> {
+        Self::make(Self {
+            wanting: Arc::clone(&self.wanting),
+            catalog: Arc::clone(&self.catalog),
+            counters: Arc::clone(&self.counters),
+            markers: Arc::clone(&self.markers),
+            read_only: self.read_only,
+            ..Self::over(self.store.clone(), Arc::clone(&self.runtime))
+        })
+    }
+
+    fn over(store: Store, runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            expiry: Expiry::new(None),
             listeners: Listeners::default(),
             wanting: Arc::default(),
             store,
             object_ids: ObjectIds::new(Arc::clone(&runtime)),
             runtime,
-            catalog: Catalog::default(),
-            counters,
+            catalog: Arc::default(),
+            counters: Arc::default(),
             filters: PlanCache::default(),
             transactions: Registry::default(),
-            markers: Markers::default(),
+            markers: Arc::default(),
             loads: Loads::default(),
-            as_of,
-            read_only,
+            as_of: None,
+            read_only: false,
             closed: AtomicBool::new(false),
             fork: ForkMark::new(),
+            this: Weak::new(),
+        }
+    }
+
+    fn make(environment: Self) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            ..environment
         })
     }
 
@@ -152,6 +184,12 @@ impl Environment {
         self.read_only
     }
 
+    /// Whether there is any collection.
+    pub(crate) fn has_collections(&self) -> Result<bool> {
+        let catalog = self.state()?.tree_stats(system::CATALOG)?;
+        Ok(catalog.is_some_and(|catalog| catalog.count > 0))
+    }
+
     /// What expressions of an operation that begins now see.
     pub(crate) fn surroundings(&self) -> Surroundings {
         let now_ms = i64::try_from(self.runtime.unix_ms()).unwrap_or(i64::MAX);
@@ -180,6 +218,7 @@ impl Environment {
         // Whoever waits for changes looks, and finds it closed.
         self.store.wake_followers();
         self.listeners.stop();
+        self.expiry.stop();
         if self.read_only {
             return Ok(());
         }
@@ -230,7 +269,9 @@ impl Environment {
 impl Housekeeping for Environment {
     fn step(&self) -> bool {
         let expired = self.transactions.expire();
-        let this = self.this.upgrade();
-        expired | this.is_some_and(|this| self.listeners.step(&this))
+        let Some(this) = self.this.upgrade() else {
+            return expired;
+        };
+        expired | self.listeners.step(&this) | self.expiry.step(&this)
     }
 }

@@ -39,7 +39,7 @@ mod planner;
 pub(crate) use access::Access;
 pub(crate) use catalog::{BuildState, Index, Indexes};
 pub(crate) use changes::IndexChange;
-pub(crate) use definition::{Definition, ID_INDEX};
+pub(crate) use definition::{Definition, ID_INDEX, read_fields};
 pub(crate) use derive::{Derived, derive};
 pub(crate) use entry::{ParsedEntry, marker_key, parse_entry};
 pub(crate) use interval::{Cut, Interval};

@@ -19,6 +19,9 @@ use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::DEFAULT_DATABASE;
 
+/// As often as MongoDB looks for documents that have expired.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Options for opening a database; the defaults are right for most.
 ///
 /// ```
@@ -38,6 +41,7 @@ pub struct DatabaseOptions {
     pub(crate) store: StoreOptions,
     pub(crate) io: IoChoice,
     pub(crate) direct: DirectIo,
+    pub(crate) expire_interval: Option<Duration>,
 }
 
 impl Default for DatabaseOptions {
@@ -46,6 +50,7 @@ impl Default for DatabaseOptions {
             store: StoreOptions::default(),
             io: IoChoice::default(),
             direct: DirectIo::Auto,
+            expire_interval: Some(EXPIRE_INTERVAL),
         }
     }
 }
@@ -171,6 +176,15 @@ impl DatabaseOptions {
         self
     }
 
+    /// How often the database looks by itself for documents that have expired (by an index
+    /// with `expireAfterSeconds`, or the option `ttlField` of a collection) and deletes
+    /// them; every 60 seconds unless told, with `None` never. The first time is when so
+    /// much has passed since it was opened. [`Database::expire_now`] does it at once.
+    pub fn expire_interval(mut self, interval: Option<Duration>) -> Self {
+        self.expire_interval = interval;
+        self
+    }
+
     /// Whether a database is made where there is none; so unless told. If not,
     /// opening is an error there, and makes nothing.
     pub fn create(mut self, create: bool) -> Self {
@@ -259,8 +273,15 @@ impl DatabaseOptions {
     /// As [`open`](Self::open).
     pub fn open_on(self, disk: Arc<dyn Disk>, runtime: Arc<dyn Runtime>) -> Result<Database> {
         let read_only = self.store.read_only;
+        if self.expire_interval.is_some_and(|it| it.is_zero()) {
+            return Err(Error::bad_value("the option expire_interval is zero"));
+        }
         let store = Store::open(disk, Arc::clone(&runtime), self.store)?;
-        let environment = Environment::new(store, runtime, read_only);
+        let environment = Environment::new(store, runtime, read_only, self.expire_interval);
+        if environment.has_collections()? {
+            // Some of them may expire; the first pass finds out.
+            environment.expiry.start(&environment);
+        }
         Ok(Database::new(environment, DEFAULT_DATABASE))
     }
 }

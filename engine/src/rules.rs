@@ -40,8 +40,10 @@ const UNSUPPORTED: [&str; 9] = [
     "viewOn",
 ];
 /// Options that can be changed later.
-pub(crate) const MODIFIABLE: [&str; 4] = [
+pub(crate) const MODIFIABLE: [&str; 6] = [
     "changeStreamPreAndPostImages",
+    "ttlField",
+    "ttlFrom",
     "validationAction",
     "validationLevel",
     "validator",

@@ -15,12 +15,26 @@ pub(crate) struct Counters {
     pub(crate) examined: AtomicU64,
     pub(crate) returned: AtomicU64,
     pub(crate) retries: AtomicU64,
+    pub(crate) expiry_passes: AtomicU64,
+    pub(crate) expired: AtomicU64,
+    pub(crate) expiry_passed_over: AtomicU64,
+    pub(crate) expiry_failures: AtomicU64,
     pub(crate) validation_warnings: AtomicU64,
 }
 
 impl Counters {
     pub(crate) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn expiry(&self) -> ExpiryStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ExpiryStats {
+            passes: get(&self.expiry_passes),
+            deleted: get(&self.expired),
+            passed_over: get(&self.expiry_passed_over),
+            failures: get(&self.expiry_failures),
+        }
     }
 
     pub(crate) fn read(&self) -> OperationStats {
@@ -64,6 +78,22 @@ pub struct OperationStats {
     pub validation_warnings: u64,
 }
 
+/// What became of documents whose time was over, since the database was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExpiryStats {
+    /// How often it was looked for such documents, by the database itself or by
+    /// [`Database::expire_now`](crate::Database::expire_now).
+    pub passes: u64,
+    /// Documents deleted because they had expired.
+    pub deleted: u64,
+    /// How often a document was left to the next pass, because another write to it was
+    /// first, or a prepared transaction holds it.
+    pub passed_over: u64,
+    /// How often a pass had to leave out (the rest of) a collection because of an error.
+    pub failures: u64,
+}
+
 /// Figures of one collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,6 +135,8 @@ pub struct DatabaseStats {
     pub named_snapshots: Vec<NamedSnapshot>,
     /// What operations did.
     pub operations: OperationStats,
+    /// Documents that expired.
+    pub expiry: ExpiryStats,
     /// The filters that they were asked with.
     pub filters: FilterStats,
     /// Pages, log, commits, compression, input and output.

@@ -117,7 +117,14 @@ impl Collection {
             }
         }
         let options = context.commit_options();
+        let expires = |it: &Definition| it.expire_after_seconds.is_some();
+        let may_expire = wanted
+            .iter()
+            .any(|it| it.definition.as_ref().is_some_and(expires));
         let trees = self.start_indexes(&options, wanted)?;
+        if may_expire {
+            self.environment().expiry.made(self.environment());
+        }
         if trees.is_empty() {
             return Ok(names);
         }

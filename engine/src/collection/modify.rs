@@ -7,6 +7,7 @@
 use bson::{RawDocument, RawDocumentBuf};
 use cs_kv::{Batch, CommitOptions, Expect, system};
 
+use super::modify_index::IndexChanges;
 use super::write::lost;
 use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::{Entry, entry_in, key_of};
@@ -16,10 +17,14 @@ use crate::input::IntoDocument;
 use crate::rules::{MODIFIABLE, check_options};
 use crate::values::{DocumentBuilder, Elements, validate_document};
 
+/// What of a change is about an index.
+const INDEX: &[u8] = b"index";
+
 impl Collection {
     /// Changes options, as MongoDB's `collMod` does: those given take the place of the
     /// collection's; an empty `validator` takes it away. What is stored already is not
-    /// judged by the new rules until it is written.
+    /// judged by the new rules until it is written. `index` changes an index instead:
+    /// `{ index: { name: "used_1", expireAfterSeconds: 60 } }`, or `hidden`.
     ///
     /// ```
     /// use bson::doc;
@@ -53,19 +58,32 @@ impl Collection {
         self.outside_only("changing the options of a collection")?;
         let options = options.into_document()?;
         validate_document(options.as_bytes())?;
+        let index = Elements::new(options.as_bytes()).find_name(INDEX);
+        let index = index.map(IndexChanges::of).transpose()?;
         for field in Elements::new(options.as_bytes()) {
             let name = String::from_utf8_lossy(field.name);
-            if !MODIFIABLE.contains(&&*name) {
+            if !MODIFIABLE.contains(&&*name) && field.name != INDEX {
                 let message = format!("the option '{name}' of a collection cannot be changed");
                 return Err(Error::new(ErrorKind::BadValue, message).with_code(72));
             }
         }
         check_options(&options)?;
         context.start(&self.environment.runtime).check()?;
+        let mut may_expire = index.as_ref().is_some_and(IndexChanges::expires);
         self.change_entry(&context.commit_options(), |_, entry, _| {
             let options = merged(&entry.options, &options)?;
-            Ok(Some(entry.with_options(options)?))
-        })
+            let new = entry.with_options(options)?;
+            may_expire |= new.ttl.is_some();
+            let new = match &index {
+                Some(index) => index.apply(self, &new)?,
+                None => new,
+            };
+            Ok(Some(new))
+        })?;
+        if may_expire {
+            self.environment.expiry.made(&self.environment);
+        }
+        Ok(())
     }
 
     /// Gives the collection the entry that `change` makes of its own, if it makes one.
@@ -111,7 +129,7 @@ fn merged(options: &RawDocument, changed: &RawDocument) -> Result<RawDocumentBuf
     };
     let mut merged = DocumentBuilder::new();
     for field in Elements::new(options.as_bytes()) {
-        if !of(changed, field.name) {
+        if field.name == INDEX || !of(changed, field.name) {
             merged.append(field.name, field.value);
         }
     }
@@ -120,7 +138,7 @@ fn merged(options: &RawDocument, changed: &RawDocument) -> Result<RawDocumentBuf
             .value
             .elements()
             .is_some_and(|mut it| it.next().is_none());
-        if !is_empty {
+        if !is_empty && field.name != INDEX {
             merged.append(field.name, field.value);
         }
     }

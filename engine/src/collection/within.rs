@@ -116,7 +116,11 @@ impl Collection {
         if session.entry(&self.namespace)?.is_some() {
             return Err(self.exists());
         }
-        session.create(&self.namespace, options).map(drop)
+        let entry = session.create(&self.namespace, options)?;
+        if entry.ttl.is_some() {
+            self.environment.expiry.made(&self.environment);
+        }
+        Ok(())
     }
 
     /// Changes the first document that matches.

@@ -43,6 +43,11 @@ impl Index {
         self.state == BuildState::Ready
     }
 
+    /// Whether documents expire by it.
+    pub(crate) fn expires(&self) -> bool {
+        self.is_ready() && self.definition.expire_after_seconds.is_some()
+    }
+
     fn encode(&self) -> bson::RawDocumentBuf {
         let state = match self.state {
             BuildState::Building => "building",
@@ -169,6 +174,18 @@ impl Indexes {
             })
         };
         Self(self.iter().map(ready).collect())
+    }
+
+    /// With that of this tree defined so.
+    pub(crate) fn redefined(&self, tree: TreeId, definition: Definition) -> Self {
+        let mut indexes: Vec<_> = self.iter().cloned().collect();
+        for index in indexes.iter_mut().filter(|index| index.tree == tree) {
+            *index = Arc::new(Index {
+                definition: definition.clone(),
+                ..(**index).clone()
+            });
+        }
+        Self(indexes.into())
     }
 
     /// Whether a unique one is being built: then a key that it has may be another
