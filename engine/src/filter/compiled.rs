@@ -16,7 +16,8 @@
 //!   the oracle, and `cs-torture filters` compares them.
 //! * Of fields with one name the first counts, as for the interpreter.
 //! * Nothing is decoded and nothing allocated while a document is matched, but
-//!   by an `$expr`.
+//!   by an `$expr`, by patterns (working memory, once for each thread) and by
+//!   the rules of a `$jsonSchema` that compare whole values.
 //! * A leaf is the condition that the plan means: both number leaves in the order
 //!   in which they are met in the tree.
 //!
@@ -41,6 +42,8 @@ use crate::values::RawValue;
 
 /// Values that wait until all fields are found: at most so many.
 const MAX_STORED: usize = 16;
+/// As many as most filters have.
+const FEW_STORED: usize = 3;
 
 /// A plan with the operands of one filter.
 #[derive(Debug)]
@@ -78,7 +81,22 @@ impl Compiled {
         let Some(later) = self.plan.later() else {
             return Ok(scan::run(self, self.plan.scan(), document, &mut []));
         };
-        let mut stored = [None; MAX_STORED];
+        // Few are the rule, and room for many takes time to clear.
+        if self.plan.stored() <= FEW_STORED {
+            self.matches_with::<FEW_STORED>(later, document, variables)
+        } else {
+            self.matches_with::<MAX_STORED>(later, document, variables)
+        }
+    }
+
+    #[inline]
+    fn matches_with<const N: usize>(
+        &self,
+        later: &Later,
+        document: &[u8],
+        variables: &Variables,
+    ) -> Result<bool> {
+        let mut stored = [None; N];
         if !scan::run(self, self.plan.scan(), document, &mut stored) {
             return Ok(false);
         }
@@ -89,7 +107,7 @@ impl Compiled {
     fn later(
         &self,
         later: &Later,
-        stored: &[Option<RawValue<'_>>; MAX_STORED],
+        stored: &[Option<RawValue<'_>>],
         document: &[u8],
         variables: &Variables,
     ) -> Result<bool> {

@@ -20,6 +20,8 @@ const LONG_LIST: usize = 64;
 pub(super) struct Plan {
     scan: Scan,
     later: Option<Later>,
+    /// Values that `later` asks for.
+    stored: usize,
     leaf_count: usize,
     scan_count: usize,
 }
@@ -91,6 +93,7 @@ impl Plan {
         Some(Self {
             scan,
             later,
+            stored: builder.stored,
             leaf_count: builder.leaves,
             scan_count,
         })
@@ -102,6 +105,10 @@ impl Plan {
 
     pub(super) fn later(&self) -> Option<&Later> {
         self.later.as_ref()
+    }
+
+    pub(super) fn stored(&self) -> usize {
+        self.stored
     }
 
     pub(super) fn leaf_count(&self) -> usize {

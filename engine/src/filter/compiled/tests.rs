@@ -230,3 +230,42 @@ fn the_cache_is_bounded_and_forgets_the_oldest() {
     assert!(figures.shapes <= 512, "{figures:?}");
     assert_eq!(figures.planned, 2000);
 }
+
+#[test]
+fn a_database_says_how_many_filters_shared_a_plan() {
+    let database = crate::Database::open_in_memory().unwrap();
+    let numbers = database.collection("numbers");
+    numbers
+        .insert_many((0..5).map(|n| doc! { "n": n, "m": n * 2 }))
+        .unwrap();
+    for n in 0..4 {
+        assert_eq!(
+            numbers
+                .find(doc! { "n": n, "m": { "$gte": n } })
+                .count()
+                .unwrap(),
+            1
+        );
+    }
+    let figures = database.stats().unwrap().filters;
+    assert_eq!((figures.shapes, figures.planned), (1, 1));
+    assert_eq!(figures.reused, 3);
+}
+
+#[test]
+fn more_conditions_than_there_is_room_for_are_interpreted() {
+    for count in [3, 4, 16, 17] {
+        let any: Vec<_> = (0..count).map(|n| doc! { format!("f{n}"): n }).collect();
+        let filter = Filter::compile(&raw(&doc! { "$or": any })).unwrap();
+        let compiled = filter.plan().mode == FilterMode::Compiled;
+        assert_eq!(compiled, count <= 16);
+        for n in 0..count {
+            assert!(filter.matches(&raw(&doc! { format!("f{n}"): n })).unwrap());
+            assert!(
+                !filter
+                    .matches(&raw(&doc! { format!("f{n}"): n + 1 }))
+                    .unwrap()
+            );
+        }
+    }
+}
