@@ -24,7 +24,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::expiry::TtlOption;
-use crate::index::Indexes;
+use crate::index::{BuildState, Index, Indexes};
 use crate::names::Namespace;
 use crate::rules::Rules;
 use crate::values::validate_document;
@@ -51,6 +51,8 @@ pub(crate) struct Entry {
     pub(crate) rules: Option<Arc<Rules>>,
     /// When its documents expire by a field of their own, if they do.
     pub(crate) ttl: Option<Arc<TtlOption>>,
+    /// The tree of its counter, if its documents are numbered.
+    pub(crate) counter: Option<TreeId>,
     /// What a commit that writes documents relies on; `None` of one that is not stored yet.
     pub(crate) kept: Option<Kept>,
 }
@@ -66,8 +68,43 @@ impl Entry {
             ttl: TtlOption::of(&options)?.map(Arc::new),
             options: Arc::new(options),
             indexes: Indexes::default(),
+            counter: None,
             kept: None,
         })
+    }
+
+    /// That of a new collection, with the indexes and the counter that its options ask for.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn create(
+        options: RawDocumentBuf,
+        mut new_tree: impl FnMut() -> TreeId,
+    ) -> Result<Self> {
+        let mut indexes = Vec::new();
+        for definition in Rules::of(&options)?.map_or(Ok(Vec::new()), |it| it.indexes())? {
+            indexes.push(Index {
+                tree: new_tree(),
+                state: BuildState::Ready,
+                definition,
+            });
+        }
+        let entry = Self::new(new_tree(), options)?;
+        let is_numbered = entry.rules.as_ref().is_some_and(|rules| rules.counts());
+        Ok(Self {
+            indexes: entry.indexes.with(indexes),
+            counter: is_numbered.then(new_tree),
+            ..entry
+        })
+    }
+
+    /// Whether what is written cannot be made where the commit is, but only before it.
+    pub(crate) fn needs_transaction(&self) -> bool {
+        let calls = self
+            .rules
+            .as_ref()
+            .is_some_and(|rules| rules.calls_functions());
+        calls || self.indexes.builds_unique()
     }
 
     /// The same with other indexes.
@@ -86,13 +123,17 @@ impl Entry {
     pub(crate) fn with_options(&self, options: RawDocumentBuf) -> Result<Self> {
         Ok(Self {
             indexes: self.indexes.clone(),
+            counter: self.counter,
             ..Self::new(self.tree, options)?
         })
     }
 
-    /// All its trees: that of the documents, and those of its indexes.
+    /// All its trees: that of the documents, those of its indexes, and of its counter.
     pub(crate) fn trees(&self) -> impl Iterator<Item = TreeId> + '_ {
-        std::iter::once(self.tree).chain(self.indexes.iter().map(|index| index.tree))
+        let indexes = self.indexes.iter().map(|index| index.tree);
+        std::iter::once(self.tree)
+            .chain(indexes)
+            .chain(self.counter)
     }
 
     /// The value that is stored.
@@ -111,6 +152,9 @@ impl Entry {
         if !is_plain {
             entry.append(bson::raw::cstr!("indexes"), self.indexes.encode());
         }
+        if let Some(counter) = self.counter {
+            entry.append(bson::raw::cstr!("counter"), i64::from(counter.get()));
+        }
         entry.into_bytes()
     }
 
@@ -126,6 +170,7 @@ impl Entry {
         validate_document(bytes).map_err(|error| corrupt(error.to_string()))?;
         let document = RawDocument::from_bytes(bytes).map_err(|e| corrupt(e.to_string()))?;
         let (mut format, mut tree, mut options, mut indexes) = (None, None, None, None);
+        let mut counter = None;
         for field in document {
             let (name, value) = field.map_err(|error| corrupt(error.to_string()))?;
             match name.as_str() {
@@ -133,6 +178,10 @@ impl Entry {
                 "tree" => tree = value.as_i64().and_then(|tree| u32::try_from(tree).ok()),
                 "options" => options = value.as_document().map(ToOwned::to_owned),
                 "indexes" => indexes = value.as_array(),
+                "counter" => match value.as_i64().and_then(|tree| u32::try_from(tree).ok()) {
+                    Some(tree) => counter = Some(TreeId(tree)),
+                    None => return Err(corrupt("'counter' is no tree".into())),
+                },
                 other => return Err(corrupt(format!("unknown field '{other}'"))),
             }
         }
@@ -160,6 +209,7 @@ impl Entry {
         let entry = Self::new(TreeId(tree), options).map_err(|e| corrupt(e.to_string()))?;
         Ok(Self {
             indexes,
+            counter,
             kept: Some(Kept {
                 tree: system::CATALOG,
                 hash,
@@ -298,6 +348,22 @@ impl Catalog {
             return Ok(Some(entry));
         }
         self.load(&store.snapshot()?, namespace, before)
+    }
+
+    /// The collection's newest visible entry, if it has rules.
+    pub(crate) fn ruled(&self, store: &Store, namespace: &Namespace) -> Result<Option<Entry>> {
+        let before = self.epoch.load(Ordering::SeqCst);
+        let known = self.cache.read().get(namespace).map(|entry| {
+            let has_rules = entry.rules.is_some();
+            has_rules.then(|| entry.clone())
+        });
+        match known {
+            Some(known) if self.is_settled(before) => Ok(known),
+            _ => {
+                let entry = self.entry(store, namespace)?;
+                Ok(entry.filter(|entry| entry.rules.is_some()))
+            }
+        }
     }
 
     fn cached(&self, namespace: &Namespace, before: u64) -> Option<Entry> {

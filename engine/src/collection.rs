@@ -17,6 +17,7 @@ mod expire;
 mod explain;
 mod find;
 mod find_and_modify;
+mod identify;
 mod index_read;
 mod indexes;
 mod indexing;
@@ -27,6 +28,7 @@ mod matches;
 mod modify;
 mod modify_index;
 mod place;
+mod schemas;
 mod statement;
 mod tally;
 mod targets;
@@ -189,7 +191,7 @@ impl Collection {
         }
         let store = self.environment.writable()?;
         let mut batch = Batch::new();
-        let entry = Entry::new(store.new_tree_id(), options)?;
+        let entry = Entry::create(options, || store.new_tree_id())?;
         let may_expire = entry.ttl.is_some();
         self.add_creation(&mut batch, &entry);
         match store.write(&batch, &context.commit_options()) {
@@ -207,7 +209,9 @@ impl Collection {
 
     /// Makes tree and entry part of the batch, which fails if there is an entry.
     fn add_creation(&self, batch: &mut Batch, entry: &Entry) {
-        batch.create_tree(entry.tree);
+        for tree in entry.trees() {
+            batch.create_tree(tree);
+        }
         batch.put(
             system::CATALOG,
             key_of(&self.namespace),

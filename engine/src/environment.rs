@@ -11,6 +11,8 @@
 //! | counters since open | here |
 //! | plans of filters, by shape | here; may be dropped at any time |
 //! | who deletes what has expired | here, on a thread with an environment of its own |
+//! | numbers for documents, taken and not given yet | here: what is left at the end is never given; the counters hang off the root |
+//! | functions that stored rules name | here: the process registers them anew |
 //! | listeners, and who wants to be told what was before | here; their places in the history are of this process |
 //!
 //! An environment *as of* a named snapshot has the state of that, reads nothing else
@@ -29,10 +31,12 @@ use crate::changes::{Listeners, Wanting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expiry::Expiry;
 use crate::filter::{Filter, PlanCache};
+use crate::functions::Functions;
 use crate::index::{Loads, Markers};
 use crate::input::IntoFilter;
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
+use crate::sequences::Sequences;
 use crate::stats::Counters;
 use crate::surroundings::Surroundings;
 use crate::transaction::Registry;
@@ -53,6 +57,8 @@ pub(crate) struct Environment {
     pub(crate) transactions: Registry,
     pub(crate) markers: Arc<Markers>,
     pub(crate) loads: Loads,
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) sequences: Sequences,
     as_of: Option<AsOf>,
     read_only: bool,
     closed: AtomicBool,
@@ -95,6 +101,7 @@ impl Environment {
         };
         Self::make(Self {
             counters: Arc::clone(&self.counters),
+            functions: Arc::clone(&self.functions),
             as_of: Some(as_of),
             read_only: true,
             ..Self::over(self.store.clone(), Arc::clone(&self.runtime))
@@ -109,6 +116,7 @@ impl Environment {
             catalog: Arc::clone(&self.catalog),
             counters: Arc::clone(&self.counters),
             markers: Arc::clone(&self.markers),
+            functions: Arc::clone(&self.functions),
             read_only: self.read_only,
             ..Self::over(self.store.clone(), Arc::clone(&self.runtime))
         })
@@ -128,6 +136,8 @@ impl Environment {
             transactions: Registry::default(),
             markers: Arc::default(),
             loads: Loads::default(),
+            functions: Arc::default(),
+            sequences: Sequences::default(),
             as_of: None,
             read_only: false,
             closed: AtomicBool::new(false),
@@ -255,6 +265,15 @@ impl Environment {
             transaction.keep(system::CATALOG, &key_of(namespace));
             (transaction, entry)
         })
+    }
+
+    /// The collection's newest entry, if it has rules.
+    pub(crate) fn ruled_entry(&self, namespace: &Namespace) -> Result<Option<Entry>> {
+        if self.as_of.is_some() {
+            let entry = self.snapshot(namespace)?.1;
+            return Ok(entry.filter(|entry| entry.rules.is_some()));
+        }
+        self.catalog.ruled(self.store()?, namespace)
     }
 
     /// The collection's newest entry.

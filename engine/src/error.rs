@@ -10,6 +10,8 @@ use std::fmt;
 
 use bson::RawDocumentBuf;
 
+use crate::schema::FieldFault;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -173,6 +175,7 @@ struct Inner {
     duplicate: Option<DuplicateKey>,
     bulk: Option<(u64, Vec<WriteError>)>,
     details: Option<RawDocumentBuf>,
+    faults: Vec<FieldFault>,
 }
 
 impl Error {
@@ -188,6 +191,7 @@ impl Error {
             duplicate: None,
             bulk: None,
             details: None,
+            faults: Vec::new(),
         }))
     }
 
@@ -216,6 +220,11 @@ impl Error {
 
     pub(crate) fn with_details(mut self, details: RawDocumentBuf) -> Self {
         self.0.details = Some(details);
+        self
+    }
+
+    pub(crate) fn with_faults(mut self, faults: Vec<FieldFault>) -> Self {
+        self.0.faults = faults;
         self
     }
 
@@ -296,6 +305,12 @@ impl Error {
     #[must_use]
     pub fn details(&self) -> Option<&RawDocumentBuf> {
         self.0.details.as_ref()
+    }
+
+    /// All fields that break a rule of the collection's [`Schema`](crate::Schema).
+    #[must_use]
+    pub fn faults(&self) -> &[FieldFault] {
+        &self.0.faults
     }
 
     /// The failed writes of a batch, of a [`ErrorKind::BulkWrite`].

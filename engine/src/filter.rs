@@ -80,6 +80,8 @@ struct Inner {
     /// One value of `_id` is all that it asks for: one document will be looked at,
     /// for which compiling would cost more than it saves.
     is_point: bool,
+    /// The document that it was made of; empty if it is not of a document alone.
+    source: Box<[u8]>,
 }
 
 /// How a filter is carried out. The answers are the same.
@@ -110,7 +112,7 @@ impl Filter {
     /// The filter that every document matches.
     #[must_use]
     pub fn all() -> Self {
-        Self::new(ast::Expression::Always(true))
+        Self::new(ast::Expression::Always(true), &[])
     }
 
     /// Compiles a filter document.
@@ -119,25 +121,43 @@ impl Filter {
     /// The document is not valid BSON, or an operator is unknown or has an
     /// operand that makes no sense; the message names operator and path.
     pub fn compile(filter: &RawDocument) -> Result<Self> {
-        Self::compile_in(filter, &Scope::new())
+        let source = filter.as_bytes();
+        validate_document(source)?;
+        Ok(Self::new(parse::filter(source, &Scope::new())?, source))
     }
 
     /// [`compile`](Self::compile), where an `$expr` may name the variables of `scope`.
     pub(crate) fn compile_in(filter: &RawDocument, scope: &Scope) -> Result<Self> {
         validate_document(filter.as_bytes())?;
-        Ok(Self::new(parse::filter(filter.as_bytes(), scope)?))
+        Ok(Self::new(parse::filter(filter.as_bytes(), scope)?, &[]))
     }
 
-    fn new(root: ast::Expression) -> Self {
+    fn new(root: ast::Expression, source: &[u8]) -> Self {
         Self {
             inner: Arc::new(Inner {
                 is_point: bounds::is_point(&root),
                 compiled: OnceLock::new(),
+                source: source.into(),
                 root,
             }),
             variables: Variables::default(),
             mode: FilterMode::default(),
         }
+    }
+
+    /// The document that it was made of; empty if it is not of a document alone.
+    pub(crate) fn source(&self) -> &[u8] {
+        &self.inner.source
+    }
+
+    /// What this document asks, in the same mode and with the same variables.
+    pub(crate) fn rewritten(&self, source: Vec<u8>) -> Result<Self> {
+        let source = bson::RawDocumentBuf::from_bytes(source)?;
+        Ok(Self {
+            variables: self.variables.clone(),
+            mode: self.mode,
+            ..Self::compile(&source)?
+        })
     }
 
     /// [`compile`](Self::compile), to be carried out in this mode.

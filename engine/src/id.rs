@@ -18,6 +18,8 @@ pub(crate) struct Identified {
     pub(crate) key: Vec<u8>,
     /// Whether the `_id` was generated, and so is new.
     pub(crate) generated: bool,
+    /// Whether it is the next number of the collection.
+    pub(crate) numbered: bool,
 }
 
 impl Identified {
@@ -63,6 +65,7 @@ pub(crate) fn identify(
         document,
         key,
         generated,
+        numbered: false,
     })
 }
 
@@ -119,7 +122,7 @@ pub(crate) fn with_stored_id(replacement: &[u8], id: RawValue<'_>) -> Result<Vec
 }
 
 /// The same document with an `_id` of this kind and these bytes added in front.
-fn with_id(document: &[u8], kind: Kind, id: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn with_id(document: &[u8], kind: Kind, id: &[u8]) -> Result<Vec<u8>> {
     assemble(
         kind,
         id,

@@ -35,6 +35,15 @@ impl ObjectIds {
         let [_, counter @ ..] = self.counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         ObjectId::from_parts(seconds, self.process, counter)
     }
+
+    /// A random UUID (version 4).
+    pub(crate) fn next_uuid(&self) -> bson::Uuid {
+        let (high, low) = (self.runtime.random(), self.runtime.random());
+        let mut bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        bytes[6] = bytes[6] & 0x0F | 0x40;
+        bytes[8] = bytes[8] & 0x3F | 0x80;
+        bson::Uuid::from_bytes(bytes)
+    }
 }
 
 #[cfg(test)]

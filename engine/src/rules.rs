@@ -11,21 +11,28 @@
 //!   what is not judged is not indexed either.
 //! * An option that MongoDB has and that is not kept here is refused by name.
 //!
-//! Reading order: `validator` (MongoDB's), `explain` (why it refused).
+//! Reading order: `validator` (MongoDB's), `explain` (why it refused), `faults` (why a
+//! [`Schema`](crate::Schema) refused), `ids`.
 
 mod explain;
+mod faults;
+pub(crate) mod ids;
 mod validator;
 
 use std::sync::Arc;
 
 use bson::RawDocument;
 
+use self::ids::Ids;
 use self::validator::Validator;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::Draw;
+use crate::index::{Definition, IndexModel};
+use crate::schema::{self, Plan};
 use crate::stats::Counters;
 use crate::surroundings::Surroundings;
-use crate::values::Elements;
+use crate::values::{DocumentBuilder, Elements, Kind};
 
 /// Options of MongoDB that have no meaning here.
 const UNSUPPORTED: [&str; 9] = [
@@ -40,8 +47,9 @@ const UNSUPPORTED: [&str; 9] = [
     "viewOn",
 ];
 /// Options that can be changed later.
-pub(crate) const MODIFIABLE: [&str; 6] = [
+pub(crate) const MODIFIABLE: [&str; 7] = [
     "changeStreamPreAndPostImages",
+    "schema",
     "ttlField",
     "ttlFrom",
     "validationAction",
@@ -55,6 +63,8 @@ const INVALID_OPTIONS: i32 = 72;
 #[derive(Debug)]
 pub(crate) struct Rules {
     validator: Option<Validator>,
+    schema: Option<Plan>,
+    ids: Option<Ids>,
 }
 
 /// What is said of a document that may be written.
@@ -70,16 +80,46 @@ enum Verdict {
 pub(crate) struct Judge {
     rules: Arc<Rules>,
     surroundings: Surroundings,
-    counters: Arc<Counters>,
+    environment: Arc<Environment>,
+    /// Only what identifies documents is asked.
+    is_bypassed: bool,
 }
 
 impl Judge {
-    pub(crate) fn new(rules: &Arc<Rules>, environment: &Environment) -> Self {
+    pub(crate) fn new(rules: &Arc<Rules>, environment: &Arc<Environment>) -> Self {
         Self {
             rules: Arc::clone(rules),
             surroundings: environment.surroundings(),
-            counters: Arc::clone(&environment.counters),
+            environment: Arc::clone(environment),
+            is_bypassed: false,
         }
+    }
+
+    /// The same, asking only what identifies documents if so.
+    pub(crate) fn bypassing(mut self, is_bypassed: bool) -> Self {
+        self.is_bypassed = is_bypassed;
+        self
+    }
+
+    /// What calls functions; nothing if the rules name none, for then this may be where
+    /// commits are made.
+    fn draw(&self) -> Draw<'_> {
+        match self.rules.calls_functions() {
+            true => Draw::new(&self.environment),
+            false => Draw::nothing(),
+        }
+    }
+
+    /// What the schema makes of a document before it is judged.
+    ///
+    /// # Errors
+    /// A function is not registered, or the document becomes too large.
+    pub(crate) fn shape(&self, document: Vec<u8>) -> Result<Vec<u8>> {
+        let Some(schema) = self.rules.schema.as_ref().filter(|_| !self.is_bypassed) else {
+            return Ok(document);
+        };
+        let shaped = schema.shape(&document, &self.draw())?;
+        Ok(shaped.unwrap_or(document))
     }
 
     /// Judges a document that takes the place of `old`. It may be judged more than once,
@@ -88,13 +128,32 @@ impl Judge {
     /// # Errors
     /// [`ErrorKind::DocumentValidation`]: it must not be written.
     pub(crate) fn judge(&self, old: Option<&[u8]>, new: &[u8]) -> Result<()> {
+        if let Some(ids) = &self.rules.ids {
+            ids.check(new)?;
+        }
+        self.judge_beside(old, new)
+    }
+
+    /// Judges a document that may have no `_id` yet.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub(crate) fn judge_content(&self, new: &[u8]) -> Result<()> {
+        self.judge_beside(None, new)
+    }
+
+    fn judge_beside(&self, old: Option<&[u8]>, new: &[u8]) -> Result<()> {
+        if self.is_bypassed {
+            return Ok(());
+        }
+        self.rules.check(new, &self.draw())?;
         let judged = self.rules.judge(&self.surroundings, old, new);
         let logs = match &judged {
             Ok(verdict) => *verdict == Verdict::Warned,
             Err(_) => self.rules.validator.as_ref().is_some_and(Validator::logs),
         };
         if logs {
-            Counters::add(&self.counters.validation_warnings, 1);
+            Counters::add(&self.environment.counters.validation_warnings, 1);
         }
         judged.map(drop)
     }
@@ -106,10 +165,74 @@ impl Rules {
     /// # Errors
     /// They make no sense; codes are MongoDB's.
     pub(crate) fn of(options: &RawDocument) -> Result<Option<Self>> {
-        let validator = Validator::of(options)?;
-        Ok(validator.map(|validator| Self {
-            validator: Some(validator),
-        }))
+        let rules = Self {
+            validator: Validator::of(options)?,
+            schema: schema::of(options)?,
+            ids: Ids::of(options)?,
+        };
+        let is_any = rules.validator.is_some() || rules.schema.is_some() || rules.ids.is_some();
+        Ok(is_any.then_some(rules))
+    }
+
+    /// Whether functions are called, so that no write may be evaluated at its commit.
+    pub(crate) fn calls_functions(&self) -> bool {
+        self.schema
+            .as_ref()
+            .is_some_and(|schema| schema.calls_functions)
+    }
+
+    /// Whether documents are numbered.
+    pub(crate) fn counts(&self) -> bool {
+        self.ids.as_ref().is_some_and(Ids::counts)
+    }
+
+    /// How documents are identified, if not as usual.
+    pub(crate) fn ids(&self) -> Option<&Ids> {
+        self.ids.as_ref()
+    }
+
+    /// The indexes that unique fields need.
+    ///
+    /// # Errors
+    /// One cannot be.
+    pub(crate) fn indexes(&self) -> Result<Vec<Definition>> {
+        let unique = self.schema.iter().flat_map(|schema| &schema.unique);
+        let definitions =
+            unique.map(|(path, required)| Definition::new(unique_index(path, *required)));
+        definitions.filter_map(Result::transpose).collect()
+    }
+
+    /// The same as they are asked for.
+    pub(crate) fn index_models(&self) -> Vec<IndexModel> {
+        let unique = self.schema.iter().flat_map(|schema| &schema.unique);
+        unique
+            .map(|(path, required)| unique_index(path, *required))
+            .collect()
+    }
+
+    /// A filter with its operands as the fields are; `None` if it stays.
+    ///
+    /// # Errors
+    /// An operand makes no sense for its field.
+    pub(crate) fn filter(&self, source: &[u8]) -> Result<Option<Vec<u8>>> {
+        let coerced = match &self.schema {
+            Some(schema) => schema.filter(source)?,
+            None => None,
+        };
+        let source = coerced.as_deref().unwrap_or(source);
+        let by_id = self.ids.as_ref().and_then(|ids| ids.filter(source));
+        Ok(by_id.or(coerced))
+    }
+
+    fn check(&self, document: &[u8], draw: &Draw<'_>) -> Result<()> {
+        let faults = match &self.schema {
+            Some(schema) => schema.check(document, draw)?,
+            None => return Ok(()),
+        };
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(faults::refusal(document, faults)),
+        }
     }
 
     fn judge(
@@ -123,6 +246,13 @@ impl Rules {
             None => Ok(Verdict::Right),
         }
     }
+}
+
+fn unique_index(path: &str, required: bool) -> IndexModel {
+    let mut key = DocumentBuilder::new();
+    key.append_parts(path.as_bytes(), Kind::Int32, &[&1_i32.to_le_bytes()]);
+    let key = bson::RawDocumentBuf::from_bytes(key.finish()).unwrap_or_default();
+    IndexModel::new(key).unique(true).sparse(!required)
 }
 
 /// Refuses options that no collection can have.

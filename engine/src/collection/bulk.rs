@@ -16,7 +16,8 @@ impl Collection {
     /// its last `_id` in ascending order, several times as fast as
     /// [`insert_many`](Self::insert_many). Creates the collection if need be. Unless
     /// the options say otherwise the load is a chain of commits, of which a first
-    /// part is there after an error; see [`BulkOptions`].
+    /// part is there after an error; see [`BulkOptions`]. A collection with indexes or
+    /// rules is loaded by ordinary commits, which keep both.
     ///
     /// ```
     /// use std::ops::ControlFlow;
@@ -32,8 +33,9 @@ impl Collection {
     /// # Ok::<(), collection_store::Error>(())
     /// ```
     ///
-    /// Into a collection that has indexes it goes as [`insert_many`](Self::insert_many)
-    /// does; an index is not begun while something is loaded.
+    /// Into a collection that has indexes or rules it goes as
+    /// [`insert_many`](Self::insert_many) does; an index is not begun, and no option changed,
+    /// while something is loaded.
     ///
     /// # Errors
     /// [`ErrorKind::DuplicateKey`] names the document by its place in the input; a
@@ -84,7 +86,7 @@ impl Collection {
                 created => created?,
             }
         };
-        if !entry.indexes.is_empty() {
+        if entry.rules.is_some() || !entry.indexes.is_empty() {
             return self.load_indexed(context, documents, options, &mut progress);
         }
         let entries = documents.into_iter().map(|document| {
@@ -117,7 +119,8 @@ impl Collection {
             ),
         ] {
             if is_set {
-                let message = format!("{what} is not supported into a collection that has indexes");
+                let message =
+                    format!("{what} is not supported into a collection that has indexes or rules");
                 return Err(Error::bad_value(message));
             }
         }

@@ -300,7 +300,10 @@ impl Find {
         let watch = self.context.start(&environment.runtime);
         watch.check()?;
         let surroundings = environment.surroundings();
-        let filter = self.filter?.with_variables(surroundings.variables());
+        let filter = self
+            .collection
+            .aware(self.filter?)?
+            .with_variables(surroundings.variables());
         filter.prepare(&environment.filters);
         let sort = self.sort?;
         let projected = self.projection?.map(|projection| Projected {

@@ -235,6 +235,7 @@ impl Collection {
         if options.returned == ReturnDocument::After {
             return refuse("return the document after");
         }
+        let filter = self.aware(filter.into_filter()?)?;
         let filter = self.environment().filter(filter)?;
         self.find_and_modify(context, Modification::Delete(filter), options)
     }
@@ -340,6 +341,11 @@ impl Collection {
             let change = match &task.modification {
                 Modification::Update(work) => work.change(found)?,
                 Modification::Delete(_) => Change::Delete,
+            };
+            // What comes back is what the collection's schema makes of it.
+            let change = match self.ruled_entry()? {
+                Some(entry) => self.shape_change(&entry, found, change)?,
+                None => change,
             };
             *after.lock() = change.document().map(<[u8]>::to_vec);
             Ok(change)

@@ -14,10 +14,9 @@ use super::{Collection, MAX_ATTEMPTS};
 use crate::catalog::Entry;
 use crate::context::{OperationContext, Watch};
 use crate::error::{DuplicateKey, Error, ErrorKind, Result};
-use crate::id::{Identified, identify};
+use crate::id::Identified;
 use crate::input::IntoDocument;
 use crate::stats::Counters;
-use crate::values::validate_document;
 
 /// Most documents in one commit of a batch.
 pub const MAX_BATCH_DOCUMENTS: usize = 1000;
@@ -84,19 +83,25 @@ impl Collection {
         }
         let mut watch = context.start(&self.environment.runtime);
         watch.check()?;
-        let document = self.prepare(document)?;
+        let mut document = self.prepare(document)?;
         watch.charge(document.key.len() + document.document.len())?;
-        let id = id_of(&document)?;
-        let waiting = [Waiting { index: 0, document }];
         let options = context.commit_options();
-        let commit = |store: &Store, batch| store.write_and_wait(batch, &options);
-        let inserted = match &self.session {
-            Some(session) => self.insert_within(session, &watch, &waiting)?,
-            None => self.commit_inserts(&watch, &waiting, commit)?.map(drop),
-        };
-        inserted.map_err(|refused| refused.error)?;
-        Counters::add(&self.environment.counters.inserted, 1);
-        Ok(id)
+        for _ in 0..MAX_ATTEMPTS {
+            let id = id_of(&document)?;
+            let waiting = [Waiting { index: 0, document }];
+            let commit = |store: &Store, batch| store.write_and_wait(batch, &options);
+            let inserted = match &self.session {
+                Some(session) => self.insert_within(session, &watch, &waiting)?,
+                None => self.commit_inserts(&watch, &waiting, commit)?.map(drop),
+            };
+            let Err(Refused { error, .. }) = inserted else {
+                Counters::add(&self.environment.counters.inserted, 1);
+                return Ok(id);
+            };
+            let [refused] = waiting;
+            document = self.renumbered(&refused.document, &error)?.ok_or(error)?;
+        }
+        Err(self.gave_up())
     }
 
     /// Inserts documents, in batches of at most [`MAX_BATCH_DOCUMENTS`]; each
@@ -147,13 +152,6 @@ impl Collection {
         } else {
             Err(Error::bulk(outcome.inserted, outcome.errors))
         }
-    }
-
-    /// Validates a document and brings it into the form in which it is stored.
-    pub(super) fn prepare(&self, document: impl IntoDocument) -> Result<Identified> {
-        let document = document.into_document()?;
-        validate_document(document.as_bytes())?;
-        identify(document.into_bytes(), || self.environment.object_ids.next())
     }
 
     /// Commits as many of the documents as can be together, creating the collection if

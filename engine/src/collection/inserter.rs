@@ -178,6 +178,12 @@ impl<'a> Inserter<'a> {
             let Some(failed) = waiting.pop() else {
                 continue;
             };
+            if let Some(document) = collection.renumbered(&failed.document, &error)? {
+                let index = failed.index;
+                waiting.push(Waiting { index, document });
+                waiting.extend(after);
+                continue;
+            }
             if self.ordered {
                 // Those before it alone; then the error, and nothing more.
                 self.waiting = waiting;

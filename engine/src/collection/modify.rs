@@ -69,8 +69,19 @@ impl Collection {
         }
         check_options(&options)?;
         context.start(&self.environment.runtime).check()?;
+        if !self.exists_now()? {
+            return Err(self.not_there());
+        }
+        self.index_unique_fields(&options)?;
+        // What is loaded in bulk is judged by the rules that there were when it began.
+        let loads = self.environment.loads.pause();
         let mut may_expire = index.as_ref().is_some_and(IndexChanges::expires);
         self.change_entry(&context.commit_options(), |_, entry, _| {
+            if loads.is_loading(entry.tree) {
+                let message =
+                    "something is being loaded into the collection: no option can be changed";
+                return Err(Error::new(ErrorKind::Conflict, message).with_code(12587));
+            }
             let options = merged(&entry.options, &options)?;
             let new = entry.with_options(options)?;
             may_expire |= new.ttl.is_some();
@@ -86,6 +97,11 @@ impl Collection {
         Ok(())
     }
 
+    fn not_there(&self) -> Error {
+        let message = format!("collection '{}' does not exist", self.namespace);
+        Error::new(ErrorKind::NamespaceNotFound, message)
+    }
+
     /// Gives the collection the entry that `change` makes of its own, if it makes one.
     pub(super) fn change_entry(
         &self,
@@ -97,8 +113,7 @@ impl Collection {
         let _change = self.environment.catalog.change();
         for _ in 0..MAX_ATTEMPTS {
             let Some(entry) = entry_in(&store.snapshot()?, &self.namespace)? else {
-                let message = format!("collection '{}' does not exist", self.namespace);
-                return Err(Error::new(ErrorKind::NamespaceNotFound, message));
+                return Err(self.not_there());
             };
             let mut batch = Batch::new();
             let Some(new) = change(store, &entry, &mut batch)? else {

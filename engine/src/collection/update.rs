@@ -259,7 +259,7 @@ impl Collection {
                 });
                 return once.map(Some);
             };
-            if entry.indexes.builds_unique() {
+            if entry.needs_transaction() {
                 return Ok(None);
             }
             let evaluation = Arc::new(ById {
@@ -411,7 +411,8 @@ impl Collection {
             committed: Ok(None),
         };
         for (key, document) in found {
-            if let Change::Update(new) = work.change(&document)? {
+            let change = self.shape_change(entry, &document, work.change(&document)?)?;
+            if let Change::Update(new) = change {
                 self.write_indexes(target, entry, &key, Some(&document), Some(&new))?;
                 target.write_in_part(entry.tree, key, new)?;
                 batch.modified += 1;
@@ -473,7 +474,9 @@ impl Work {
         let update = update.into_update()?.compile(options)?;
         let unix_ms = collection.environment.runtime.unix_ms();
         Ok(Arc::new(Self {
-            filter: collection.environment.filter(filter)?,
+            filter: collection
+                .environment
+                .filter(collection.aware(filter.into_filter()?)?)?,
             update,
             now: DateTime::from_millis(i64::try_from(unix_ms).unwrap_or(i64::MAX)),
             timestamp: Timestamp {
@@ -549,7 +552,11 @@ impl Evaluate for ById {
     ) -> std::result::Result<Outcome, Declined> {
         let mut changed = |document| {
             let matches = self.work.filter.matches_bytes(document)?;
-            let change = matches.then(|| self.work.change(document)).transpose()?;
+            let change = || match (&self.judge, self.work.change(document)?) {
+                (Some(judge), change) => change.shaped(judge, document),
+                (None, change) => Ok(change),
+            };
+            let change = matches.then(change).transpose()?;
             if let Some(Change::Update(new)) = &change {
                 if let Some(judge) = &self.judge {
                     judge.judge(Some(document), new)?;

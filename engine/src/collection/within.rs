@@ -141,7 +141,7 @@ impl Collection {
             return Ok(Changed::Nothing);
         };
         self.begin_writing(session, &entry)?;
-        let change = change(&document)?;
+        let change = self.shape_change(&entry, &document, change(&document)?)?;
         let room = change.document().map_or(0, <[u8]>::len);
         watch.room_for(key.len() + document.len() + room)?;
         if !matches!(change, Change::None) {

@@ -62,7 +62,9 @@ impl Collection {
         filter: impl IntoFilter,
         replacement: impl IntoDocument,
     ) -> Result<ReplaceResult> {
-        let filter = self.environment.filter(filter)?;
+        let filter = self
+            .environment
+            .filter(self.aware(filter.into_filter()?)?)?;
         let replacement = replacement.into_document()?;
         if let Some(statement) = context.as_statement() {
             return self.once(context, statement, |within, context| {
@@ -118,7 +120,9 @@ impl Collection {
         context: &OperationContext,
         filter: impl IntoFilter,
     ) -> Result<bool> {
-        let filter = self.environment.filter(filter)?;
+        let filter = self
+            .environment
+            .filter(self.aware(filter.into_filter()?)?)?;
         if let Some(statement) = context.as_statement() {
             let deleted = self.once(context, statement, |within, context| {
                 let deleted = within.delete_one_with(context, &filter)?;
@@ -151,7 +155,9 @@ impl Collection {
         context: &OperationContext,
         filter: impl IntoFilter,
     ) -> Result<u64> {
-        let filter = self.environment.filter(filter)?;
+        let filter = self
+            .environment
+            .filter(self.aware(filter.into_filter()?)?)?;
         if let Some(statement) = context.as_statement() {
             let deleted = self.once(context, statement, |within, context| {
                 within.delete_many_with(context, &filter).map(Deleted)
@@ -276,7 +282,7 @@ impl Collection {
             let Some((key, document)) = found else {
                 return Ok(Changed::Nothing);
             };
-            let change = change(&document)?;
+            let change = self.shape_change(&entry, &document, change(&document)?)?;
             if matches!(change, Change::None) {
                 return Ok(Changed::Same);
             }
@@ -286,7 +292,7 @@ impl Collection {
             let is_by_id = may_be_by_id
                 && filter.single_id().is_some()
                 && !matches!(change, Change::Update(_))
-                && !entry.indexes.builds_unique();
+                && !entry.needs_transaction();
             if is_by_id {
                 match self.change_by_id(&entry, &key, &change, &options)? {
                     ById::Done(changed) => return Ok(changed),

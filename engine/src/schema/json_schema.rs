@@ -18,6 +18,8 @@ mod matches;
 mod numbers;
 mod parse;
 
+pub(crate) use matches::compare_unordered;
+
 use std::sync::Arc;
 
 use crate::error::Result;

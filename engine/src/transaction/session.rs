@@ -6,7 +6,7 @@
 //! * What is read through it is what the store's transaction reads: its snapshot
 //!   and its own writes, the catalog included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ struct Active {
     store: cs_kv::Transaction,
     /// Catalog keys of the collections that it used.
     used: BTreeSet<Vec<u8>>,
+    /// Entries by the bytes that they were made of: making one costs.
+    entries: HashMap<Vec<u8>, Entry>,
 }
 
 /// What a transaction that ends leaves to whoever ends it.
@@ -80,6 +82,7 @@ impl Session {
             state: Mutex::new(State::Active(Box::new(Active {
                 store,
                 used: BTreeSet::new(),
+                entries: HashMap::new(),
             }))),
         })
     }
@@ -174,10 +177,19 @@ impl Session {
         let Some(stored) = stored else {
             return Ok(None);
         };
-        let entry = decode_entry(&key, &stored)?;
-        if let State::Active(active) = &mut *self.state.lock() {
-            active.used.insert(key);
+        let State::Active(active) = &mut *self.state.lock() else {
+            return decode_entry(&key, &stored).map(Some);
+        };
+        let known = active.entries.get(&key).filter(|known| {
+            let kept = known.kept.as_ref();
+            kept.is_some_and(|kept| *kept.value == *stored)
+        });
+        if let Some(known) = known {
+            return Ok(Some(known.clone()));
         }
+        let entry = decode_entry(&key, &stored)?;
+        active.used.insert(key.clone());
+        active.entries.insert(key, entry.clone());
         Ok(Some(entry))
     }
 
@@ -192,8 +204,7 @@ impl Session {
     /// Makes the collection, which the caller has found not to be there.
     pub(crate) fn create(&self, namespace: &Namespace, options: RawDocumentBuf) -> Result<Entry> {
         let key = key_of(namespace);
-        let tree = self.with(|store| Ok(store.create_tree()))?;
-        let entry = Entry::new(tree, options)?;
+        let entry = self.with(|store| Ok(Entry::create(options, || store.create_tree())))??;
         self.with(|store| {
             store.tell_before(system::CATALOG)?;
             store.put(system::CATALOG, key, entry.encode())

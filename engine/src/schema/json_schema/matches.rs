@@ -137,7 +137,7 @@ fn are_unique(items: Elements<'_>) -> bool {
 }
 
 /// The order of values in which the order of fields means nothing.
-pub(super) fn compare_unordered(left: RawValue<'_>, right: RawValue<'_>) -> Ordering {
+pub(crate) fn compare_unordered(left: RawValue<'_>, right: RawValue<'_>) -> Ordering {
     let kinds = (left.kind(), right.kind());
     let (Some(a), Some(b)) = (left.elements(), right.elements()) else {
         return compare(left, right);
