@@ -35,6 +35,7 @@ mod markers;
 mod model;
 mod partial;
 mod planner;
+mod ttl;
 
 pub(crate) use access::Access;
 pub(crate) use catalog::{BuildState, Index, Indexes};
@@ -48,3 +49,4 @@ pub(crate) use markers::Markers;
 pub use model::{IndexInfo, IndexModel};
 pub use planner::Hint;
 pub(crate) use planner::{Data, Plan, Question, plan};
+pub use ttl::TtlIndex;

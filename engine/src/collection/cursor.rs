@@ -48,7 +48,8 @@ impl Projected {
     }
 }
 
-/// The documents that a query found, in order of `_id` unless it sorts.
+/// The documents that a query found; unless it sorts, in order of `_id` or of the index that
+/// finds them.
 ///
 /// It reads the state of the moment at which the query began, whatever is
 /// written meanwhile, and keeps that state for as long as it lives. After an

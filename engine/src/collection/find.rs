@@ -175,7 +175,7 @@ impl Find {
         self
     }
 
-    /// Sorts by these paths, 1 or -1 each; equal documents come in order of `_id`. What
+    /// Sorts by these paths, 1 or -1 each; of equal ones none is before the other. What
     /// exceeds the memory of the operation, 100 MiB at most, is sorted on disk.
     pub fn sort(mut self, sort: impl IntoDocument) -> Self {
         self.sort = sort.into_document().and_then(|sort| {

@@ -449,6 +449,3 @@ fn seconds(value: RawBsonRef<'_>) -> Result<i32> {
             ))
         })
 }
-
-#[cfg(test)]
-mod tests;

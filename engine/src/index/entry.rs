@@ -1,4 +1,4 @@
-//! The bytes of index entries. FORMAT.md, section 5, has the tables.
+//! The bytes of index entries. FORMAT.md, section 6, has the tables.
 //!
 //! ## Invariants
 //! * Keys of entries are in the order of the index, then of the primary key.

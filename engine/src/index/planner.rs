@@ -323,6 +323,3 @@ fn natural(question: &Question<'_>, direction: crate::values::RawValue<'_>) -> R
     let sorts = question.sort.is_empty() || (access.sorts && access.reverse == reverse);
     Ok(Plan::All { reverse, sorts })
 }
-
-#[cfg(test)]
-mod tests;
