@@ -30,6 +30,45 @@ impl Scale {
         &self.one
     }
 
+    /// The nearest number of 113 binary digits, times the power of ten by which
+    /// the number itself is meant to be multiplied: what a function would have
+    /// given that works in IEEE's quadruple precision.
+    pub(super) fn to_quadruple(&self, value: &BigInt, power: i32) -> BigInt {
+        const DIGITS: u64 = 113;
+        let ten = |power: i32| BigInt::from(10).pow(power.max(0).unsigned_abs());
+        if value.sign() == Sign::NoSign {
+            return BigInt::ZERO;
+        }
+        let numerator = BigInt::from(value.magnitude().clone()) * ten(power);
+        let denominator = &self.one * ten(-power);
+        // One more bit than is kept at first, or two.
+        let shift = DIGITS + 1 + denominator.bits();
+        let scaled = &numerator << shift;
+        let drop = (scaled.bits() - denominator.bits()).saturating_sub(DIGITS);
+        let divisor = &denominator << drop;
+        let mut quotient = &scaled / &divisor;
+        let mut divisor = divisor;
+        let mut drop = drop;
+        if quotient.bits() > DIGITS {
+            divisor <<= 1;
+            drop += 1;
+            quotient = &scaled / &divisor;
+        }
+        let rest: BigInt = (&scaled - &quotient * &divisor) * 2;
+        let is_odd = quotient.bit(0);
+        if rest > divisor || (rest == divisor && is_odd) {
+            quotient += 1;
+        }
+        // Back: quotient * 2^(drop - shift) / 10^power, in units of the last place.
+        let numerator = (quotient << drop) * &self.one * ten(-power);
+        let rounded = (numerator >> shift) / ten(power);
+        if value.sign() == Sign::Minus {
+            -rounded
+        } else {
+            rounded
+        }
+    }
+
     pub(super) fn multiply(&self, a: &BigInt, b: &BigInt) -> BigInt {
         a * b / &self.one
     }
