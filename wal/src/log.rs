@@ -67,6 +67,8 @@ pub struct Log {
     pub(crate) wants_step: AtomicBool,
     /// One maker, trimmer or recycler of files at a time; and the spare that is being made.
     pub(crate) maintenance: Mutex<Option<Making>>,
+    /// Bytes of spares that are kept, see [`keep_spares`](Self::keep_spares).
+    pub(crate) spare_bytes: AtomicU64,
     /// Number of the next file made.
     pub(crate) next_file: AtomicU64,
     pub(crate) counters: Counters,
@@ -133,6 +135,7 @@ impl Log {
             pins: Mutex::default(),
             wants_step: AtomicBool::new(false),
             maintenance: Mutex::new(None),
+            spare_bytes: AtomicU64::new(0),
             next_file: AtomicU64::new(next_file),
             counters: Counters::default(),
             options,

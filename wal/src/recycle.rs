@@ -60,13 +60,23 @@ impl Log {
         Ok(())
     }
 
+    /// Keeps so many bytes of spares, where recycling leaves as many, and be they more
+    /// than [`spare_segments`](crate::LogOptions::spare_segments): a log that grows by as
+    /// much until it is recycled again makes no file meanwhile, nor removes one.
+    /// [`trim_spares`](Self::trim_spares) gives them back.
+    pub fn keep_spares(&self, bytes: u64) {
+        self.spare_bytes.store(bytes, Ordering::Relaxed);
+    }
+
     /// Removes the smallest spare, if there are more than are kept.
     fn remove_superfluous(&self) -> Result<bool> {
         let superfluous = {
             let mut appender = self.appender.lock();
             let spares = appender.spares.iter().enumerate();
             let smallest = spares.min_by_key(|(_, spare)| spare.capacity);
-            let over = appender.spares.len() > self.options.spare_segments.max(1);
+            let bytes: u64 = appender.spares.iter().map(|spare| spare.capacity).sum();
+            let over = appender.spares.len() > self.options.spare_segments.max(1)
+                && bytes > self.spare_bytes.load(Ordering::Relaxed);
             let smallest = smallest.map(|(position, _)| position).filter(|_| over);
             smallest.map(|position| appender.spares.remove(position))
         };
@@ -85,14 +95,18 @@ impl Log {
             let appender = self.appender.lock();
             appender.spares.iter().map(|spare| spare.capacity).collect()
         };
-        let mut spares = Vec::new();
+        let mut spares: Vec<Spare> = Vec::new();
+        let wanted = self.spare_bytes.load(Ordering::Relaxed);
+        let mut bytes: u64 = ready.iter().sum();
         // The newest first: they are the largest.
         for closed in old.iter().rev() {
             let (name, capacity) = (closed.segment.name(), closed.segment.header.capacity);
             // Smaller ones from when the log was young do not count: they would
             // be in the way for good. They are removed instead.
             let kept = spares.len() + ready.iter().filter(|&&ready| ready >= capacity).count();
-            if kept < self.options.spare_segments && capacity <= self.options.segment_bytes_max {
+            let is_wanted = kept < self.options.spare_segments || bytes + capacity <= wanted;
+            if is_wanted && capacity <= self.options.segment_bytes_max {
+                bytes += capacity;
                 let spare = spare_name(self.next_file());
                 self.disk
                     .rename(&name, &spare)

@@ -221,6 +221,8 @@ impl Core {
         match &self.log {
             Some(log) => {
                 self.pin_kept_changes(log);
+                // What comes until the next checkpoint; an idle store gives them back.
+                log.keep_spares(self.checkpoint_threshold());
                 self.must(log.recycle_below(below).map_err(Into::into))
             }
             None => Ok(()),

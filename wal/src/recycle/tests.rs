@@ -246,3 +246,31 @@ fn a_segment_that_is_half_made_goes_when_spares_do() {
     assert_eq!(disk.list().unwrap().len(), files - 1);
     assert_eq!(log.making_is_ahead(), None);
 }
+
+#[test]
+fn as_many_bytes_of_spares_are_kept_as_the_owner_wants() {
+    let disk = memory();
+    let log = create(&disk);
+    let owner = TestOwner::default();
+    log.keep_spares(u64::MAX);
+    for _ in 0..200 {
+        commit(&log, &owner, &[1; 3000]);
+    }
+    let segments = log.segments().len();
+    log.recycle_below(Lsn::MAX).unwrap();
+    assert!(segments > 4);
+    assert_eq!(
+        spares(disk.as_ref()),
+        segments - 1,
+        "all but the active one"
+    );
+    assert!(!log.step().unwrap(), "none is superfluous");
+    let made = log.stats().segments_made_ahead;
+    for _ in 0..100 {
+        commit(&log, &owner, &[1; 3000]);
+        log.step().unwrap();
+    }
+    assert_eq!(log.stats().segments_made_ahead, made);
+    log.trim_spares().unwrap();
+    assert!(spares(disk.as_ref()) < 2);
+}
