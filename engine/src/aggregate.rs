@@ -170,3 +170,6 @@ impl Pipeline {
         Ok(rows)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@
 //!   are missing are made as documents, positions that are missing are filled
 //!   with null; a scalar in the way is an error (28);
 //! * fields that are new come in the order of their names, numbers by value;
-//! * what leaves the bytes as they were is no change ([`Applied::Unchanged`]);
+//! * what no operator changes is no change ([`Applied::Unchanged`]); as in MongoDB, an
+//!   array that was pushed to or sorted is one even if it ends as it was, and so is NaN;
 //! * an error leaves the document as it was, all of it.
 //!
 //! Operators: `$set $setOnInsert $unset $rename $inc $mul $min $max $bit
@@ -94,7 +95,7 @@ pub struct UpdateContext {
 pub enum Applied {
     /// It is the same, byte for byte.
     Unchanged,
-    /// It has become this one: valid, and with the same `_id` if it had one. That
+    /// It has become this one, which may even have the same bytes: valid, and with the same `_id` if it had one. That
     /// of an upsert may have none yet, or not in front.
     Changed(Vec<u8>),
 }

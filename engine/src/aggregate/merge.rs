@@ -1,7 +1,7 @@
 //! `$out` and `$merge`: the results go into a collection.
 //!
 //! `$out` writes a collection of its own and puts it in the place of the target when it
-//! is complete, with the target's options; `$merge` writes document by document into what
+//! is complete, with the target's options and indexes; `$merge` writes document by document into what
 //! is there.
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::union::name_of;
 use crate::collection::Collection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expression::{Expression, Scope};
+use crate::index::{ID_INDEX, IndexModel};
 use crate::surroundings::Surroundings;
 use crate::values::{DocumentBuilder, Elements, Kind, RawValue};
 
@@ -279,7 +280,8 @@ fn replace_all(target: &Collection, input: &mut dyn Rows, run: &Run) -> Result<(
     let name = format!("tmp.agg_out.{:016x}", run.environment.runtime.random());
     let new = target.beside(&name);
     new.create_with(&crate::OperationContext::new(), options)?;
-    let written = fill(&new, input, run).and_then(|()| {
+    let written = copy_indexes(target, &new).and_then(|()| {
+        fill(&new, input, run)?;
         new.rename(target.name(), true)?;
         Ok(())
     });
@@ -288,6 +290,19 @@ fn replace_all(target: &Collection, input: &mut dyn Rows, run: &Run) -> Result<(
         let _ = new.drop_collection();
     }
     written
+}
+
+/// Makes the indexes of one collection in another, which is empty.
+fn copy_indexes(from: &Collection, to: &Collection) -> Result<()> {
+    let indexes = from.list_indexes()?.into_iter();
+    let own = indexes.filter(|index| index.name != ID_INDEX);
+    let models: Vec<_> = own
+        .map(|index| IndexModel::from_spec(index.to_document()))
+        .collect();
+    if !models.is_empty() {
+        to.create_indexes(models)?;
+    }
+    Ok(())
 }
 
 fn fill(new: &Collection, input: &mut dyn Rows, run: &Run) -> Result<()> {

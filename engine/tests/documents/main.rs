@@ -9,6 +9,7 @@ mod concurrency;
 mod find;
 mod limits;
 mod many;
+mod modify;
 mod reopen;
 mod snapshots;
 mod space;

@@ -232,7 +232,6 @@ fn updates_agree_with_a_slow_interpreter() {
                 let bytes = raw(&expected);
                 let shown = RawDocumentBuf::from_bytes(found.clone()).unwrap();
                 assert_eq!(found, bytes.as_bytes(), "{}: {shown:?}, {expected}", say());
-                assert_ne!(found, old.as_bytes(), "{}", say());
             }
             (Ok(Applied::Unchanged), Ok(expected)) => {
                 unchanged += 1;
@@ -275,7 +274,6 @@ fn no_update_of_any_document_panics_or_makes_an_invalid_one() {
         if let Ok(Applied::Changed(new)) = compiled.apply(&old, &context) {
             changed += 1;
             validate_document(&new).unwrap_or_else(|error| panic!("{}: {error}", say()));
-            assert_ne!(new, old.as_bytes(), "{}", say());
             let again = compiled.apply(&old, &context).unwrap();
             assert_eq!(again, Applied::Changed(new), "{}", say());
         }

@@ -36,7 +36,7 @@ pub(crate) const FLOORS: [(&str, usize); 13] = [
     ("order", 300),
     ("projection", 1000),
     ("sort", 1500),
-    ("update", 4995),
+    ("update", 4997),
     ("update by pipeline", 303),
     ("validator", 500),
 ];

@@ -149,7 +149,7 @@ fn operands_are_looked_at_before_any_document() {
 }
 
 #[test]
-fn replacements_are_not_updates_and_pipelines_are_not_supported() {
+fn replacements_and_pipelines_are_told_from_updates_of_operators() {
     let options = UpdateOptions::default();
     let parse = |update: &Document| Update::parse_or_replacement(&raw(update), &options);
     assert!(parse(&doc! {}).unwrap().is_replacement());
@@ -165,8 +165,11 @@ fn replacements_are_not_updates_and_pipelines_are_not_supported() {
     );
     let holder = raw(&doc! { "u": [{ "$set": { "a": 1 } }], "v": 1 });
     let value = |name| holder.get(name).unwrap().unwrap();
-    let error = Update::parse_value(value("u"), &options).unwrap_err();
-    assert!(error.message().contains("pipeline"), "{error}");
+    let pipeline = Update::parse_value(value("u"), &options).unwrap();
+    assert!(!pipeline.is_replacement() && pipeline.touches_id());
+    let wrong = [raw(&doc! { "$match": {} })];
+    let error = Update::parse_pipeline(&wrong, &options).unwrap_err();
+    assert_eq!(error.code(), Some(72));
     assert_eq!(
         Update::parse_value(value("v"), &options)
             .unwrap_err()
