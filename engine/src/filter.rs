@@ -32,6 +32,7 @@ mod bit_test;
 mod bounds;
 mod compiled;
 mod conjuncts;
+mod describe;
 mod inspect;
 mod matcher;
 mod parse;
@@ -42,6 +43,7 @@ mod variables;
 pub(crate) use ast::{Comparison, KindSet};
 pub(crate) use bounds::IdBounds;
 pub(crate) use conjuncts::{Asked, Conjunct, Part};
+pub use describe::FilterPlan;
 pub(crate) use variables::Variables;
 
 use std::sync::{Arc, OnceLock};
@@ -93,19 +95,6 @@ pub enum FilterMode {
     Compiled,
     /// Condition by condition, each with a walk of its own: slower, and plain.
     Interpreted,
-}
-
-/// How a filter is carried out, in words and numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FilterPlan {
-    /// Which form answers: [`Interpreted`](FilterMode::Interpreted) also where
-    /// compiling was asked for and is not possible.
-    pub mode: FilterMode,
-    /// The fields that the pass looks for, in the order of the filter.
-    pub fields: Vec<String>,
-    /// Whether something waits until all of them are found.
-    pub has_later_part: bool,
 }
 
 impl Filter {
@@ -197,36 +186,6 @@ impl Filter {
             self.inner
                 .compiled
                 .get_or_init(|| cache.compile(&self.inner.root));
-        }
-    }
-
-    /// How it is carried out.
-    ///
-    /// ```
-    /// use collection_store::filter::{Filter, FilterMode};
-    /// let filter = Filter::compile(&bson::rawdoc! { "a.b": 1, "a.c": 2, "d": 3 })?;
-    /// assert_eq!(filter.plan().mode, FilterMode::Compiled);
-    /// assert_eq!(filter.plan().fields, ["a", "d"]);
-    /// # Ok::<(), collection_store::Error>(())
-    /// ```
-    #[must_use]
-    pub fn plan(&self) -> FilterPlan {
-        let compiled = match self.mode {
-            FilterMode::Compiled => self.compiled(),
-            FilterMode::Interpreted => None,
-        };
-        let Some(compiled) = compiled else {
-            return FilterPlan {
-                mode: FilterMode::Interpreted,
-                fields: Vec::new(),
-                has_later_part: false,
-            };
-        };
-        let text = |name| String::from_utf8_lossy(name).into_owned();
-        FilterPlan {
-            mode: FilterMode::Compiled,
-            fields: compiled.fields().map(text).collect(),
-            has_later_part: compiled.has_later_part(),
         }
     }
 
@@ -342,6 +301,13 @@ pub(crate) fn each_value<'a>(
         visit(value);
         false
     });
+}
+
+impl Default for Filter {
+    /// The filter that every document matches.
+    fn default() -> Self {
+        Self::all()
+    }
 }
 
 /// Whether `value` compares so with `operand`, as a filter has it.

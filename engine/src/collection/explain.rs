@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bson::RawDocumentBuf;
 
+use crate::filter::FilterPlan;
 use crate::index::{Access, Cut, Interval, Plan};
 use crate::key;
 
@@ -15,6 +16,8 @@ pub struct Explain {
     /// What was read: one step, or one for each branch of an `$or`; none where nothing can
     /// match, or the collection does not exist.
     pub steps: Vec<ExplainStep>,
+    /// How what was read is matched with the filter.
+    pub filter: FilterPlan,
     /// Whether the documents were sorted: no index gave the order that was asked for.
     pub sorted: bool,
     /// Entries of indexes that were looked at.
@@ -138,6 +141,7 @@ impl fmt::Display for Explain {
             }
             writeln!(f)?;
         }
+        writeln!(f, "filter {}", self.filter)?;
         if self.sorted {
             writeln!(f, "sorted")?;
         }

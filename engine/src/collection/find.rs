@@ -258,6 +258,7 @@ impl Find {
     /// As [`run`](Self::run), and those of the cursor.
     pub fn explain(mut self) -> Result<Explain> {
         self.explain = true;
+        let filter = self.filter.as_ref().ok().cloned().unwrap_or_default();
         let runtime = Arc::clone(&self.collection.environment.runtime);
         let began = runtime.monotonic();
         let cursor = self.run()?;
@@ -265,6 +266,7 @@ impl Find {
         let (steps, (keys_examined, documents_examined), returned) = cursor.exhaust()?;
         Ok(Explain {
             steps,
+            filter: filter.plan(),
             sorted,
             keys_examined,
             documents_examined,

@@ -269,3 +269,30 @@ fn more_conditions_than_there_is_room_for_are_interpreted() {
         }
     }
 }
+
+#[test]
+fn explain_tells_how_the_filter_is_carried_out() {
+    let database = crate::Database::open_in_memory().unwrap();
+    let things = database.collection("things");
+    things
+        .insert_one(doc! { "_id": 1, "a": 1, "b": "x" })
+        .unwrap();
+    for (query, expected) in [
+        (doc! { "a": 1, "b": "x" }, "compiled, one pass for a, b"),
+        (
+            doc! { "a": 1, "$or": [{ "b": 1 }, { "a": 1 }] },
+            "compiled, one pass for a, b, then what combines them or is dear",
+        ),
+        (doc! { "_id": 1 }, "interpreted"),
+        (doc! {}, "without conditions"),
+    ] {
+        let explain = things.find(query).explain().unwrap();
+        assert_eq!(explain.filter.to_string(), expected);
+        assert!(
+            explain
+                .to_string()
+                .contains(&format!("filter {expected}\n")),
+            "{explain}"
+        );
+    }
+}
