@@ -253,6 +253,11 @@ impl Filter {
         Ok(found.filter(|_| matches))
     }
 
+    /// Whether it depends on nothing of a document but its paths.
+    pub(crate) fn is_plain(&self) -> bool {
+        inspect::is_plain(&self.inner.root)
+    }
+
     /// The first steps of all its paths, in order, with repetitions.
     pub(crate) fn first_names(&self) -> Vec<&[u8]> {
         let mut names = Vec::new();

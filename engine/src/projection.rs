@@ -105,6 +105,23 @@ impl Projection {
         self.mode == Mode::Exclude && self.root.is_empty() && self.slices.is_empty()
     }
 
+    /// The top-level fields that are all that it keeps, each as it is; `None` if it does more.
+    pub(crate) fn kept_names(&self) -> Option<Vec<&[u8]>> {
+        let is_plain = self.mode == Mode::Include
+            && self.slices.is_empty()
+            && self.positional.is_none()
+            && !self.root.has_computed;
+        let mut names = Vec::new();
+        for (name, child) in self.root.children.iter().filter(|_| is_plain) {
+            match child {
+                tree::Child::Keep => names.push(&**name),
+                tree::Child::Drop => {}
+                tree::Child::Nested(_) | tree::Child::Computed(_) => return None,
+            }
+        }
+        is_plain.then_some(names)
+    }
+
     /// Whether the field of this name is the same before and after.
     pub(crate) fn leaves_alone(&self, name: &[u8]) -> bool {
         let child = self

@@ -114,6 +114,11 @@ impl Cursor {
         as_document(&self.document).map(Some)
     }
 
+    /// Whether an index tells all that is asked for.
+    pub(super) fn is_covered(&self) -> bool {
+        self.matches.as_ref().is_some_and(Matches::is_covered)
+    }
+
     /// Whether it has to sort what it finds.
     pub(super) fn sorts(&self) -> bool {
         self.order.is_some()

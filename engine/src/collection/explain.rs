@@ -18,6 +18,8 @@ pub struct Explain {
     pub steps: Vec<ExplainStep>,
     /// How what was read is matched with the filter.
     pub filter: FilterPlan,
+    /// Whether an index told all that was asked for, and no document was read.
+    pub covered: bool,
     /// Whether the documents were sorted: no index gave the order that was asked for.
     pub sorted: bool,
     /// Entries of indexes that were looked at.
@@ -142,8 +144,10 @@ impl fmt::Display for Explain {
             writeln!(f)?;
         }
         writeln!(f, "filter {}", self.filter)?;
-        if self.sorted {
-            writeln!(f, "sorted")?;
+        for (is_so, word) in [(self.covered, "covered"), (self.sorted, "sorted")] {
+            if is_so {
+                writeln!(f, "{word}")?;
+            }
         }
         write!(
             f,

@@ -107,6 +107,7 @@ impl Collection {
             allow_disk_use: true,
             hint: None,
             explain: false,
+            counts: false,
         }
     }
 
@@ -131,12 +132,7 @@ impl Collection {
         if filter.is_all() {
             return Ok(self.stats_with(context)?.documents);
         }
-        let mut cursor = self.find(filter).context(context.clone()).run()?;
-        let mut count = 0;
-        while cursor.advance()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
+        self.find(filter).context(context.clone()).count()
     }
 }
 
@@ -154,6 +150,8 @@ pub struct Find {
     allow_disk_use: bool,
     hint: Option<Hint>,
     explain: bool,
+    /// Only how many documents there are is asked for.
+    counts: bool,
 }
 
 impl Find {
@@ -262,11 +260,12 @@ impl Find {
         let runtime = Arc::clone(&self.collection.environment.runtime);
         let began = runtime.monotonic();
         let cursor = self.run()?;
-        let sorted = cursor.sorts();
+        let (sorted, covered) = (cursor.sorts(), cursor.is_covered());
         let (steps, (keys_examined, documents_examined), returned) = cursor.exhaust()?;
         Ok(Explain {
             steps,
             filter: filter.plan(),
+            covered,
             sorted,
             keys_examined,
             documents_examined,
@@ -284,6 +283,7 @@ impl Find {
         self.sort?;
         self.projection?;
         (self.sort, self.projection) = (Ok(None), Ok(None));
+        self.counts = true;
         let mut cursor = self.run()?;
         let mut count = 0;
         while cursor.advance()?.is_some() {
@@ -315,9 +315,25 @@ impl Find {
         });
         let view = self.collection.view()?;
         Counters::add(&environment.counters.queries, 1);
+        let fields = projected.as_ref().and_then(|projected| {
+            let names = projected.projection.kept_names()?;
+            let sorted = sort.iter().flat_map(SortPattern::paths);
+            let sorted = sorted.filter_map(|(path, _)| {
+                let first = path.split(|byte| *byte == b'.').next()?;
+                Some(first.to_vec())
+            });
+            Some(
+                names
+                    .into_iter()
+                    .map(<[u8]>::to_vec)
+                    .chain(sorted)
+                    .collect(),
+            )
+        });
         let wish = Wish {
             hint: self.hint,
             sort: sort.iter().flat_map(SortPattern::paths).collect(),
+            fields: self.counts.then(Vec::new).or(fields),
             explain: self.explain,
         };
         let matches = match (&view.place, &view.entry) {

@@ -3,17 +3,20 @@
 //! ## Invariants
 //! * A document is shown once, however many entries lead to it.
 //! * An entry without its document is damage, never passed over: both are of one state.
+//! * Where entries tell all that is asked for, what is shown is a document of their fields,
+//!   with the values and types that the document has.
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::Bound;
 
+use bson::RawDocumentBuf;
 use cs_kv::KeyRange;
 
 use super::place::{Place, Rows};
 use crate::context::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
-use crate::index::{Access, Data, Index, marker_key, parse_entry};
+use crate::index::{Access, Data, Index, ParsedEntry, marker_key, parse_entry};
 
 /// What a remembered key costs beside its bytes.
 const OVERHEAD: usize = 64;
@@ -28,6 +31,9 @@ pub(super) struct IndexRead {
     seen: Option<HashSet<Vec<u8>>>,
     seen_bytes: usize,
     primary: Vec<u8>,
+    /// Whether entries tell all that is asked for; then `made` has the fields of the last.
+    pub(super) is_covered: bool,
+    made: RawDocumentBuf,
     /// Entries looked at.
     pub(super) keys_examined: u64,
 }
@@ -51,8 +57,15 @@ impl IndexRead {
             seen: may_repeat.then(HashSet::new),
             seen_bytes: 0,
             primary: Vec::new(),
+            is_covered: false,
+            made: RawDocumentBuf::new(),
             keys_examined: 0,
         }
+    }
+
+    /// Shows documents of the fields of entries, instead of those stored.
+    pub(super) fn covered(self, is_covered: bool) -> Self {
+        Self { is_covered, ..self }
     }
 
     /// Puts the key of the next document into `primary`.
@@ -83,7 +96,12 @@ impl IndexRead {
             self.keys_examined += 1;
             let primary = match &current.access.index {
                 Some(index) => match parse_entry(&index.definition, key, value)? {
-                    Some(entry) => entry.primary,
+                    Some(entry) => {
+                        if self.is_covered {
+                            self.made = fields_of(index, &entry)?;
+                        }
+                        entry.primary
+                    }
                     None => continue,
                 },
                 None => key,
@@ -113,6 +131,14 @@ impl IndexRead {
         let mut read = Some(read);
         while self.advance(watch)? {
             let primary = &self.primary;
+            if self.is_covered {
+                let made = self.made.as_bytes();
+                watch.room_for(made.len())?;
+                if filter.matches_bytes(made)? {
+                    return Ok(read.take().map(|read| read(primary, made)));
+                }
+                continue;
+            }
             let found = self.documents.with_value(primary, |document| {
                 if !filter.matches_bytes(document)? {
                     return Ok(None);
@@ -134,6 +160,20 @@ impl IndexRead {
         }
         Ok(None)
     }
+}
+
+/// The fields of an entry, as a document that has nothing else.
+fn fields_of(index: &Index, entry: &ParsedEntry<'_>) -> Result<RawDocumentBuf> {
+    let values = entry.values(&index.definition)?;
+    let mut document = bson::Document::new();
+    for (field, value) in index.definition.fields.iter().zip(values) {
+        let Some(value) = value else { continue };
+        // A dotted path is no field: nobody asks for it here.
+        if !field.path.contains(&b'.') {
+            document.insert(String::from_utf8_lossy(&field.path), value);
+        }
+    }
+    Ok(RawDocumentBuf::try_from(&document)?)
 }
 
 impl Current {

@@ -12,7 +12,7 @@ use crate::catalog::Entry;
 use crate::context::Watch;
 use crate::error::{Error, Result};
 use crate::filter::{Filter, IdBounds};
-use crate::index::{Hint, Plan, Question, plan};
+use crate::index::{Access, Hint, Plan, Question, plan};
 
 /// What a query wants beside its filter, as far as it bears on how it is carried out.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,9 @@ pub(super) struct Wish {
     /// The order in which documents are wanted: paths, and whether each descends; empty
     /// for any. [`Matches::is_sorted`] says whether they come in it; if not, the caller sorts.
     pub(super) sort: Vec<(Vec<u8>, bool)>,
+    /// The top-level fields that are looked at beside those of the filter; `None` for whole
+    /// documents. An index that has all of them need not lead to documents.
+    pub(super) fields: Option<Vec<Vec<u8>>>,
     /// Whether it is to be told how it is carried out.
     pub(super) explain: bool,
 }
@@ -99,7 +102,8 @@ impl Matches {
             }
             Some(Plan::One(access)) => {
                 let sorts = access.sorts;
-                let read = IndexRead::new(place.clone(), vec![access]);
+                let is_covered = covers(&access, &filter, wish);
+                let read = IndexRead::new(place.clone(), vec![access]).covered(is_covered);
                 (Source::Index(Box::new(read)), sorts)
             }
             Some(Plan::Several(accesses)) => {
@@ -130,6 +134,11 @@ impl Matches {
     /// Whether they come in the order that was wanted.
     pub(super) fn is_sorted(&self) -> bool {
         self.is_sorted
+    }
+
+    /// Whether an index tells all that is asked for, and no document is read.
+    pub(super) fn is_covered(&self) -> bool {
+        matches!(&self.source, Source::Index(read) if read.is_covered)
     }
 
     /// Entries of indexes looked at.
@@ -248,6 +257,22 @@ impl Matches {
             }
         }
     }
+}
+
+/// Whether the entries of the index tell all that the query looks at.
+fn covers(access: &Access, filter: &Filter, wish: &Wish) -> bool {
+    let (Some(fields), Some(index)) = (&wish.fields, &access.index) else {
+        return false;
+    };
+    // Of an array an entry has one element only.
+    if access.multikey != 0 || !filter.is_plain() {
+        return false;
+    }
+    let has = |name: &[u8]| {
+        let mut all = index.definition.fields.iter();
+        all.any(|field| &*field.path == name)
+    };
+    fields.iter().all(|name| has(name)) && filter.first_names().into_iter().all(has)
 }
 
 /// The plan for a query; `None` if no index bears on it, and its `_id` says where to look.

@@ -19,6 +19,16 @@ pub(super) fn first_names<'f>(expression: &'f Expression, names: &mut Vec<&'f [u
     }
 }
 
+/// Whether all that is asked is asked of paths.
+pub(super) fn is_plain(expression: &Expression) -> bool {
+    match expression {
+        Expression::Always(_) | Expression::Field { .. } => true,
+        Expression::And(all) | Expression::Or(all) => all.iter().all(is_plain),
+        Expression::Not(inner) => is_plain(inner),
+        Expression::Computed(_) | Expression::Schema(_) => false,
+    }
+}
+
 /// The paths that must equal one value for the filter to match, as text.
 pub(super) fn equalities<'f>(
     expression: &'f Expression,

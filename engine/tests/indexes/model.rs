@@ -145,10 +145,45 @@ fn a_query_finds_the_same_with_any_index_and_with_none() {
                 }
             }
             sorted(&collection, &mut rng, &filter, &about);
+            covered(&collection, &filter, &about);
         }
     }
     println!("{cases} filters, {forced} with a forced index");
     assert!(cases + forced >= 2000);
+}
+
+/// What an index tells alone is what the documents say, types included.
+fn covered(collection: &Collection, filter: &Document, about: &dyn Fn() -> String) {
+    for index in collection.list_indexes().unwrap().into_iter().skip(1) {
+        if index.sparse || index.partial_filter.is_some() {
+            continue;
+        }
+        let key = Document::try_from(&*index.key).unwrap();
+        let mut projection = doc! { "_id": 0 };
+        for name in key.keys().filter(|name| !name.contains('.')) {
+            projection.insert(name, 1);
+        }
+        let all = |hint: collection_store::Hint| -> Vec<String> {
+            let find = collection.find(filter.clone()).hint(hint);
+            let found = find.projection(projection.clone()).run().unwrap();
+            // The order of fields is that of the index, or of the document.
+            let mut found: Vec<String> = found
+                .map(|document| {
+                    let document = Document::try_from(&*document.unwrap()).unwrap();
+                    let mut fields: Vec<String> = document
+                        .iter()
+                        .map(|(name, value)| format!("{name} {value:?}"))
+                        .collect();
+                    fields.sort();
+                    fields.join(" ")
+                })
+                .collect();
+            found.sort();
+            found
+        };
+        let expected = all(doc! { "$natural": 1 }.into());
+        assert_eq!(all(index.name.into()), expected, "{}", about());
+    }
 }
 
 /// An order that an index gives is the one that sorting gives.

@@ -181,3 +181,45 @@ fn documents_are_found_by_the_front_of_a_composite_index() {
         Some(27)
     );
 }
+
+#[test]
+fn an_index_that_has_all_that_is_asked_for_answers_alone() {
+    let c = filled(&[doc! { "a": 1, "c": -1 }, doc! { "t": 1 }]);
+    c.insert_many([
+        doc! { "_id": 2000, "a": 3.0, "c": 1_i64 },
+        doc! { "_id": 2001, "a": 3_i64 },
+        doc! { "_id": 2002, "a": 3, "c": bson::Bson::Null },
+        doc! { "_id": 2003, "a": 3, "c": { "x": 1.0 } },
+    ])
+    .unwrap();
+    let query = |hint: Document| {
+        let find = c.find(doc! { "a": 3, "c": { "$not": { "$gt": 500 } } });
+        find.projection(doc! { "a": 1, "c": 1, "_id": 0 })
+            .hint(hint)
+    };
+    let explain = query(doc! { "a": 1, "c": -1 }).explain().unwrap();
+    assert!(explain.covered);
+    assert_eq!((explain.documents_examined, explain.returned), (0, 54));
+    let all = |hint: Document| {
+        let found = query(hint).run().unwrap();
+        let mut found: Vec<String> = found
+            .map(|one| Document::try_from(&*one.unwrap()).unwrap().to_string())
+            .collect();
+        found.sort();
+        found
+    };
+    assert_eq!(all(doc! { "a": 1, "c": -1 }), all(doc! { "$natural": 1 }));
+    let covered = |projection: Document| {
+        let find = c.find(doc! { "a": 3 }).projection(projection);
+        find.explain().unwrap().covered
+    };
+    assert!(covered(doc! { "c": 1, "_id": 0 }));
+    assert!(!covered(doc! { "c": 1 }), "the _id is asked for");
+    assert!(!covered(doc! { "b": 1, "_id": 0 }));
+    assert!(!covered(doc! { "c.x": 1, "_id": 0 }));
+    let multikey = c
+        .find(doc! { "t": 3 })
+        .projection(doc! { "t": 1, "_id": 0 });
+    assert!(!multikey.explain().unwrap().covered);
+    assert_eq!(c.count(doc! { "a": 3 }).unwrap(), 104);
+}
