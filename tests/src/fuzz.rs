@@ -6,6 +6,7 @@
 //! | `log`, `data-file` | `files.rs`: a segment of the log, a data file: listed, recovered from, read, checked |
 //! | `block`, `effects` | `blocks.rs`: a compressed block; the payload of a record |
 //! | `bson`, `json` | `documents.rs`: a document and a filter, validated, scanned, written as text; text, parsed |
+//! | `expression` | `expressions.rs`: an expression over a document |
 //! | `query`, `update`, `keys` | `queries.rs`: a filter over a document, in both forms; an update of one; keys of values |
 //!
 //! The functions here are what the targets in `tests/fuzz` call with inputs of
@@ -21,6 +22,7 @@
 
 mod blocks;
 mod documents;
+mod expressions;
 mod files;
 mod mutate;
 mod pages;
@@ -49,7 +51,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "meta",
         run: pages::meta,
@@ -99,6 +101,11 @@ pub const TARGETS: [Target; 11] = [
         name: "update",
         run: queries::update,
         seeds: queries::update_seeds,
+    },
+    Target {
+        name: "expression",
+        run: expressions::expression,
+        seeds: expressions::expression_seeds,
     },
     Target {
         name: "keys",
