@@ -25,6 +25,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expiry::TtlOption;
 use crate::index::{BuildState, Index, Indexes};
+use crate::migration::Versions;
 use crate::names::Namespace;
 use crate::rules::Rules;
 use crate::values::validate_document;
@@ -53,6 +54,8 @@ pub(crate) struct Entry {
     pub(crate) ttl: Option<Arc<TtlOption>>,
     /// The tree of its counter, if its documents are numbered.
     pub(crate) counter: Option<TreeId>,
+    /// Its schema versions, if it was ever given one.
+    pub(crate) versions: Option<Versions>,
     /// What a commit that writes documents relies on; `None` of one that is not stored yet.
     pub(crate) kept: Option<Kept>,
 }
@@ -69,6 +72,7 @@ impl Entry {
             options: Arc::new(options),
             indexes: Indexes::default(),
             counter: None,
+            versions: None,
             kept: None,
         })
     }
@@ -104,13 +108,25 @@ impl Entry {
             .rules
             .as_ref()
             .is_some_and(|rules| rules.calls_functions());
-        calls || self.indexes.builds_unique()
+        let migrates = self
+            .versions
+            .is_some_and(|versions| versions.ahead.is_some());
+        calls || migrates || self.indexes.builds_unique()
     }
 
     /// The same with other indexes.
     pub(crate) fn with_indexes(&self, indexes: Indexes) -> Self {
         Self {
             indexes,
+            kept: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same with other schema versions.
+    pub(crate) fn with_versions(&self, versions: Versions) -> Self {
+        Self {
+            versions: Some(versions),
             kept: None,
             ..self.clone()
         }
@@ -124,25 +140,29 @@ impl Entry {
         Ok(Self {
             indexes: self.indexes.clone(),
             counter: self.counter,
+            versions: self.versions,
             ..Self::new(self.tree, options)?
         })
     }
 
-    /// All its trees: that of the documents, those of its indexes, and of its counter.
+    /// All its trees: that of the documents, those of its indexes, of its counter,
+    /// and of a migration under way.
     pub(crate) fn trees(&self) -> impl Iterator<Item = TreeId> + '_ {
         let indexes = self.indexes.iter().map(|index| index.tree);
         std::iter::once(self.tree)
             .chain(indexes)
             .chain(self.counter)
+            .chain(self.versions.and_then(|versions| versions.ahead))
     }
 
     /// The value that is stored.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let is_plain = self.indexes.is_empty();
-        let format = match (&self.rules, is_plain) {
-            (Some(_), _) => FORMAT_RULES,
-            (None, false) => FORMAT_INDEXES,
-            (None, true) => FORMAT,
+        let has_rules = self.rules.is_some() || self.versions.is_some();
+        let format = match (has_rules, is_plain) {
+            (true, _) => FORMAT_RULES,
+            (false, false) => FORMAT_INDEXES,
+            (false, true) => FORMAT,
         };
         let mut entry = rawdoc! {
             "format": format,
@@ -154,6 +174,13 @@ impl Entry {
         }
         if let Some(counter) = self.counter {
             entry.append(bson::raw::cstr!("counter"), i64::from(counter.get()));
+        }
+        if let Some(versions) = self.versions {
+            let mut stored = rawdoc! { "current": versions.current, "base": versions.base };
+            if let Some(ahead) = versions.ahead {
+                stored.append(bson::raw::cstr!("ahead"), i64::from(ahead.get()));
+            }
+            entry.append(bson::raw::cstr!("versions"), stored);
         }
         entry.into_bytes()
     }
@@ -170,7 +197,7 @@ impl Entry {
         validate_document(bytes).map_err(|error| corrupt(error.to_string()))?;
         let document = RawDocument::from_bytes(bytes).map_err(|e| corrupt(e.to_string()))?;
         let (mut format, mut tree, mut options, mut indexes) = (None, None, None, None);
-        let mut counter = None;
+        let (mut counter, mut versions) = (None, None);
         for field in document {
             let (name, value) = field.map_err(|error| corrupt(error.to_string()))?;
             match name.as_str() {
@@ -181,6 +208,10 @@ impl Entry {
                 "counter" => match value.as_i64().and_then(|tree| u32::try_from(tree).ok()) {
                     Some(tree) => counter = Some(TreeId(tree)),
                     None => return Err(corrupt("'counter' is no tree".into())),
+                },
+                "versions" => match value.as_document().and_then(decode_versions) {
+                    Some(found) => versions = Some(found),
+                    None => return Err(corrupt("'versions' are none".into())),
                 },
                 other => return Err(corrupt(format!("unknown field '{other}'"))),
             }
@@ -210,6 +241,7 @@ impl Entry {
         Ok(Self {
             indexes,
             counter,
+            versions,
             kept: Some(Kept {
                 tree: system::CATALOG,
                 hash,
@@ -219,6 +251,18 @@ impl Entry {
             ..entry
         })
     }
+}
+
+fn decode_versions(stored: &RawDocument) -> Option<Versions> {
+    let ahead = match stored.get("ahead").ok()? {
+        Some(tree) => Some(TreeId(u32::try_from(tree.as_i64()?).ok()?)),
+        None => None,
+    };
+    Some(Versions {
+        current: stored.get_i32("current").ok()?,
+        base: stored.get_i32("base").ok()?,
+        ahead,
+    })
 }
 
 /// An entry as it is stored under `key`.

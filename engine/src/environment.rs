@@ -12,7 +12,7 @@
 //! | plans of filters, by shape | here; may be dropped at any time |
 //! | who deletes what has expired | here, on a thread with an environment of its own |
 //! | numbers for documents, taken and not given yet | here: what is left at the end is never given; the counters hang off the root |
-//! | functions that stored rules name | here: the process registers them anew |
+//! | functions that stored rules name, and steps of migrations | here: the process registers them anew |
 //! | listeners, and who wants to be told what was before | here; their places in the history are of this process |
 //!
 //! An environment *as of* a named snapshot has the state of that, reads nothing else
@@ -34,6 +34,7 @@ use crate::filter::{Filter, PlanCache};
 use crate::functions::Functions;
 use crate::index::{Loads, Markers};
 use crate::input::IntoFilter;
+use crate::migration::Migrations;
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
 use crate::sequences::Sequences;
@@ -58,6 +59,7 @@ pub(crate) struct Environment {
     pub(crate) markers: Arc<Markers>,
     pub(crate) loads: Loads,
     pub(crate) functions: Arc<Functions>,
+    pub(crate) migrations: Arc<Migrations>,
     pub(crate) sequences: Sequences,
     as_of: Option<AsOf>,
     read_only: bool,
@@ -102,6 +104,7 @@ impl Environment {
         Self::make(Self {
             counters: Arc::clone(&self.counters),
             functions: Arc::clone(&self.functions),
+            migrations: Arc::clone(&self.migrations),
             as_of: Some(as_of),
             read_only: true,
             ..Self::over(self.store.clone(), Arc::clone(&self.runtime))
@@ -117,6 +120,7 @@ impl Environment {
             counters: Arc::clone(&self.counters),
             markers: Arc::clone(&self.markers),
             functions: Arc::clone(&self.functions),
+            migrations: Arc::clone(&self.migrations),
             read_only: self.read_only,
             ..Self::over(self.store.clone(), Arc::clone(&self.runtime))
         })
@@ -137,6 +141,7 @@ impl Environment {
             markers: Arc::default(),
             loads: Loads::default(),
             functions: Arc::default(),
+            migrations: Arc::default(),
             sequences: Sequences::default(),
             as_of: None,
             read_only: false,

@@ -101,6 +101,8 @@ pub enum ErrorKind {
     DocumentValidation = 38,
     /// A stored rule names a function that is not registered in this process.
     NotRegistered = 39,
+    /// A document cannot be made one of the next schema version.
+    MigrationFailed = 40,
 }
 
 impl ErrorKind {

@@ -19,6 +19,7 @@ mod index;
 mod input;
 pub mod json;
 pub mod key;
+mod migration;
 pub mod names;
 mod object_ids;
 mod options;
@@ -46,6 +47,7 @@ pub use collection::{
     ImportReport, IndexCheck, IndexProgress, InsertMany, InsertManyOptions, MAX_BATCH_BYTES,
     MAX_BATCH_DOCUMENTS, ReplaceResult, ReturnDocument, UpdateResult, WriteModel,
 };
+pub use collection::{MigrationReport, SchemaVersion};
 pub use context::{CancelFlag, OperationContext};
 pub use cs_kv::base::HybridTime;
 pub use cs_kv::io;

@@ -86,7 +86,11 @@ impl Collection {
                 created => created?,
             }
         };
-        if entry.rules.is_some() || !entry.indexes.is_empty() {
+        self.check_version(&entry)?;
+        let is_migrated = entry
+            .versions
+            .is_some_and(|versions| versions.ahead.is_some());
+        if entry.rules.is_some() || !entry.indexes.is_empty() || is_migrated {
             return self.load_indexed(context, documents, options, &mut progress);
         }
         let entries = documents.into_iter().map(|document| {

@@ -31,6 +31,7 @@ impl Collection {
         change: &Change,
         options: &CommitOptions,
     ) -> Result<ById> {
+        self.check_version(entry)?;
         let mut batch = Batch::new();
         if let Some(kept) = &entry.kept {
             batch.keep(kept.clone());

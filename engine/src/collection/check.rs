@@ -59,6 +59,8 @@ impl Collection {
         let (Some(documents), Some(entry)) = (view.place, view.entry) else {
             return Ok(check);
         };
+        // Indexes hold what is stored.
+        let documents = documents.stored().clone();
         for index in entry.indexes.iter() {
             check.indexes += 1;
             match documents.sibling(index.tree)? {

@@ -9,6 +9,7 @@ use super::place::View;
 use crate::catalog::Entry;
 use crate::error::{Error, Result};
 use crate::index::{Index, IndexChange, Indexes};
+use crate::migration::note;
 use crate::transaction::session::Session;
 
 /// Something that reads its own writes: a transaction of the store, or of the user's.
@@ -87,6 +88,14 @@ impl Collection {
         new: Option<&[u8]>,
     ) -> Result<()> {
         self.judge(entry, old, new)?;
+        self.check_version(entry)?;
+        // What is in the indexes is what is stored, whatever it was seen as.
+        let ahead = entry.versions.and_then(|versions| versions.ahead);
+        let stored = match (ahead, old) {
+            (Some(_), Some(_)) => target.read(entry.tree, primary)?,
+            _ => None,
+        };
+        let old = stored.as_deref().or(old);
         let mut changes = Vec::with_capacity(entry.indexes.len());
         for index in entry.indexes.iter() {
             if let Some(change) = index.change(primary, old, new)? {
@@ -96,6 +105,10 @@ impl Collection {
         }
         for change in changes {
             self.write_change(target, change, primary)?;
+        }
+        if let (Some(tree), Some(versions)) = (ahead, entry.versions) {
+            let version = new.map(|_| note(versions.current));
+            target.write(tree, primary.to_vec(), version)?;
         }
         Ok(())
     }
@@ -152,6 +165,8 @@ impl Collection {
         if let Some(kept) = &entry.kept {
             batch.keep(kept.clone());
         }
+        self.check_version(entry)?;
+        let ahead = entry.versions.and_then(|it| Some((it.ahead?, it.current)));
         let judge = self.judge_of(entry);
         let mut unique = std::collections::HashSet::new();
         let (mut writes, mut markers) = (Vec::new(), Vec::new());
@@ -188,6 +203,10 @@ impl Collection {
                 }
             }
             let (key, value) = (document.key.clone(), document.document.clone());
+            if let Some((tree, version)) = ahead {
+                batch.put(tree, key.clone(), note(version), cs_kv::Expect::Any);
+                owners.push(position);
+            }
             batch.put(entry.tree, key, value, cs_kv::Expect::Absent);
             owners.push(position);
             count += 1;

@@ -282,6 +282,10 @@ pub(super) fn choose(
     filter: &Filter,
     wish: &Wish,
 ) -> Result<Option<Plan>> {
+    // Indexes hold what is stored, not what it is seen as.
+    if matches!(place, Place::Shown(_)) {
+        return Ok(None);
+    }
     if wish.hint.is_none() {
         let is_plain = entry.indexes.is_empty() && wish.sort.is_empty();
         // One document, or a few by their ids: nothing finds them faster.

@@ -6,6 +6,7 @@ use cs_kv::base::TreeId;
 use cs_kv::{KeyRange, TransactionEntries, TreeReader};
 
 use super::Collection;
+use super::lens::{Lens, Shown};
 use super::matches::in_tree;
 use crate::catalog::Entry;
 use crate::error::Result;
@@ -18,6 +19,8 @@ pub(super) enum Place {
     Stored(TreeReader),
     /// In a transaction, its own writes included.
     Within(Arc<Session>, TreeId),
+    /// Of several schema versions, and seen as the newest.
+    Shown(Box<Lens>),
 }
 
 /// The documents of a range, one by one.
@@ -31,14 +34,24 @@ pub(super) enum Rows {
     /// Backwards.
     Back(cs_kv::Cursor),
     Within(Box<TransactionEntries>),
+    Shown(Box<Shown>),
 }
 
 impl Place {
+    /// The documents as they are stored, whatever their version.
+    pub(super) fn stored(&self) -> &Self {
+        match self {
+            Self::Shown(lens) => &lens.stored,
+            other => other,
+        }
+    }
+
     /// Another tree of the same state, if it is there.
     pub(super) fn sibling(&self, tree: TreeId) -> Result<Option<Self>> {
         Ok(match self {
             Self::Stored(documents) => in_tree(documents.sibling(tree))?.map(Self::Stored),
             Self::Within(session, _) => Some(Self::Within(Arc::clone(session), tree)),
+            Self::Shown(lens) => lens.stored.sibling(tree)?,
         })
     }
 
@@ -47,6 +60,7 @@ impl Place {
         Ok(match self {
             Self::Stored(tree) => Rows::Stored(tree.cursor(range)),
             Self::Within(session, tree) => Rows::Within(Box::new(session.entries(*tree, range)?)),
+            Self::Shown(_) => self.rows_toward(range, false)?,
         })
     }
 
@@ -56,6 +70,10 @@ impl Place {
             Self::Stored(tree) if reverse => Rows::Back(tree.cursor(range)),
             Self::Within(session, tree) if reverse => {
                 Rows::Within(Box::new(session.entries_back(*tree, range)?))
+            }
+            Self::Shown(lens) => {
+                let rows = lens.stored.rows_toward(range, reverse)?;
+                Rows::Shown(Box::new(Shown::new(rows, (**lens).clone())))
             }
             _ => self.rows(range)?,
         })
@@ -70,6 +88,10 @@ impl Place {
         Ok(match self {
             Self::Stored(tree) => tree.with_value(key, read)?,
             Self::Within(session, tree) => session.get(*tree, key)?.map(|value| read(&value)),
+            Self::Shown(lens) => match lens.stored.with_value(key, <[u8]>::to_vec)? {
+                Some(stored) => Some(read(&lens.show(key, &stored)?)),
+                None => None,
+            },
         })
     }
 }
@@ -82,6 +104,7 @@ impl Rows {
             Self::Stored(cursor) => cursor.next()?,
             Self::Back(cursor) => cursor.prev()?,
             Self::Within(entries) => entries.next()?,
+            Self::Shown(shown) => shown.next()?,
         })
     }
 
@@ -92,6 +115,7 @@ impl Rows {
             Self::Stored(cursor) => cursor.next_value()?,
             Self::Back(cursor) => cursor.prev()?.map(|(_, value)| value),
             Self::Within(entries) => entries.next()?.map(|(_, value)| value),
+            Self::Shown(shown) => shown.next()?.map(|(_, value)| value),
         })
     }
 }
@@ -110,8 +134,12 @@ impl Collection {
             self.environment.store()?;
             let entry = session.entry(&self.namespace)?;
             let within = |entry: &Entry| Place::Within(Arc::clone(session), entry.tree);
+            let place = match &entry {
+                Some(entry) => Some(self.shown(within(entry), entry)?),
+                None => None,
+            };
             return Ok(View {
-                place: entry.as_ref().map(within),
+                place,
                 index: session.index()?,
                 entry,
             });
@@ -121,8 +149,12 @@ impl Collection {
             Some(entry) => in_tree(snapshot.tree(entry.tree))?,
             None => None,
         };
+        let place = match (tree.map(Place::Stored), &entry) {
+            (Some(place), Some(entry)) => Some(self.shown(place, entry)?),
+            (place, _) => place,
+        };
         Ok(View {
-            place: tree.map(Place::Stored),
+            place,
             entry,
             index: snapshot.index().get(),
         })

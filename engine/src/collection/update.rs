@@ -259,6 +259,7 @@ impl Collection {
                 });
                 return once.map(Some);
             };
+            self.check_version(&entry)?;
             if entry.needs_transaction() {
                 return Ok(None);
             }
@@ -372,6 +373,7 @@ impl Collection {
             };
             self.begin_writing(session, &entry)?;
             let place = Place::Within(Arc::clone(session), entry.tree);
+            let place = self.shown(place, &entry)?;
             let found = self.matching_documents(watch, &place, &entry, &work.filter, from)?;
             return self.apply_all(work, &entry, found, &mut &**session);
         }
@@ -385,7 +387,7 @@ impl Collection {
         if self.tells_before(&entry) {
             transaction.tell_before(entry.tree)?;
         }
-        let place = Place::Stored(tree);
+        let place = self.shown(Place::Stored(tree), &entry)?;
         let found = self.matching_documents(watch, &place, &entry, &work.filter, from)?;
         let batch = self.apply_all(work, &entry, found, &mut transaction)?;
         Ok(batch.map(|batch| UpdatedBatch {

@@ -137,6 +137,7 @@ impl Collection {
             return Ok(Changed::Nothing);
         };
         let place = Place::Within(Arc::clone(session), entry.tree);
+        let place = self.shown(place, &entry)?;
         let Some((key, document)) = self.first_match(watch, &place, &entry, filter)? else {
             return Ok(Changed::Nothing);
         };
@@ -171,6 +172,7 @@ impl Collection {
         };
         self.begin_writing(session, &entry)?;
         let place = Place::Within(Arc::clone(session), entry.tree);
+        let place = self.shown(place, &entry)?;
         let mut after: Option<Vec<u8>> = None;
         let mut targets = Targets::default();
         loop {

@@ -199,7 +199,7 @@ impl Collection {
             let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
                 return Ok(());
             };
-            let place = Place::Stored(tree);
+            let place = self.shown(Place::Stored(tree), &entry)?;
             let from = (&mut targets, after.as_deref());
             let found = self.to_delete(watch, &place, &entry, filter, from)?;
             let Some((newest, _)) = found.last().cloned() else {
@@ -278,7 +278,8 @@ impl Collection {
             let Some(tree) = in_tree(transaction.snapshot().tree(entry.tree))? else {
                 return Ok(Changed::Nothing);
             };
-            let found = self.first_match(&watch, &Place::Stored(tree), &entry, filter)?;
+            let place = self.shown(Place::Stored(tree), &entry)?;
+            let found = self.first_match(&watch, &place, &entry, filter)?;
             let Some((key, document)) = found else {
                 return Ok(Changed::Nothing);
             };

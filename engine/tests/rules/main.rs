@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod ids;
+mod migrations;
 mod schemas;
 mod validators;
 
