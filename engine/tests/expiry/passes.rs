@@ -211,7 +211,9 @@ fn a_thread_does_it_where_there_are_threads_and_ends_with_the_database() {
     let (sender, heard) = std::sync::mpsc::channel();
     let wanted = WatchOptions::new().operations([ChangeOperation::Delete]);
     let _subscription = items
-        .listen(wanted, move |event| drop(sender.send(event.is_ok())))
+        .listen(wanted, move |event| {
+            let _ = sender.send(event.is_ok());
+        })
         .unwrap();
     for _ in 0..3 {
         items.insert_one(doc! { "at": DateTime::MIN }).unwrap();

@@ -223,14 +223,17 @@ The documents are those of one moment, in order of _id. A database in use is rea
 the first line is printed; a file appears under its name when it is whole. --format json is refused:
 the documents are JSON already, one on each line.")]
     Dump(DumpArgs),
-    /// Insert documents from lines of extended JSON
+    /// Insert documents from lines of extended JSON, or a collection file
     #[command(after_help = "Examples:
   cs-inspect load /data/copy orders orders.ndjson
   zcat orders.ndjson.gz | cs-inspect load /data/copy orders -
 
 Makes the database where there is none, and the collection too, even of an empty file. A directory
 that holds other files and no database is refused. Ends at the first line that cannot be inserted;
-what was inserted before stays.")]
+what was inserted before stays.
+
+A collection file of the TypeScript library collection-store (a JSON object that begins with list) is
+recognised: its documents and indexes are carried over, and what is not is told.")]
     Load(LoadArgs),
     /// List the limits, fixed sizes and defaults by name
     Constants,
@@ -348,6 +351,19 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = MOST_BATCH,
           value_parser = clap::value_parser!(u64).range(1..=MOST_BATCH))]
     pub(crate) batch: u64,
+    /// What the file is: auto looks at its beginning
+    #[arg(long, value_name = "FORM", value_enum, default_value = "auto")]
+    pub(crate) input: InputForm,
+}
+
+/// What `load` reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum InputForm {
+    Auto,
+    /// A document on each line
+    Lines,
+    /// A collection of the TypeScript library, in one JSON object
+    CollectionFile,
 }
 
 fn page_size(text: &str) -> std::result::Result<u32, String> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod backup;
+mod collection_files;
 mod damage;
 mod data;
 mod indexes;
