@@ -10,7 +10,8 @@ use crate::values::OwnedValue;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variables {
     now_ms: Option<i64>,
-    values: Arc<[(Slot, Option<OwnedValue>)]>,
+    /// `None` for no variables, which costs nothing to make.
+    values: Option<Arc<[(Slot, Option<OwnedValue>)]>>,
 }
 
 impl Variables {
@@ -18,7 +19,7 @@ impl Variables {
     pub(crate) fn new(values: impl IntoIterator<Item = (Slot, Option<OwnedValue>)>) -> Self {
         Self {
             now_ms: None,
-            values: values.into_iter().collect(),
+            values: Some(values.into_iter().collect()),
         }
     }
 
@@ -35,7 +36,7 @@ impl Variables {
         if let Some(now_ms) = self.now_ms {
             environment = environment.now(now_ms);
         }
-        for (slot, value) in self.values.iter() {
+        for (slot, value) in self.values.iter().flat_map(|all| all.iter()) {
             let value = value.as_ref().map(|value| Value::from_raw(value.as_raw()));
             environment.set(*slot, value);
         }

@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use cs_kv::base::mutants::{Mutant, planted};
 
+use super::Compiled;
 use crate::filter::ast::{Comparison, KindSet, Predicate};
 use crate::filter::matcher;
-use crate::values::{Class, Kind, OwnedValue, RawValue};
+use crate::filter::variables::Variables;
+use crate::values::{Class, Elements, Kind, OwnedValue, RawValue};
 
 /// Integers up to here are doubles, exactly, and no two of them the same.
 const EXACT_IN_DOUBLE: u64 = 1 << 53;
@@ -35,6 +37,8 @@ pub(super) enum Test {
     Exists,
     /// Of one of these types.
     Type(KindSet),
+    /// An array with an element that matches.
+    Element(Box<Compiled>),
     /// Whatever the interpreter says.
     Other(Arc<Predicate>),
 }
@@ -78,6 +82,10 @@ impl Test {
             }
             Predicate::Exists => Self::Exists,
             Predicate::Type(kinds) => Self::Type(*kinds),
+            Predicate::ElementMatches(inner) => match Compiled::new(inner) {
+                Some(compiled) => Self::Element(Box::new(compiled)),
+                None => other(),
+            },
             _ => other(),
         }
     }
@@ -203,6 +211,18 @@ impl Test {
                         .is_ok()
             }
             Self::Exists => true,
+            Self::Element(compiled) => {
+                value.kind() == Kind::Array
+                    && Elements::new(value.bytes()).any(|element| {
+                        // An array is a document, whose names are positions. Inside of
+                        // `$elemMatch` there is no `$expr`, and nothing else fails.
+                        let value = element.value;
+                        matches!(value.kind(), Kind::Document | Kind::Array)
+                            && compiled
+                                .matches(value.bytes(), &Variables::default())
+                                .unwrap_or(false)
+                    })
+            }
             Self::Type(kinds) => kinds.contains(value.kind()),
             Self::Other(predicate) => matcher::satisfies(predicate, Some(value)),
         }
