@@ -6,7 +6,7 @@
 //! | `log`, `data-file` | `files.rs`: a segment of the log, a data file: listed, recovered from, read, checked |
 //! | `block`, `effects` | `blocks.rs`: a compressed block; the payload of a record |
 //! | `bson`, `json` | `documents.rs`: a document and a filter, validated, scanned, written as text; text, parsed |
-//! | `expression` | `expressions.rs`: an expression over a document |
+//! | `expression`, `pipeline` | `expressions.rs`: an expression over a document; `pipelines.rs`: a pipeline over documents, and as an update |
 //! | `query`, `update`, `keys` | `queries.rs`: a filter over a document, in both forms; an update of one; keys of values |
 //!
 //! The functions here are what the targets in `tests/fuzz` call with inputs of
@@ -26,6 +26,7 @@ mod expressions;
 mod files;
 mod mutate;
 mod pages;
+mod pipelines;
 mod queries;
 #[cfg(test)]
 mod tests;
@@ -51,7 +52,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target {
         name: "meta",
         run: pages::meta,
@@ -106,6 +107,11 @@ pub const TARGETS: [Target; 12] = [
         name: "expression",
         run: expressions::expression,
         seeds: expressions::expression_seeds,
+    },
+    Target {
+        name: "pipeline",
+        run: pipelines::pipeline,
+        seeds: pipelines::pipeline_seeds,
     },
     Target {
         name: "keys",

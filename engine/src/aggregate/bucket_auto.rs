@@ -9,6 +9,7 @@ use super::accumulator::Accumulator;
 use super::bucket::{is_expression, output};
 use super::granularity::Granularity;
 use super::parse::{as_document, refused};
+use super::path::check_depth;
 use super::rows::{Held, Rows, Run};
 use crate::error::Result;
 use crate::expression::{Expression, Scope, Value};
@@ -256,7 +257,7 @@ impl<'s> Bucket<'s> {
         for (accumulator, state) in self.stage.accumulators.iter().zip(self.states) {
             accumulator.write(state, &mut out)?;
         }
-        Ok(out.finish())
+        check_depth(out.finish())
     }
 }
 

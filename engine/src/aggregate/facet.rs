@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use super::parse::{Place, documents_of, refused};
-use super::path::check_len;
+use super::path::{check_depth, check_len};
 use super::rows::{Held, Rows, Run};
 use crate::error::Result;
 use crate::expression::Scope;
@@ -86,7 +86,7 @@ impl Rows for Faceting {
             }
             out.close();
         }
-        *row = out.finish();
+        *row = check_depth(out.finish())?;
         Ok(true)
     }
 }

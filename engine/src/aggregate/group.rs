@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::accumulator::{Accumulator, State};
 use super::parse::refused;
+use super::path::check_depth;
 use super::rows::{Rows, Run};
 use crate::error::Result;
 use crate::expression::{Environment, Expression, Scope, Value};
@@ -125,7 +126,7 @@ impl Group {
         for (accumulator, state) in self.accumulators.iter().zip(group.states) {
             accumulator.write(state, &mut out)?;
         }
-        Ok(out.finish())
+        check_depth(out.finish())
     }
 }
 

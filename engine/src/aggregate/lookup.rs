@@ -13,7 +13,7 @@ use bson::RawDocument;
 use super::Pipeline;
 use super::foreign::Scan;
 use super::parse::{Place, documents_of, refused};
-use super::path::{Steps, check_len, with_value};
+use super::path::{Steps, check_depth, check_len, with_value};
 use super::rows::{Held, Rows, Run};
 use super::union::name_of;
 use crate::error::Result;
@@ -128,6 +128,11 @@ impl Lookup {
             variables,
             pipeline,
         })
+    }
+
+    /// Whether the field of this name is the same before and after.
+    pub(super) fn leaves_alone(&self, name: &[u8]) -> bool {
+        self.output.first().is_none_or(|first| **first != *name)
     }
 
     pub(super) fn open(self: &Arc<Self>, input: Box<dyn Rows>) -> LookingUp {
@@ -388,7 +393,7 @@ impl Rows for LookingUp {
             kind: Kind::Array,
             bytes: &array,
         };
-        *row = with_value(&document, &self.lookup.output, Some(value))?;
+        *row = check_depth(with_value(&document, &self.lookup.output, Some(value))?)?;
         self.document = document;
         Ok(true)
     }

@@ -1,7 +1,8 @@
 //! Stages in another order, with the same results: what reads less comes first.
 //!
-//! * A `$match` goes before `$project`, `$addFields`, `$set` and `$unset` that leave alone
-//!   what it asks for, and so may reach the query that feeds the pipeline.
+//! * A `$match` goes before `$project`, `$addFields`, `$set`, `$unset`, `$unwind` and
+//!   `$lookup` that leave alone what it asks for, and so may reach the query that feeds
+//!   the pipeline.
 //! * A `$match` goes before a `$sort`.
 //! * A `$skip` goes before stages that make one document of each.
 //!
@@ -28,6 +29,20 @@ fn may_swap(first: Option<&Stage>, second: Option<&Stage>) -> bool {
         (Some(Stage::Project(projection)), Some(Stage::Match(filter))) => {
             let names = filter.first_names();
             !filter.has_expression() && names.iter().all(|name| projection.leaves_alone(name))
+        }
+        (Some(Stage::Unwind(unwind)), Some(Stage::Match(filter))) => {
+            !filter.has_expression()
+                && filter
+                    .first_names()
+                    .iter()
+                    .all(|name| unwind.leaves_alone(name))
+        }
+        (Some(Stage::Lookup(lookup)), Some(Stage::Match(filter))) => {
+            !filter.has_expression()
+                && filter
+                    .first_names()
+                    .iter()
+                    .all(|name| lookup.leaves_alone(name))
         }
         (Some(Stage::Sort(_)), Some(Stage::Match(_)))
         | (Some(Stage::Project(_) | Stage::ReplaceRoot(_)), Some(Stage::Skip(_))) => true,

@@ -1,7 +1,9 @@
 //! Values at paths of names, through documents and never through arrays.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::values::{DocumentBuilder, Elements, Kind, MAX_DOCUMENT_LEN, RawValue};
+use crate::values::{
+    DocumentBuilder, Elements, Kind, MAX_DEPTH, MAX_DOCUMENT_LEN, RawValue, depth,
+};
 
 /// A dotted path.
 pub(super) type Steps = Box<[Box<[u8]>]>;
@@ -40,6 +42,20 @@ pub(super) fn check_len(len: usize) -> Result<()> {
     }
     let message = format!("a document would exceed {MAX_DOCUMENT_LEN} bytes");
     Err(Error::new(ErrorKind::TooLarge, message))
+}
+
+/// Refuses a document that has more levels than a stored one may: what goes through
+/// documents relies on that.
+pub(super) fn check_depth(document: Vec<u8>) -> Result<Vec<u8>> {
+    let value = RawValue {
+        kind: Kind::Document,
+        bytes: &document,
+    };
+    if depth(value, MAX_DEPTH + 1) > MAX_DEPTH {
+        let message = format!("a computed document has more than {MAX_DEPTH} levels");
+        return Err(Error::new(ErrorKind::TooLarge, message).with_code(15));
+    }
+    Ok(document)
 }
 
 fn put(

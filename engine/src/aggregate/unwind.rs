@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::parse::refused;
-use super::path::{Steps, value_at, with_value};
+use super::path::{Steps, check_depth, value_at, with_value};
 use super::rows::{Rows, Run};
 use crate::error::{Error, Result};
 use crate::sort::check_path;
@@ -78,6 +78,12 @@ impl Unwind {
         })
     }
 
+    /// Whether the field of this name is the same before and after.
+    pub(super) fn leaves_alone(&self, name: &[u8]) -> bool {
+        let is_first = |steps: &Steps| steps.first().is_some_and(|first| **first == *name);
+        !is_first(&self.path) && !self.index.as_ref().is_some_and(is_first)
+    }
+
     pub(super) fn open(self: &Arc<Self>, input: Box<dyn Rows>) -> Unwinding {
         Unwinding {
             unwind: Arc::clone(self),
@@ -104,7 +110,7 @@ impl Unwind {
                 bytes: &[],
             },
         };
-        with_value(&document, index, Some(value))
+        check_depth(with_value(&document, index, Some(value))?)
     }
 }
 

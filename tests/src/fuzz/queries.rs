@@ -124,7 +124,6 @@ pub(super) fn update(input: &[u8]) {
         is_upsert_insert: false,
     };
     if let Ok(Applied::Changed(new)) = update.apply(document, &context) {
-        assert_ne!(new, document.as_bytes(), "no change is told as one");
         if let Err(error) = validate_document(&new) {
             panic!("an update made a document that is not valid: {error}");
         }
