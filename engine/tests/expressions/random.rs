@@ -308,3 +308,31 @@ fn any_bytes_for_an_expression_end_with_a_value_or_an_error() {
         }
     }
 }
+
+/// An expression within itself so many times.
+fn nested(levels: usize, inner: &dyn Fn(Bson) -> Bson) -> RawDocumentBuf {
+    let expression = (0..levels).fold(Bson::String("$a".to_owned()), |held, _| inner(held));
+    RawDocumentBuf::try_from(&doc! { "e": expression }).unwrap()
+}
+
+#[test]
+fn the_deepest_expressions_are_evaluated_and_deeper_ones_refused() {
+    let wraps: [&dyn Fn(Bson) -> Bson; 3] = [
+        &|held| Bson::Document(doc! { "$not": held }),
+        &|held| Bson::Array(vec![held]),
+        &|held| Bson::Document(doc! { "a": held }),
+    ];
+    for wrap in wraps {
+        let run = |levels| {
+            let holder = nested(levels, wrap);
+            let operand = Elements::new(holder.as_bytes()).find_name(b"e").unwrap();
+            let parsed = Expression::parse(operand, &Scope::new())?;
+            let mut environment = Environment::new(holder.as_bytes());
+            parsed
+                .evaluate(&mut environment)
+                .map(|value| value.is_some())
+        };
+        assert!(run(99).is_ok());
+        assert_eq!(run(150).unwrap_err().code(), Some(15));
+    }
+}
