@@ -280,6 +280,7 @@ fn replace_all(target: &Collection, input: &mut dyn Rows, run: &Run) -> Result<(
     let name = format!("tmp.agg_out.{:016x}", run.environment.runtime.random());
     let new = target.beside(&name);
     new.create_with(&crate::OperationContext::new(), options)?;
+    new.begin_at_version(target.schema_version()?.current)?;
     let written = copy_indexes(target, &new).and_then(|()| {
         fill(&new, input, run)?;
         new.rename(target.name(), true)?;

@@ -7,8 +7,8 @@ use bson::{RawDocument, RawDocumentBuf};
 
 use super::cursor::{Cursor, Order};
 use super::matches::{Matches, Wish};
-use super::place::{Place, View};
-use super::{Collection, matches};
+use super::place::View;
+use super::Collection;
 use crate::aggregate::{Foreign, Pipeline, Rows, Run, Scan};
 use crate::catalog::entry_in;
 use crate::context::{OperationContext, Watch};
@@ -158,15 +158,7 @@ impl Collection {
             return self.view();
         };
         let entry = entry_in(snapshot, &self.namespace)?;
-        let tree = match &entry {
-            Some(entry) => matches::in_tree(snapshot.tree(entry.tree))?,
-            None => None,
-        };
-        Ok(View {
-            place: tree.map(Place::Stored),
-            entry,
-            index: snapshot.index().get(),
-        })
+        self.view_of(snapshot, entry)
     }
 
     /// The documents of a view that match.

@@ -111,6 +111,19 @@ impl Collection {
         })
     }
 
+    /// Gives a collection that nobody else has yet this version.
+    pub(crate) fn begin_at_version(&self, version: i32) -> Result<()> {
+        let options = OperationContext::new().commit_options();
+        self.change_entry(&options, |_, entry, _| {
+            let versions = Versions {
+                current: version,
+                base: version,
+                ahead: None,
+            };
+            Ok((version != 0).then(|| entry.with_versions(versions)))
+        })
+    }
+
     /// Writes all documents that are of an older version in the newest, in transactions of
     /// bounded size, beside readers and writers. What was interrupted, by a crash too, is
     /// gone on with by the same call.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cs_kv::base::TreeId;
-use cs_kv::{KeyRange, TransactionEntries, TreeReader};
+use cs_kv::{KeyRange, Snapshot, TransactionEntries, TreeReader};
 
 use super::Collection;
 use super::lens::{Lens, Shown};
@@ -145,6 +145,11 @@ impl Collection {
             });
         }
         let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
+        self.view_of(&snapshot, entry)
+    }
+
+    /// What the collection with this entry holds in a state.
+    pub(super) fn view_of(&self, snapshot: &Snapshot, entry: Option<Entry>) -> Result<View> {
         let tree = match &entry {
             Some(entry) => in_tree(snapshot.tree(entry.tree))?,
             None => None,

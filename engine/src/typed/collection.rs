@@ -55,9 +55,16 @@ impl<T: Document> Collection<T> {
         let collection = self.untyped();
         let declaration = T::declaration();
         let rules = doc! { "validator": { "$jsonSchema": declaration.json_schema() } };
-        match collection.create_with(&OperationContext::new(), rules) {
-            Err(error) if error.kind() != ErrorKind::NamespaceExists => return Err(error),
-            _ => {}
+        match collection.create_with(&OperationContext::new(), &rules) {
+            Err(error) if error.kind() == ErrorKind::NamespaceExists => {
+                let before = collection.options()?.unwrap_or_default();
+                let before = before.get_document("validator").ok().map(ToOwned::to_owned);
+                let wanted = RawDocumentBuf::try_from(&rules)?;
+                if before.as_deref() != wanted.get_document("validator").ok() {
+                    collection.modify(rules)?;
+                }
+            }
+            made => made?,
         }
         let indexes = declaration.into_indexes();
         if !indexes.is_empty() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod crashes;
 mod ids;
 mod migrations;
 mod schemas;

@@ -340,3 +340,15 @@ fn what_a_migration_writes_obeys_the_schema() {
         .unwrap();
     assert!(users.migrate(go_on).unwrap().is_done);
 }
+
+#[test]
+fn what_out_writes_has_the_version_of_its_target() {
+    let database = Database::open_in_memory().unwrap();
+    register(&database);
+    let users = users(&database, 2);
+    users.set_schema_version(2).unwrap();
+    users.aggregate([doc! { "$out": "c" }]).unwrap();
+    let version = users.schema_version().unwrap();
+    assert_eq!((version.current, version.base), (2, 2));
+    assert_eq!(all(&users), [new(0), new(1)]);
+}
