@@ -6,17 +6,20 @@ use crate::error::Result;
 use crate::expression::{Environment, Expression, Slot, Value};
 use crate::values::OwnedValue;
 
+/// A variable and its value, `None` if it is missing.
+type Assigned = (Slot, Option<OwnedValue>);
+
 /// The time, and values of variables; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variables {
     now_ms: Option<i64>,
     /// `None` for no variables, which costs nothing to make.
-    values: Option<Arc<[(Slot, Option<OwnedValue>)]>>,
+    values: Option<Arc<[Assigned]>>,
 }
 
 impl Variables {
     /// These values; `None` for one that is missing.
-    pub(crate) fn new(values: impl IntoIterator<Item = (Slot, Option<OwnedValue>)>) -> Self {
+    pub(crate) fn new(values: impl IntoIterator<Item = Assigned>) -> Self {
         Self {
             now_ms: None,
             values: Some(values.into_iter().collect()),
