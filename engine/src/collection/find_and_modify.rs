@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::{Bson, RawDocument, RawDocumentBuf, doc};
+use bson::spec::BinarySubtype;
+use bson::{Binary, Bson, Document, RawDocument, RawDocumentBuf, doc};
 use parking_lot::Mutex;
 
 use super::cursor::Projected;
+use super::statement::Answer;
 use super::update::Work;
 use super::write::{Change, Changed, lost};
 use super::{Collection, MAX_ATTEMPTS};
@@ -113,6 +115,37 @@ pub struct FoundAndModified {
     pub updated_existing: bool,
     /// The `_id` of the document that was inserted because none matched.
     pub upserted_id: Option<Bson>,
+}
+
+impl Answer for FoundAndModified {
+    const OPERATION: &'static str = "a find-and-modify";
+
+    fn to_fields(&self) -> Document {
+        let value = self.value.as_ref().map(|value| Binary {
+            subtype: BinarySubtype::Generic,
+            bytes: value.as_bytes().to_vec(),
+        });
+        doc! {
+            "value": value,
+            "count": i64::try_from(self.count).unwrap_or(i64::MAX),
+            "updated": self.updated_existing,
+            "upserted": self.upserted_id.clone().map(|id| doc! { "id": id }),
+        }
+    }
+
+    fn of_fields(fields: &Document) -> Option<Self> {
+        let value = match fields.get("value")? {
+            Bson::Binary(value) => Some(RawDocumentBuf::from_bytes(value.bytes.clone()).ok()?),
+            _ => None,
+        };
+        let upserted = fields.get_document("upserted").ok();
+        Some(Self {
+            value,
+            count: u64::try_from(fields.get_i64("count").ok()?).ok()?,
+            updated_existing: fields.get_bool("updated").ok()?,
+            upserted_id: upserted.and_then(|upserted| upserted.get("id").cloned()),
+        })
+    }
 }
 
 /// What is to become of the document.
@@ -246,11 +279,12 @@ impl Collection {
         modification: Modification,
         options: &FindAndModifyOptions,
     ) -> Result<FoundAndModified> {
-        if context.as_statement().is_some() {
-            let message = "a find-and-modify as a statement of a session is not supported";
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
         let task = self.task(modification, options.clone())?;
+        if let Some(statement) = context.as_statement() {
+            return self.once(context, statement, |within, context| {
+                within.modify_within(context, &task)
+            });
+        }
         let runtime = &self.environment().runtime;
         let watch = context.start(runtime);
         Counters::add(&self.environment().counters.queries, 1);

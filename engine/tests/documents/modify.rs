@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use bson::{doc, rawdoc};
 use collection_store::{
-    BulkWriteOptions, Collection, Database, ErrorKind, FindAndModifyOptions, ReturnDocument,
-    UpdateOptions, WriteModel,
+    BulkWriteOptions, Collection, Database, ErrorKind, FindAndModifyOptions, OperationContext,
+    ReturnDocument, UpdateOptions, WriteModel,
 };
 
 fn jobs() -> (Database, Collection) {
@@ -69,6 +69,33 @@ fn each_job_is_taken_once_however_many_take() {
         }
     });
     assert_eq!(taken.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn a_statement_that_is_sent_again_gives_the_document_that_it_gave() {
+    let (_database, jobs) = jobs();
+    let statement = |number| OperationContext::new().statement([7; 16], number);
+    let take = |number| {
+        let filter = doc! { "state": "new" };
+        let update = doc! { "$set": { "state": "taken" } };
+        let options = FindAndModifyOptions::new().projection(doc! { "priority": 1 });
+        jobs.find_one_and_update_with(&statement(number), filter, update, &options)
+            .unwrap()
+    };
+    let first = take(1);
+    assert_eq!(first.value, Some(rawdoc! { "_id": 0, "priority": 0 }));
+    assert_eq!(take(1), first);
+    assert_eq!(jobs.count(doc! { "state": "taken" }).unwrap(), 1);
+    assert_ne!(take(2), first);
+    let upsert = |number| {
+        let options = FindAndModifyOptions::new().upsert(true);
+        let (filter, update) = (doc! { "_id": "z" }, doc! { "$inc": { "n": 1 } });
+        jobs.find_one_and_update_with(&statement(number), filter, update, &options)
+            .unwrap()
+    };
+    let inserted = upsert(3);
+    assert_eq!(inserted.upserted_id, Some("z".into()));
+    assert_eq!(upsert(3), inserted);
 }
 
 #[test]
