@@ -1,6 +1,8 @@
 //! What the benches share: the same documents for every engine.
 #![forbid(unsafe_code)]
 
+pub mod documents;
+
 use std::path::Path;
 
 use bson::RawDocumentBuf;
