@@ -5,16 +5,18 @@
 //! cargo run -p collection-store --example schemas
 //! ```
 
+use std::error::Error;
 use std::ops::ControlFlow;
 
 use bson::{Bson, doc};
-use collection_store::{Database, OperationContext, Result, Schema, SchemaField};
+use collection_store::{Database, ErrorKind, OperationContext, Result, Schema, SchemaField};
 
-fn main() -> Result<()> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let database = Database::open_in_memory()?;
     users(&database)?;
     orders(&database)?;
-    migration(&database)
+    migration(&database)?;
+    Ok(())
 }
 
 /// Values are coerced, defaults filled in, and every fault is told at once.
@@ -51,22 +53,20 @@ fn users(database: &Database) -> Result<()> {
     )?;
     users.insert_one(doc! { "email": "ada@example.org", "name": "Ada", "age": "36" })?;
     let found = users.find_one(doc! { "age": { "$gte": "25" } })?;
-    println!(
-        "stored: {}",
-        bson::Document::try_from(&*found.unwrap_or_default())?
-    );
+    let found = found.ok_or_else(|| failed("she is there"))?;
+    let is_number = found.get_i32("age").is_ok_and(|age| age == 36);
+    check(is_number, "her age is a number now")?;
+    println!("stored: {}", bson::Document::try_from(&*found)?);
 
     let wrong = doc! { "name": "B", "age": 12, "role": "boss", "tags": ["x", 5], "shoe": 43 };
-    match users.validate_document(wrong) {
-        Err(error) => {
-            println!("refused, code {:?}:", error.code());
-            for fault in error.faults() {
-                println!("  {fault}; found {}", fault.found);
-            }
-        }
-        Ok(_) => println!("accepted"),
+    let Err(error) = users.validate_document(wrong) else {
+        return Err(failed("it is wrong"));
+    };
+    println!("refused, code {:?}:", error.code());
+    for fault in error.faults() {
+        println!("  {fault}; found {}", fault.found);
     }
-    Ok(())
+    check(error.faults().len() == 6, "every fault is told")
 }
 
 /// Orders are numbered, and judged by a validator.
@@ -93,11 +93,9 @@ fn orders(database: &Database) -> Result<()> {
     // From now on bad orders are written, and counted.
     orders.modify(doc! { "validationAction": "warn" })?;
     orders.insert_one(doc! { "customer": "nobody", "lines": [] })?;
-    println!(
-        "warnings: {}",
-        database.stats()?.operations.validation_warnings
-    );
-    Ok(())
+    let warnings = database.stats()?.operations.validation_warnings;
+    println!("warnings: {warnings}");
+    check(warnings == 1, "it was counted")
 }
 
 /// Prices become amounts with a currency: at once for readers, bit by bit on disk.
@@ -119,5 +117,16 @@ fn migration(database: &Database) -> Result<()> {
         ControlFlow::Continue(())
     })?;
     println!("migrated {}, done: {}", report.migrated, report.is_done);
-    Ok(())
+    check(
+        report.migrated == 5000 && report.is_done,
+        "all are migrated",
+    )
+}
+
+fn failed(what: &str) -> collection_store::Error {
+    collection_store::Error::new(ErrorKind::Internal, format!("expected that {what}"))
+}
+
+fn check(holds: bool, what: &str) -> Result<()> {
+    if holds { Ok(()) } else { Err(failed(what)) }
 }

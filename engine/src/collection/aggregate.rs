@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bson::{RawDocument, RawDocumentBuf};
 
+use super::Collection;
 use super::cursor::{Cursor, Order};
 use super::matches::{Matches, Wish};
 use super::place::View;
-use super::Collection;
 use crate::aggregate::{Foreign, Pipeline, Rows, Run, Scan};
 use crate::catalog::entry_in;
 use crate::context::{OperationContext, Watch};

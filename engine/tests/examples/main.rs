@@ -2,6 +2,8 @@
 
 #[path = "../../examples/listeners.rs"]
 mod listeners;
+#[path = "../../examples/schemas.rs"]
+mod schemas;
 #[path = "../../examples/sessions.rs"]
 mod sessions;
 #[path = "../../examples/updates.rs"]
@@ -29,4 +31,9 @@ fn updates_are_atomic() -> Outcome {
 #[test]
 fn users_and_orders_are_typed() -> Outcome {
     users_and_orders::main()
+}
+
+#[test]
+fn schemas_judge_and_migrate() -> Outcome {
+    schemas::main()
 }
