@@ -26,6 +26,7 @@ mod merge;
 mod optimise;
 mod parse;
 mod path;
+mod redact;
 mod rows;
 mod simple;
 mod stage;

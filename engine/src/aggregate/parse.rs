@@ -10,6 +10,7 @@ use super::facet::Facet;
 use super::group::Group;
 use super::lookup::Lookup;
 use super::merge::Merge;
+use super::redact::Redact;
 use super::stage::Stage;
 use super::union::Union;
 use super::unwind::Unwind;
@@ -25,7 +26,7 @@ const MAX_STAGES: usize = 1000;
 /// How deep pipelines may lie in one another, as in MongoDB.
 const MAX_NESTED: usize = 20;
 /// Stages of MongoDB that are refused by name.
-const UNSUPPORTED: [&str; 24] = [
+const UNSUPPORTED: [&str; 23] = [
     "$changeStream",
     "$changeStreamSplitLargeEvent",
     "$collStats",
@@ -43,7 +44,6 @@ const UNSUPPORTED: [&str; 24] = [
     "$querySettings",
     "$queryStats",
     "$rankFusion",
-    "$redact",
     "$scoreFusion",
     "$search",
     "$searchMeta",
@@ -200,6 +200,7 @@ fn stage(document: &[u8], scope: &Scope, place: Place, stages: &mut Vec<Stage>) 
             refuse_inside(&name, place, &["$facet"], 40600)?;
             Stage::Facet(Arc::new(Facet::parse(operand, scope, place)?))
         }
+        "$redact" => Stage::Redact(Arc::new(Redact::parse(operand, scope)?)),
         "$sample" => Stage::Sample(sample(operand)?),
         "$documents" => {
             if !is_first {

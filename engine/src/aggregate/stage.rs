@@ -7,6 +7,7 @@ use super::facet::Facet;
 use super::group::Group;
 use super::lookup::Lookup;
 use super::merge::Merge;
+use super::redact::Redact;
 use super::rows::{Held, Rows, Run};
 use super::simple;
 use super::union::Union;
@@ -48,6 +49,8 @@ pub(crate) enum Stage {
     Facet(Arc<Facet>),
     /// `$sample`.
     Sample(u64),
+    /// `$redact`.
+    Redact(Arc<Redact>),
     /// `$documents`: nothing comes before it.
     Documents(Arc<Expression>),
     /// `$out` and `$merge`: nothing comes after them.
@@ -91,6 +94,7 @@ impl Stage {
             Self::Union(union) => Box::new(union.open(input)),
             Self::Facet(facet) => Box::new(facet.open(input)),
             Self::Sample(size) => Box::new(simple::Sampling::new(input, *size)),
+            Self::Redact(redact) => Box::new(redact.open(input)),
             Self::Documents(expression) => Box::new(Held::new(simple::documents(expression, run)?)),
             Self::Merge(merge) => Box::new(merge.open(input)),
         })

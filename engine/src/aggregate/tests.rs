@@ -216,6 +216,29 @@ fn malformed_pipelines_are_refused_with_mongodb_codes() {
 }
 
 #[test]
+fn a_document_is_redacted_level_by_level() {
+    let database = Database::open_in_memory().unwrap();
+    let files = database.collection("files");
+    let document = doc! {
+        "_id": 1, "level": 1,
+        "parts": [{ "level": 1, "text": "a" }, { "level": 9, "text": "b" }, "plain"],
+        "deep": { "level": 2, "secret": { "level": 9 } },
+    };
+    files.insert_one(document).unwrap();
+    files.insert_one(doc! { "_id": 2, "level": 9 }).unwrap();
+    let condition = doc! { "$cond": [{ "$lte": ["$level", 2] }, "$$DESCEND", "$$PRUNE"] };
+    assert_eq!(
+        run(&files, &[doc! { "$redact": condition }]).unwrap(),
+        [rawdoc! {
+            "_id": 1, "level": 1,
+            "parts": [{ "level": 1, "text": "a" }, "plain"],
+            "deep": { "level": 2 },
+        }]
+    );
+    assert_eq!(code(&files, &[doc! { "$redact": "$level" }]), Some(17053));
+}
+
+#[test]
 fn a_deadline_ends_a_pipeline() {
     let (_database, numbers) = numbers(10);
     let flag = crate::CancelFlag::new();

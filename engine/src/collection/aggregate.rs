@@ -54,7 +54,7 @@ impl Collection {
     ///
     /// Stages: `$match $project $addFields $set $unset $replaceRoot $replaceWith $unwind
     /// $sort $limit $skip $group $count $bucket $bucketAuto $sortByCount $lookup
-    /// $unionWith $facet $sample $documents $out $merge`. Any other is refused by name.
+    /// $unionWith $facet $redact $sample $documents $out $merge`. Any other is refused by name.
     ///
     /// ```
     /// use bson::{doc, rawdoc};
