@@ -35,13 +35,11 @@ mod markers;
 mod model;
 mod partial;
 mod planner;
-mod ttl;
 
 pub(crate) use access::Access;
 pub(crate) use catalog::{BuildState, Index, Indexes};
 pub(crate) use changes::IndexChange;
 pub(crate) use definition::{Definition, ID_INDEX, read_fields};
-pub(crate) use derive::{Derived, derive};
 pub(crate) use entry::{ParsedEntry, marker_key, parse_entry};
 pub(crate) use interval::{Cut, Interval};
 pub(crate) use loads::Loads;
@@ -49,4 +47,3 @@ pub(crate) use markers::Markers;
 pub use model::{IndexInfo, IndexModel};
 pub use planner::Hint;
 pub(crate) use planner::{Data, Plan, Question, plan};
-pub use ttl::TtlIndex;

@@ -66,7 +66,7 @@ pub use cs_kv::{
 };
 pub use database::{CollectionInfo, Database};
 pub use error::{DuplicateKey, Error, ErrorKind, Result, WriteError};
-pub use index::{Hint, IndexInfo, IndexModel, TtlIndex};
+pub use index::{Hint, IndexInfo, IndexModel};
 pub use input::{IntoDocument, IntoFilter, IntoUpdate, UpdateSpec};
 pub use options::DatabaseOptions;
 pub use schema::{FieldFault, Schema, SchemaField};

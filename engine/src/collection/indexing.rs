@@ -26,10 +26,11 @@ impl Target for cs_kv::Transaction {
     }
 
     fn write(&mut self, tree: TreeId, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<()> {
-        Ok(match value {
+        match value {
             Some(value) => self.put(tree, key, value)?,
             None => self.delete(tree, key)?,
-        })
+        }
+        Ok(())
     }
 
     fn write_in_part(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {

@@ -25,10 +25,6 @@ pub(super) enum Place {
 
 /// The documents of a range, one by one.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a query has one, and the usual one costs no allocation"
-)]
 pub(super) enum Rows {
     Stored(cs_kv::Cursor),
     /// Backwards.

@@ -247,7 +247,7 @@ pub(crate) fn undefined() -> RawValue<'static> {
 
 /// Follows the steps through documents to their end, or to an array; takes those it
 /// went from `rest`.
-fn reach<'p, 'a>(mut document: &'a [u8], rest: &mut &'p [Box<[u8]>]) -> Option<RawValue<'a>> {
+fn reach<'a>(mut document: &'a [u8], rest: &mut &[Box<[u8]>]) -> Option<RawValue<'a>> {
     loop {
         let (step, after) = rest.split_first()?;
         let value = Elements::new(document).find_name(step)?;

@@ -281,7 +281,10 @@ fn equal(value: RawValue<'_>) -> Option<Vec<Interval>> {
     let mut points = vec![Interval::point(encode(value).ok()?)];
     if value.kind() == Kind::Array {
         let first = Elements::new(value.bytes()).next();
-        let first = first.map_or_else(|| undefined(), |first| first.value);
+        let first = match first {
+            Some(first) => first.value,
+            None => undefined(),
+        };
         points.push(Interval::point(encode(first).ok()?));
     }
     Some(points)

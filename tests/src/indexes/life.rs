@@ -29,7 +29,10 @@ fn step(rng: &mut Rand64, database: &Database, c: &Collection) -> Verdict {
         16 => unmake(rng, c),
         17 => resume(c),
         18 => Ok(database.checkpoint()?),
-        _ => Ok(drop(database.store().step()?)),
+        _ => {
+            database.store().step()?;
+            Ok(())
+        }
     }
 }
 
