@@ -7,8 +7,10 @@
 //! * A *state* is what a crash at some event of that life leaves. It opens, its indexes agree,
 //!   those that were being made are gone on with, and agree again.
 //! * A *round* is the same mixture from several threads, where readers compare, in one
-//!   transaction, what each index finds.
+//!   transaction, what each index finds; and a bank whose transactions read and write through
+//!   indexes (`bank`).
 
+mod bank;
 mod life;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,8 @@ const STATES_PER_LIFE: u64 = 40;
 const STATES_PER_ROUND: u64 = 20;
 
 /// Bugs that are found here.
-pub const FOUND_HERE: [Mutant; 3] = [
+pub const FOUND_HERE: [Mutant; 4] = [
+    Mutant::ForgetRangesRead,
     Mutant::KeepIndexEntry,
     Mutant::TakenUniqueKey,
     Mutant::IgnoreKept,
@@ -125,7 +128,10 @@ fn one_life(seed: u64, number: u64, tell: &mut dyn FnMut(Verdict)) {
         tell(verdict.map_err(|failure| failure.during(format_args!("event {at}"))));
     }
     for round in 0..STATES_PER_LIFE / STATES_PER_ROUND {
-        let verdict = panics::catch(|| threads::round(seed ^ (round << 50)));
+        let verdict = panics::catch(|| {
+            threads::round(seed ^ (round << 50))?;
+            bank::round(seed ^ (round << 50))
+        });
         tell(verdict.map_err(|failure| failure.during(format_args!("round {round}"))));
     }
 }

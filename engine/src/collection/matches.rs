@@ -100,6 +100,16 @@ impl Matches {
                 let rows = place.rows_toward(KeyRange::all(), reverse)?;
                 (Source::Range(rows), sorts)
             }
+            // The documents themselves need no second look.
+            Some(Plan::One(access)) if access.index.is_none() && access.ranges.len() == 1 => {
+                let (from, to) = access.ranges[0].clone();
+                let range = KeyRange {
+                    lower: Bound::Included(from),
+                    upper: Bound::Excluded(to),
+                };
+                let rows = place.rows_toward(range, access.reverse)?;
+                (Source::Range(rows), access.sorts)
+            }
             Some(Plan::One(access)) => {
                 let sorts = access.sorts;
                 let is_covered = covers(&access, &filter, wish);

@@ -108,7 +108,11 @@ pub(crate) fn plan(indexes: &Indexes, question: &Question<'_>, data: &impl Data)
         sort: question.sort,
         data,
     };
-    let by_id = planner.access(None, &conjuncts)?;
+    let asks_id = mentions(&conjuncts, b"_id") || !question.sort.is_empty();
+    let by_id = match asks_id {
+        true => planner.access(None, &conjuncts)?,
+        false => planner.access(None, &[])?,
+    };
     if by_id.is_unique() {
         return Ok(Plan::One(by_id));
     }
@@ -156,7 +160,13 @@ impl<D: Data> Planner<'_, D> {
     fn candidates(&self, conjuncts: &[Conjunct<'_>]) -> Result<Vec<Access>> {
         let mut found = Vec::new();
         for index in self.indexes.iter() {
-            if !is_usable(index, conjuncts) {
+            // Most of many indexes have nothing to do with the query: that is seen first.
+            let first = index.definition.fields.first();
+            let is_near = first.is_some_and(|first| {
+                mentions(conjuncts, &first.path)
+                    || self.sort.iter().any(|(path, _)| **path == *first.path)
+            });
+            if !is_near || !is_usable(index, conjuncts) {
                 continue;
             }
             let access = self.access(Some(index), conjuncts)?;
@@ -248,6 +258,17 @@ impl<D: Data> Planner<'_, D> {
         }
         Ok(best)
     }
+}
+
+/// Whether a condition is about this path, or about elements that it leads into.
+fn mentions(conjuncts: &[Conjunct<'_>], path: &[u8]) -> bool {
+    conjuncts.iter().any(|conjunct| match conjunct {
+        Conjunct::Path { path: asked, .. } => {
+            let rest = path.strip_prefix(*asked);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+        }
+        _ => false,
+    })
 }
 
 /// Whether the index has every document that matches.
