@@ -20,7 +20,7 @@ pub(crate) fn main() -> Outcome {
     let (sender, heard) = channel();
     let options = WatchOptions::new().with_before();
     let subscription = database.listen(options, move |event| {
-        let _ = sender.send(event.map(Clone::clone));
+        let _ = sender.send(event.cloned());
     })?;
     // A stream is a place in the history: whoever asks is told what comes next.
     let mut stream = orders.watch()?;

@@ -128,6 +128,7 @@ impl Store for Open {
             "$group": { "_id": "$city", "n": { "$sum": 1 }, "sum": { "$sum": "$balance" } },
         };
         let groups = self.collection.aggregate([group]).expect("groups");
-        Some(groups.map(|group| group.expect("a group")).count() as u64)
+        let sums = groups.map(|group| group.expect("a group").get_f64("sum").is_ok());
+        Some(sums.filter(|is_sum| *is_sum).count() as u64)
     }
 }

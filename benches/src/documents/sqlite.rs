@@ -161,6 +161,7 @@ impl Store for Open {
         let mut statement = self.connection.prepare(sql).expect("a statement");
         let groups = statement.query_map([], |row| row.get::<_, f64>(2));
         let groups = groups.expect("groups");
-        Some(groups.map(|sum| sum.expect("a sum")).count() as u64)
+        let sums = groups.map(|sum| sum.expect("a sum").is_finite());
+        Some(sums.filter(|is_sum| *is_sum).count() as u64)
     }
 }

@@ -46,7 +46,7 @@ enum State {
     /// There is no other thread: whoever does background work steps.
     ByHand {
         due: Duration,
-        pass: Option<Pass>,
+        pass: Option<Box<Pass>>,
     },
 }
 
@@ -120,7 +120,9 @@ impl Expiry {
                 return false;
             }
             *due = now.saturating_add(interval);
-            *pass = Pass::begin(environment, &self.shared.context()).ok();
+            *pass = Pass::begin(environment, &self.shared.context())
+                .ok()
+                .map(Box::new);
         }
         let Some(running) = pass else { return false };
         if running.step(environment) {
