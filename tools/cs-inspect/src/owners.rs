@@ -53,6 +53,9 @@ impl Owners {
         if let Some(root) = owners.roots.get(&system::CATALOG.0).copied() {
             entries(file, system::CATALOG, &root, &mut |key, value| {
                 if let (Some(name), Some(tree)) = (name_of_key(key), tree_of_entry(value)) {
+                    for (tree, what) in helpers_of_entry(value) {
+                        owners.indexes.insert(tree, format!("{name} ({what})"));
+                    }
                     for (tree, index) in indexes_of_entry(value) {
                         owners
                             .indexes
@@ -127,6 +130,23 @@ pub(crate) fn tree_of_entry(value: &[u8]) -> Option<u32> {
     let document = RawDocument::from_bytes(value).ok()?;
     let tree = document.get("tree").ok()??.as_i64()?;
     u32::try_from(tree).ok()
+}
+
+/// The trees that a collection has beside documents and indexes, and what they hold.
+pub(crate) fn helpers_of_entry(value: &[u8]) -> Vec<(u32, &'static str)> {
+    let Ok(document) = RawDocument::from_bytes(value) else {
+        return Vec::new();
+    };
+    let versions = document.get_document("versions").ok();
+    let ahead = versions.and_then(|versions| versions.get_i64("ahead").ok());
+    let found = [
+        (document.get_i64("counter").ok(), "its counter"),
+        (ahead, "its notes of a migration"),
+    ];
+    let trees = found.into_iter();
+    trees
+        .filter_map(|(tree, what)| Some((u32::try_from(tree?).ok()?, what)))
+        .collect()
 }
 
 /// The trees of a collection's indexes, and their names.

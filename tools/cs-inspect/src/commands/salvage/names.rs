@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use bson::{RawDocument, rawdoc};
+use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use cs_base::TreeId;
 use cs_kv::system;
 
 use crate::documents;
 use crate::error::Result;
-use crate::owners::{indexes_of_entry, name_of_key, tree_of_entry};
+use crate::owners::{helpers_of_entry, indexes_of_entry, name_of_key, tree_of_entry};
 
 use super::rescue::{Rescue, Tree};
 use super::target::Target;
@@ -37,8 +37,12 @@ pub(super) fn all(target: &mut Target) -> Result<BTreeMap<u32, String>> {
 pub(super) fn mend(rescue: &mut Rescue<'_>) -> Result<()> {
     let mut entries: Vec<(Vec<u8>, Option<u32>)> = Vec::new();
     let mut indexed: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut helpers: Vec<(Vec<u8>, u32, &str)> = Vec::new();
     rescue.target.for_each(system::CATALOG, &mut |key, value| {
         entries.push((key.to_vec(), tree_of_entry(value)));
+        for (tree, what) in helpers_of_entry(value) {
+            helpers.push((key.to_vec(), tree, what));
+        }
         if !indexes_of_entry(value).is_empty() {
             indexed.push((key.to_vec(), value.to_vec()));
         }
@@ -67,6 +71,17 @@ pub(super) fn mend(rescue: &mut Rescue<'_>) -> Result<()> {
         }
         named.insert(tree, name);
     }
+    for (key, tree, what) in helpers {
+        let name = name_of_key(&key).unwrap_or_default();
+        if !rescue.target.has(TreeId(tree)) {
+            let note = format!("collection {name}: nothing of {what}, tree {tree}, was found");
+            rescue.salvaged.notes.push(note);
+            rescue.salvaged.is_doubtful = true;
+            rescue.target.ensure(TreeId(tree));
+            rescue.trees.insert(tree, Tree::default());
+        }
+        named.insert(tree, name);
+    }
     if !rescue.has_lost_names() {
         return Ok(());
     }
@@ -87,14 +102,19 @@ fn drop_indexes(rescue: &mut Rescue<'_>, key: Vec<u8>, value: &[u8]) -> Result<(
         rescue.target.drop_tree(TreeId(tree))?;
         rescue.trees.remove(&tree);
     }
-    let options = RawDocument::from_bytes(value)
-        .ok()
-        .and_then(|entry| entry.get_document("options").ok());
-    let entry = rawdoc! {
-        "format": FORMAT,
-        "tree": i64::from(tree_of_entry(value).unwrap_or_default()),
-        "options": options.map(ToOwned::to_owned).unwrap_or_default(),
-    };
+    // The same without them. Format 2 says that there are some, 3 that there may be.
+    let mut entry = RawDocumentBuf::new();
+    for (name, field) in RawDocument::from_bytes(value)
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        match (name.as_str(), field.as_i32()) {
+            ("indexes", _) => {}
+            ("format", Some(2)) => entry.append(name, FORMAT),
+            _ => entry.append(name, field),
+        }
+    }
     rescue.target.put(system::CATALOG, key, entry.into_bytes())
 }
 
