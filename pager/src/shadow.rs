@@ -14,7 +14,7 @@
 //!   does not change.
 //! * The allocation map has a bit for each page that the open version reaches.
 //! * A freed number is in exactly one place: free, in the queue of freed ones,
-//!   blocked by a pinned version, or waiting for a write to end.
+//!   blocked by a pinned version, waiting for a write to end, or about to be free.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -77,6 +77,8 @@ pub struct Shadow {
     queue: VecDeque<Vec<Freed>>,
     blocked: BTreeMap<Version, Vec<Freed>>,
     in_flight: Vec<Freed>,
+    /// What no version needed any more when it was looked, to be given back bit by bit.
+    ready: Vec<Freed>,
 }
 
 impl Shadow {
@@ -128,6 +130,7 @@ impl Shadow {
             queue: VecDeque::new(),
             blocked,
             in_flight: Vec::new(),
+            ready: Vec::new(),
         }
     }
 

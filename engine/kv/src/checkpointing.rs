@@ -25,6 +25,8 @@ const WRITE_BACK_PAGES: usize = 256;
 const MAX_DELAY: Duration = Duration::from_millis(20);
 /// A pause of a checkpoint that is ahead of its time: a few groups long.
 const PACE: Duration = Duration::from_millis(1);
+/// Pages that are given back under the writer's lock at once: some tens of microseconds.
+const RECLAIM_PAGES: usize = 128;
 /// A pause between two pieces of work under the writer's lock, for those who
 /// wait for it: longer than such a piece.
 const GIVE_WAY: Duration = Duration::from_micros(20);
@@ -130,7 +132,7 @@ impl Core {
                 ..newest
             },
         );
-        writer.shadow.reclaim(&self.pager);
+        writer.shadow.begin_reclaim(&self.pager);
         drop(writer);
         let (version, lsn) = (root.record.version, root.record.lsn);
         self.note(Event::CheckpointBegan { version, lsn });
@@ -145,10 +147,14 @@ impl Core {
                     break;
                 }
             }
-            // Whoever was woken for the lock would else find it taken again.
-            if !self.queue.is_empty() && self.runtime.may_block() {
-                Signal::new().wait_for(GIVE_WAY);
-            }
+            self.give_way();
+        }
+        while !self
+            .lock_writer()
+            .shadow
+            .reclaim_some(&self.pager, RECLAIM_PAGES)
+        {
+            self.give_way();
         }
         // Where nothing waits, the state is visible now.
         self.advance(self.log.as_ref().map_or(Lsn::ZERO, |log| log.durable_lsn()));
@@ -157,6 +163,14 @@ impl Core {
         }
         maintenance.run = Some(run);
         Ok(true)
+    }
+
+    /// Between two pieces of work under the writer's lock: whoever was woken for
+    /// it would else find it taken again.
+    fn give_way(&self) {
+        if !self.queue.is_empty() && self.runtime.may_block() {
+            Signal::new().wait_for(GIVE_WAY);
+        }
     }
 
     /// One step of the checkpoint under way; true when none is (any more).
@@ -235,6 +249,10 @@ impl Core {
         // Until there is room again: one commit may have dirtied any number.
         while self.pager.is_crowded() {
             let full = self.pager.is_full();
+            if !full && self.background.checkpoints.load(Ordering::Relaxed) {
+                // It is writing them, and hurries.
+                break;
+            }
             let written = self.pager.write_back(WRITE_BACK_PAGES, full);
             let written = self.must(written.map_err(Into::into))?;
             if !full || written == 0 {
@@ -267,7 +285,7 @@ impl Core {
     /// needed: what it writes is spread over the time in which the log grows
     /// by half of what begins the next one, in small writes, so that commits
     /// never meet a disk that is busy with it for long. Where nobody commits,
-    /// or somebody waits for it, it does not dawdle.
+    /// somebody waits for it, or memory fills, it does not dawdle.
     pub(crate) fn pace_checkpoint(
         &self,
         maintenance: &mut MutexGuard<'_, Maintenance>,
@@ -290,7 +308,8 @@ impl Core {
                 let so_far = self.counters.commits.load(Ordering::Relaxed);
                 let is_busy = std::mem::replace(&mut commits, so_far) != so_far;
                 let is_hurried = self.background.hurry.load(Ordering::Relaxed) > 0;
-                let dawdles = is_ahead && is_busy && !is_hurried && written < pages;
+                let has_room = !self.pager.is_filling();
+                let dawdles = is_ahead && is_busy && has_room && !is_hurried && written < pages;
                 run.set_gentle(is_busy && !is_hurried);
                 if !dawdles {
                     break;

@@ -40,6 +40,7 @@ struct Shared {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum State {
     Off,
     Thread(Option<Task>),

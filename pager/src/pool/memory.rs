@@ -257,6 +257,14 @@ impl Pager {
         self.dirty_bytes() + open + copies > self.own_budget() / 4 * 3
     }
 
+    /// Whether what cannot be evicted takes more than half of the budget: whoever
+    /// writes dirty pages at leisure does better not to dawdle.
+    #[must_use]
+    pub fn is_filling(&self) -> bool {
+        let open = self.open.load(Ordering::Relaxed);
+        self.dirty_bytes() + open > self.own_budget() / 2
+    }
+
     /// Most pages that one plan keeps at hand: an eighth of the budget, and what a
     /// commit of a few keys needs whatever the budget is.
     pub(crate) fn most_planned(&self) -> usize {

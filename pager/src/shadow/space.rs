@@ -136,34 +136,52 @@ impl Shadow {
 
     /// Frees what no version needs any more.
     pub fn reclaim(&mut self, pager: &Pager) {
-        let guard = ReadGuard::enter();
+        self.begin_reclaim(pager);
+        while !self.reclaim_some(pager, usize::MAX) {}
+    }
+
+    /// The same bit by bit, so that a writer is never held up by the sum of it:
+    /// finds what no version needs any more …
+    pub fn begin_reclaim(&mut self, pager: &Pager) {
         let mut register = pager.register();
         let visible = register.visible();
-        let mut ready: Vec<Freed> = std::mem::take(&mut self.in_flight);
+        self.ready.append(&mut self.in_flight);
         for version in register.take_unpinned() {
-            ready.extend(self.blocked.remove(&version).unwrap_or_default());
+            self.ready
+                .extend(self.blocked.remove(&version).unwrap_or_default());
         }
         while self
             .queue
             .front()
             .is_some_and(|list| list[0].freed <= visible)
         {
-            ready.extend(self.queue.pop_front().unwrap_or_default());
+            self.ready
+                .extend(self.queue.pop_front().unwrap_or_default());
         }
         // What came and went since a version was named was never to be seen.
         let named = self.named;
         for list in &mut self.queue {
             let unseen = |item: &mut Freed| item.born > named;
-            ready.extend(list.extract_if(.., unseen));
+            self.ready.extend(list.extract_if(.., unseen));
         }
         self.queue.retain(|list| !list.is_empty());
-        for item in ready {
+    }
+
+    /// … and frees so many pages of it at most; true when there are none left.
+    pub fn reclaim_some(&mut self, pager: &Pager, pages: usize) -> bool {
+        let guard = ReadGuard::enter();
+        let register = pager.register();
+        for _ in 0..pages {
+            let Some(item) = self.ready.pop() else {
+                return true;
+            };
             match register.keeper(item.born, item.freed) {
                 Some(version) => self.blocked.entry(version).or_default().push(item),
                 None if pager.forget(item.page, &guard) => self.give_back(item.page),
                 None => self.in_flight.push(item),
             }
         }
+        self.ready.is_empty()
     }
 
     /// Where all pages stand.
@@ -174,7 +192,8 @@ impl Shadow {
         SpaceStats {
             used: self.map.used_pages(),
             free: self.extents.pages() + self.recent.len() as u64,
-            pending: (blocked + queued + self.freed.len() + self.in_flight.len()) as u64,
+            pending: (blocked + queued + self.freed.len() + self.in_flight.len() + self.ready.len())
+                as u64,
             page_count: self.page_count,
             capacity: self.capacity,
         }
