@@ -87,7 +87,7 @@ fn against_error(marks: &Marks, error: &Error, expected: RawValue<'_>) -> Option
         let wanted = field(wanted, name).and_then(document);
         match (wanted, found) {
             (None, _) => true,
-            (Some(wanted), Some(found)) => marks.all(&[found.clone()], &[wanted]),
+            (Some(wanted), Some(found)) => marks.all(std::slice::from_ref(found), &[wanted]),
             (Some(_), None) => false,
         }
     };
