@@ -146,8 +146,10 @@ fn of_many_upserts_on_a_unique_key_one_inserts_and_the_others_update() {
         for _ in 0..CLIENTS {
             let (c, barrier) = (c.clone(), &barrier);
             scope.spawn(move || {
-                let mut options = UpdateOptions::default();
-                options.upsert = true;
+                let options = UpdateOptions {
+                    upsert: true,
+                    ..UpdateOptions::default()
+                };
                 for key in 0..ROUNDS {
                     barrier.wait();
                     let context = OperationContext::new();
