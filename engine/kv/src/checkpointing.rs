@@ -235,8 +235,13 @@ impl Core {
         match &self.log {
             Some(log) => {
                 self.pin_kept_changes(log);
-                // What comes until the next checkpoint; an idle store gives them back.
-                log.keep_spares(self.checkpoint_threshold());
+                // A busy store keeps what it will want until the next checkpoint.
+                let is_busy = self.background.checkpoints.load(Ordering::Relaxed);
+                log.keep_spares(if is_busy {
+                    self.checkpoint_threshold()
+                } else {
+                    0
+                });
                 self.must(log.recycle_below(below).map_err(Into::into))
             }
             None => Ok(()),
