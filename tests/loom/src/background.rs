@@ -11,6 +11,7 @@ use crate::plant::{Plant, planted};
 use crate::signal::Signal;
 
 const IDLE: Duration = Duration::from_millis(50);
+const PIECE_PAUSE: Duration = Duration::from_millis(2);
 
 include!(concat!(env!("OUT_DIR"), "/background.rs"));
 
@@ -84,7 +85,7 @@ impl Core {
         Ok(())
     }
 
-    fn background_round(&self, flush: bool) -> Result<(), ()> {
+    fn background_round(&self, flush: bool, _is_busy: bool) -> Result<(), ()> {
         if flush {
             self.flush();
         }
@@ -97,6 +98,10 @@ impl Core {
 
     fn check_sound(&self) -> Result<(), ()> {
         Ok(())
+    }
+
+    fn log_is_making(&self) -> bool {
+        false
     }
 
     fn log_wants_step(&self) -> bool {
