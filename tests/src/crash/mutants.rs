@@ -74,6 +74,8 @@ pub(super) fn hunt_all(seed: u64, states: u64) -> Outcome {
         Mutant::KeepIndexEntry,
         Mutant::TakenUniqueKey,
         Mutant::IgnoreKept,
+        Mutant::CompareThroughDouble,
+        Mutant::LastFieldCounts,
     ];
     for mutant in Mutant::ALL {
         if !elsewhere.contains(&mutant) {
