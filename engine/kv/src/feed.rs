@@ -11,6 +11,8 @@
 //! * It shows nothing that a crash could take back: a commit is shown when it is
 //!   visible and the log is durable up to its end. A store without a log has
 //!   nothing that survives, so there a commit is shown when it is visible.
+//! * Nor does it begin behind a commit that a crash could take back: another one would
+//!   have its index then, and whoever goes on from that place would miss it.
 //! * A place outlives the process; one that means something else in this
 //!   database (another database, a commit that is not there) is refused.
 
@@ -173,7 +175,7 @@ pub struct ChangeFeed {
 }
 
 impl Store {
-    /// Follows all changes from now on.
+    /// Follows all changes from now on. Whatever is visible now is made durable first.
     ///
     /// ```
     /// use cs_io::{RealRuntime, memory::MemoryDisk};
@@ -196,6 +198,15 @@ impl Store {
     /// # Errors
     /// The database has failed.
     pub fn changes(&self) -> Result<ChangeFeed> {
+        let feed = self.follow()?;
+        if !feed.core.options.read_only {
+            self.flush()?;
+        }
+        Ok(feed)
+    }
+
+    /// A feed behind what is visible, durable or not.
+    fn follow(&self) -> Result<ChangeFeed> {
         let core = Arc::clone(self.core());
         core.check_sound()?;
         core.feeds.open.fetch_add(1, Ordering::SeqCst);
@@ -227,7 +238,7 @@ impl Store {
     /// [`Error::ChangesLost`]: what comes next is not kept any more, or the place
     /// is none of this database; the database has failed.
     pub fn changes_after(&self, position: &ChangePosition) -> Result<ChangeFeed> {
-        let mut feed = self.changes()?;
+        let mut feed = self.follow()?;
         position.check(&feed.core.database_id(), feed.after)?;
         feed.after = position.index;
         feed.term = position.term;

@@ -18,6 +18,8 @@ pub(super) trait Target {
     fn write(&mut self, tree: TreeId, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<()>;
     /// The value is that before, changed in part.
     fn write_in_part(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()>;
+    /// What is written depends on this key being as it was read.
+    fn keep(&mut self, tree: TreeId, key: &[u8]) -> Result<()>;
 }
 
 impl Target for cs_kv::Transaction {
@@ -36,6 +38,11 @@ impl Target for cs_kv::Transaction {
     fn write_in_part(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         Ok(self.put_in_part(tree, key, value)?)
     }
+
+    fn keep(&mut self, tree: TreeId, key: &[u8]) -> Result<()> {
+        cs_kv::Transaction::keep(self, tree, key);
+        Ok(())
+    }
 }
 
 impl Target for &Session {
@@ -52,6 +59,10 @@ impl Target for &Session {
 
     fn write_in_part(&mut self, tree: TreeId, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.put_in_part(tree, key, value)
+    }
+
+    fn keep(&mut self, tree: TreeId, key: &[u8]) -> Result<()> {
+        Session::keep(self, tree, key)
     }
 }
 
@@ -132,6 +143,9 @@ impl Collection {
             let is_doubtful = write.is_unique && write.value.is_none() && !index.is_ready();
             if !is_doubtful || holds(target, index, &write.key, primary)? == Some(true) {
                 target.write(write.tree, write.key, write.value)?;
+            } else {
+                // The building may add it meanwhile.
+                target.keep(write.tree, &write.key)?;
             }
         }
         Ok(())

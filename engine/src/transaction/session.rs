@@ -246,6 +246,13 @@ impl Session {
         self.with(|store| store.delete(tree, key))
     }
 
+    pub(crate) fn keep(&self, tree: TreeId, key: &[u8]) -> Result<()> {
+        self.with(|store| {
+            store.keep(tree, key);
+            Ok(())
+        })
+    }
+
     /// Index of the last commit that its snapshot has.
     pub(crate) fn index(&self) -> Result<u64> {
         self.with(|store| Ok(store.snapshot().index().get()))

@@ -234,3 +234,28 @@ fn what_is_dropped_or_renamed_takes_its_indexes_along() {
     renamed.drop_collection().unwrap();
     assert_eq!(trees(), 0);
 }
+
+#[test]
+fn a_key_that_a_unique_build_adds_while_its_document_is_deleted_is_a_conflict() {
+    let database = Database::open_in_memory().unwrap();
+    let c = database.collection("c");
+    c.insert_many((0..200).map(|n| doc! { "_id": n, "k": n }))
+        .unwrap();
+    let context = OperationContext::new();
+    let stop = |_: &_| ControlFlow::Break(());
+    let unique = IndexModel::new(doc! { "k": 1 }).unique(true);
+    let error = c.create_index_with(&context, unique, stop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    // A document that the first batch did not reach: the transaction finds no key of it.
+    let transaction = database.begin().unwrap();
+    let within = transaction.collection("c");
+    assert!(within.delete_one(doc! { "_id": 20 }).unwrap());
+    let error = c.resume_index_builds(&context, stop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    let error = transaction.commit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(c.delete_one(doc! { "_id": 20 }).unwrap());
+    c.resume_index_builds(&context, |_| ControlFlow::Continue(()))
+        .unwrap();
+    agrees(&c);
+}

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use cs_base::{Index, TreeId};
 use cs_io::memory::MemoryDisk;
-use cs_io::{Disk, RealRuntime};
+use cs_io::sim::{CrashKind, Rng, SimDisk, SimOptions};
+use cs_io::{Disk, RealRuntime, SimRuntime};
 
 use super::ring::RING_BYTES;
 use super::{ChangeFeed, ChangePosition};
@@ -191,6 +192,22 @@ fn what_is_not_durable_is_not_shown() {
     assert!(feed.next().unwrap().is_none(), "and not shown");
     store.flush().unwrap();
     assert_eq!(numbers(&mut feed), [0]);
+}
+
+#[test]
+fn a_feed_begins_behind_nothing_that_a_crash_takes_back() {
+    let disk = SimDisk::new(1, SimOptions::default());
+    let store = Store::open(disk.clone(), SimRuntime::new(1), options()).unwrap();
+    let mut batch = Batch::new();
+    batch.create_tree(store.new_tree_id());
+    let memory = CommitOptions::with_durability(Durability::Memory);
+    store.write(&batch, &memory).unwrap().wait().unwrap();
+    let begun = store.changes().unwrap().position();
+    let image = disk.crash(&mut Rng::new(1), CrashKind::Machine);
+    let disk = SimDisk::from_image(&image, 1, SimOptions::default());
+    let store = Store::open(disk, SimRuntime::new(1), options()).unwrap();
+    assert_eq!(store.snapshot().unwrap().index(), begun.index);
+    assert!(store.changes_after(&begun).is_ok());
 }
 
 #[test]
