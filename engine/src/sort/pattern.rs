@@ -99,7 +99,6 @@ impl SortPattern {
     }
 
     /// Its paths, each with "descending".
-    #[allow(dead_code, reason = "for whoever sorts by an index")]
     pub(crate) fn paths(&self) -> impl Iterator<Item = (Vec<u8>, bool)> {
         self.parts
             .iter()
