@@ -34,8 +34,8 @@ fn reopen(disk: &Arc<MemoryDisk>, pages: u64) -> Opened {
     open(&**disk, options(pages), OpenMode::ReadWrite).unwrap()
 }
 
-/// Seals, and writes a checkpoint to its end.
-pub(crate) fn checkpoint(opened: &mut Opened) {
+/// Seals, and begins a checkpoint of the version that is returned.
+fn begin_checkpoint(opened: &mut Opened) -> (CheckpointRun, Version) {
     let Opened {
         pager,
         shadow,
@@ -51,7 +51,17 @@ pub(crate) fn checkpoint(opened: &mut Opened) {
         root,
         ..*metas.newest()
     };
-    let mut run = CheckpointRun::begin(pager, metas, meta);
+    (CheckpointRun::begin(pager, metas, meta), version)
+}
+
+/// Seals, and writes a checkpoint to its end.
+pub(crate) fn checkpoint(opened: &mut Opened) {
+    let (mut run, _) = begin_checkpoint(opened);
+    let Opened {
+        pager,
+        shadow,
+        metas,
+    } = opened;
     while !run.step(pager, metas, true, &mut || true).unwrap() {}
     shadow.reclaim(pager);
 }
@@ -370,22 +380,8 @@ fn a_checkpoint_that_failed_fails_for_good_and_leaves_the_metas_on_disk() {
         create(&*disk, FileId(1), PAGE_SIZE, Incarnation(0)).unwrap();
         let mut opened = open(&*disk, options(64), OpenMode::ReadWrite).unwrap();
         opened.shadow.allocate(&opened.pager, LEAF);
-        let Opened {
-            pager,
-            shadow,
-            metas,
-        } = &mut opened;
-        shadow.cover(pager).unwrap();
-        shadow.write_map(pager).unwrap();
-        let mut root = metas.newest().root;
-        shadow.describe(&mut root);
-        let version = shadow.seal(pager);
-        pager.set_visible(version);
-        let meta = Meta {
-            root,
-            ..*metas.newest()
-        };
-        let mut run = CheckpointRun::begin(pager, metas, meta);
+        let (mut run, _) = begin_checkpoint(&mut opened);
+        let Opened { pager, metas, .. } = &mut opened;
         let mut step = |pager: &Pager, metas: &mut Metas| loop {
             match run.step(pager, metas, true, &mut || true) {
                 Ok(true) => break Ok(()),
@@ -441,22 +437,8 @@ fn a_gentle_checkpoint_writes_little_at_a_time_and_the_same_in_the_end() {
         let at = opened.shadow.allocate(&opened.pager, LEAF);
         fill(&mut opened, at, byte);
     }
-    let Opened {
-        pager,
-        shadow,
-        metas,
-    } = &mut opened;
-    shadow.cover(pager).unwrap();
-    shadow.write_map(pager).unwrap();
-    let mut root = metas.newest().root;
-    shadow.describe(&mut root);
-    let version = shadow.seal(pager);
-    pager.set_visible(version);
-    let meta = Meta {
-        root,
-        ..*metas.newest()
-    };
-    let mut run = CheckpointRun::begin(pager, metas, meta);
+    let (mut run, version) = begin_checkpoint(&mut opened);
+    let Opened { pager, metas, .. } = &mut opened;
     run.set_gentle(true);
     let (mut before, mut is_done) = (0, false);
     while !is_done {
