@@ -45,9 +45,11 @@ const IMPORTS: [(&str, Option<&[&str]>); 16] = [
 ];
 
 /// Folders with code of ours.
-const FOLDERS: [&str; 6] = ["pager", "wal", "engine", "tools", "benches", "tests"];
+const FOLDERS: [&str; 7] = [
+    "pager", "wal", "raft", "engine", "tools", "benches", "tests",
+];
 /// Folders of libraries, which print nothing and leave time and threads to the runtime.
-const LIBRARIES: [&str; 3] = ["pager", "wal", "engine"];
+const LIBRARIES: [&str; 4] = ["pager", "wal", "raft", "engine"];
 /// Where unsafe code may be: the outside world, the frames of the pager, the C
 /// ABI, the benches that open another store through its unsafe call, and the
 /// allocator of a test that counts.

@@ -1,0 +1,43 @@
+//! Raft as a pure state machine: events in, actions out.
+//!
+//! No I/O, no clock, no threads, no randomness of its own: the driver hands in
+//! what happened and when, and does what it is asked for.
+//!
+//! | what | file |
+//! |---|---|
+//! | the entry: a node | `node.rs` |
+//! | what it is told, what it wants done | `event.rs`, `action.rs` |
+//! | what nodes say to each other | `message.rs` |
+//! | who belongs to the cluster | `membership.rs` |
+//! | the numbers, entries | `ids.rs`, `entry.rs` |
+//! | options, errors, what it tells about itself | `config.rs`, `error.rs`, `status.rs` |
+//! | planted bugs | `mutants.rs` |
+
+#![forbid(unsafe_code)]
+
+mod action;
+mod config;
+mod disk;
+mod entry;
+mod error;
+mod event;
+mod ids;
+mod membership;
+mod message;
+pub mod mutants;
+mod node;
+mod status;
+
+pub use action::{Action, Outcome, Readiness, Refusal, Role};
+pub use config::{Config, Lease};
+pub use disk::Health;
+pub use entry::{Body, ENTRY_OVERHEAD_BYTES, Entry, Payload, Restored, Run, Vote};
+pub use error::{Error, MembershipError, Refused};
+pub use event::{Consistency, Event};
+pub use ids::{Index, LogId, NodeId, ReadRound, RequestId, Session, Term, Ticket, Time, Token};
+pub use membership::{
+    Kind, MAX_ADDRESS_BYTES, MAX_DELAY, MAX_MEMBERS, Member, Members, Membership,
+};
+pub use message::{AppendOutcome, Message, SnapshotOutcome};
+pub use node::Node;
+pub use status::{PeerState, PeerStatus, Status};
