@@ -27,7 +27,7 @@ impl fmt::Debug for Payload {
 }
 
 /// What an entry holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Body {
     /// Nothing: the first entry of each leader.
     NoOp,
@@ -38,7 +38,7 @@ pub enum Body {
 }
 
 /// An entry of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// Its place and the term of its leader.
     pub id: LogId,
@@ -60,7 +60,7 @@ impl Entry {
 }
 
 /// What a node must never forget: its term, and whom it voted for in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Vote {
     /// The newest term that the node knows.
     pub term: Term,
@@ -69,7 +69,7 @@ pub struct Vote {
 }
 
 /// Entries of one term, one after another in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Run {
     /// The first of them.
     pub first: Index,
@@ -78,7 +78,7 @@ pub struct Run {
 }
 
 /// What the driver read from its disk, handed to [`Node::new`](crate::Node::new).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Restored {
     /// The vote saved last.
     pub vote: Vote,

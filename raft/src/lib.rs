@@ -11,6 +11,7 @@
 //! | who belongs to the cluster | `membership.rs` |
 //! | the numbers, entries | `ids.rs`, `entry.rs` |
 //! | options, errors, what it tells about itself | `config.rs`, `error.rs`, `status.rs` |
+//! | all of it as text | `trace.rs` |
 //! | planted bugs | `mutants.rs` |
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ mod message;
 pub mod mutants;
 mod node;
 mod status;
+mod trace;
 
 pub use action::{Action, Outcome, Readiness, Refusal, Role};
 pub use config::{Config, Lease};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::{Entry, Index, LogId, Membership, ReadRound, Session, Term, Token};
 
 /// A message from one node to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
     /// Would you vote for me in the term after mine?
     PreVote {
@@ -136,7 +136,7 @@ pub enum Message {
 }
 
 /// How far a follower's log agrees with the leader's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AppendOutcome {
     /// It agrees, and is durable, up to here.
     Matched {
@@ -155,7 +155,7 @@ pub enum AppendOutcome {
 }
 
 /// What became of the offer of a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SnapshotOutcome {
     /// Send it.
     Accepted,
