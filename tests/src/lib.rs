@@ -12,9 +12,10 @@
 //! | [`indexes`] | indexes | documents and indexes that are made, at any event, from many threads |
 //! | [`filters`] | filters | the compiled form of filters, against the interpreter |
 //! | [`prepare`] | two phases | prepared transactions, at any event of a simulated disk |
+//! | [`raft`] | cluster simulator | networks, clocks, disks and members of whole clusters |
 //!
 //! Each proves itself by catching bugs planted on purpose
-//! ([`cs_base::mutants`]). README.md says what each promises and how to run it.
+//! ([`cs_base::mutants`], [`cs_raft::mutants`]). README.md says what each promises and how to run it.
 
 #![forbid(unsafe_code)]
 
@@ -26,11 +27,13 @@ pub mod fuzz;
 pub mod indexes;
 pub mod isolation;
 pub mod kill;
+pub mod linearizable;
 mod model;
 mod panics;
 pub mod power;
 pub mod prepare;
 pub mod progress;
+pub mod raft;
 mod verdict;
 mod watch;
 

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use cs_tests::{crash, fault, filters, flip, fuzz, indexes, isolation, kill, power, prepare};
+use cs_tests::{crash, fault, filters, flip, fuzz, indexes, isolation, kill, power, prepare, raft};
 
 /// Breaks Collection Store in every way we know, and looks whether it holds.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ enum Harness {
     Filters(filters::Args),
     /// Crashes prepared transactions at any event, and lets their I/O fail.
     Prepare(prepare::Args),
+    /// Lives whole clusters of the consensus core in virtual time, under faults.
+    Raft(raft::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Harness::Indexes(args) => indexes::run(&args),
         Harness::Filters(args) => filters::run(&args),
         Harness::Prepare(args) => prepare::run(&args),
+        Harness::Raft(args) => raft::run(&args),
     };
     println!("{} passed, {} failed", outcome.passed, outcome.failed);
     if outcome.failed == 0 {
