@@ -9,7 +9,7 @@ use crate::{
 
 /// Something to do, taken with [`Node::take`](crate::Node::take). The driver
 /// does them in this order; what it may put off is said at each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Send a message; it may get lost.
     Send {
@@ -17,7 +17,8 @@ pub enum Action {
         to: NodeId,
         /// What.
         message: Message,
-        /// Not before this write is durable; never if it fails.
+        /// Not before this write is durable, whatever else is; never if it
+        /// fails. What rests on several writes the node sends when they are.
         after: Option<Ticket>,
     },
     /// Write entries at the end of the log, and say [`Persisted`](crate::Event::Persisted).
@@ -139,7 +140,7 @@ pub enum Readiness {
 }
 
 /// What became of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The proposal, or the new membership, is committed.
     Committed {
@@ -156,7 +157,8 @@ pub enum Outcome {
         /// Whom to ask.
         leader: Option<NodeId>,
     },
-    /// Another leader's entries took their place: it will never be applied.
+    /// Another entry is committed in its place: it will never be applied, on
+    /// no node.
     Superseded,
     /// It may or may not have been done, or may still be.
     Unknown,
@@ -165,11 +167,11 @@ pub enum Outcome {
 }
 
 /// Why nothing was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// Too much waits to be committed, or to be read.
     TooBusy {
-        /// What waits, in bytes.
+        /// What waits: bytes of proposals, or reads.
         waiting: usize,
         /// What may.
         limit: usize,
@@ -195,6 +197,6 @@ pub enum Refusal {
     TimedOut,
     /// The node's disk is stalled or poisoned.
     DiskUnhealthy,
-    /// A witness has no state to read.
+    /// A witness has no state to read, a delayed member only an old one.
     NoState,
 }

@@ -11,7 +11,7 @@ use crate::{Error, NodeId};
 /// let config = Config::new(NodeId(1), 42);
 /// assert!(config.check().is_ok());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// The node.
     pub id: NodeId,
@@ -52,7 +52,7 @@ pub struct Config {
 /// The clock assumption of lease reads: over any stretch of time the clocks of
 /// two nodes differ in *rate* by at most this. What they show does not matter.
 /// A pause of the machine is fine as long as its clock goes on meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// In thousandths; 0 to 500.
     pub max_drift_per_mille: u32,

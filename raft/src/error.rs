@@ -6,7 +6,7 @@ use std::fmt;
 use crate::{Index, NodeId, Ticket};
 
 /// Why a node cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Error {
     /// An option does not fit.
     Config {
@@ -24,7 +24,7 @@ pub enum Error {
 
 /// An event that cannot be: the driver or its disk broke the contract. The
 /// node is as it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refused {
     /// No write of that ticket is under way.
     UnknownTicket {
@@ -58,7 +58,7 @@ pub enum Refused {
 }
 
 /// Why members make no cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MembershipError {
     /// There is no voter.
     NobodyCanLead,
@@ -78,6 +78,12 @@ pub enum MembershipError {
     },
     /// The delay of a member is too long.
     DelayTooLong {
+        /// The member.
+        node: NodeId,
+    },
+    /// A member that has a state would become a witness, or the other way
+    /// round: remove it, and add a new node.
+    WitnessForEver {
         /// The member.
         node: NodeId,
     },
@@ -119,6 +125,9 @@ impl fmt::Display for MembershipError {
             }
             Self::AddressTooLong { node, len } => {
                 write!(f, "address of member {node} has {len} bytes, too many")
+            }
+            Self::WitnessForEver { node } => {
+                write!(f, "member {node} cannot begin or cease to be a witness")
             }
             Self::DelayTooLong { node } => write!(f, "delay of member {node} is too long"),
         }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Something that happened, handed to [`Node::on`](crate::Node::on).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A message came.
     Receive {
@@ -115,7 +115,8 @@ pub enum Event {
         /// This one; or whoever is best.
         to: Option<NodeId>,
     },
-    /// The driver has dropped the log up to here, or may at any time.
+    /// The driver has dropped the log up to here, or may at any time: exactly
+    /// as far as it says, whoever might still want it.
     Compact {
         /// At most what is applied; on a witness, what is committed.
         to: Index,

@@ -17,18 +17,34 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod candidate;
+mod change;
 mod config;
 mod disk;
 mod entry;
 mod error;
 mod event;
+mod follower;
 mod ids;
+mod leader;
+mod learner;
+mod log;
 mod membership;
 mod message;
 pub mod mutants;
 mod node;
+mod progress;
+pub mod quorum;
+mod random;
+mod reads;
+mod replicate;
+mod snapshot;
 mod status;
+#[cfg(test)]
+mod testing;
 mod trace;
+mod transfer;
+mod waiters;
 
 pub use action::{Action, Outcome, Readiness, Refusal, Role};
 pub use config::{Config, Lease};

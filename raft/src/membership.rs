@@ -69,6 +69,18 @@ impl Member {
         Self::of(Kind::Learner { hidden, delay })
     }
 
+    /// Whether it counts for majorities.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        !matches!(self.kind, Kind::Learner { .. })
+    }
+
+    /// Whether it may lead.
+    #[must_use]
+    pub fn may_lead(&self) -> bool {
+        matches!(self.kind, Kind::Voter { .. })
+    }
+
     /// A member of this kind without an address.
     #[must_use]
     pub fn of(kind: Kind) -> Self {
@@ -134,16 +146,15 @@ impl Membership {
     pub fn counts(&self, id: NodeId) -> bool {
         [&self.members, &self.outgoing]
             .iter()
-            .any(|members| members.get(&id).is_some_and(is_counted))
+            .any(|members| members.get(&id).is_some_and(Member::counts))
     }
 
     /// Whether the node may lead, in either configuration.
     #[must_use]
     pub fn may_lead(&self, id: NodeId) -> bool {
-        let is_voter = |member: &Member| matches!(member.kind, Kind::Voter { .. });
         [&self.members, &self.outgoing]
             .iter()
-            .any(|members| members.get(&id).is_some_and(is_voter))
+            .any(|members| members.get(&id).is_some_and(Member::may_lead))
     }
 
     /// Whom clients may be sent to.
@@ -166,18 +177,6 @@ impl Membership {
         all.map(|member| 32 + member.address.len()).sum()
     }
 
-    /// Those of the newer configuration that count.
-    #[must_use]
-    pub fn incoming_voters(&self) -> Vec<NodeId> {
-        counted(&self.members)
-    }
-
-    /// Those of the older configuration that count; none if no change is under way.
-    #[must_use]
-    pub fn outgoing_voters(&self) -> Vec<NodeId> {
-        counted(&self.outgoing)
-    }
-
     /// Whether these members could make a cluster.
     ///
     /// # Errors
@@ -197,19 +196,9 @@ impl Membership {
                 return Err(MembershipError::DelayTooLong { node });
             }
         }
-        let leads = |member: &Member| matches!(member.kind, Kind::Voter { .. });
-        if !members.values().any(leads) {
+        if !members.values().any(Member::may_lead) {
             return Err(MembershipError::NobodyCanLead);
         }
         Ok(())
     }
-}
-
-fn is_counted(member: &Member) -> bool {
-    !matches!(member.kind, Kind::Learner { .. })
-}
-
-fn counted(members: &Members) -> Vec<NodeId> {
-    let counted = members.iter().filter(|(_, member)| is_counted(member));
-    counted.map(|(id, _)| *id).collect()
 }

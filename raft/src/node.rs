@@ -1,23 +1,96 @@
-//! A node: events in, actions out.
+//! A node: events in, actions out; what every role has in common.
+//!
+//! Invariants:
+//! - term, commit index and applied index never go back;
+//! - a vote is given once in a term, and is durable before it is sent;
+//! - nothing is sent in a term before that term is durable;
+//! - every request gets exactly one answer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::candidate::Poll;
+use crate::disk::Disk;
+use crate::leader::Leader;
+use crate::learner::Delayed;
+use crate::log::Log;
+use crate::mutants::{Mutant, planted};
+use crate::random::Random;
+use crate::reads::Reads;
+use crate::transfer::Handover;
+use crate::waiters::Waiters;
 use crate::{
-    Action, Config, Error, Event, Health, Index, LogId, Membership, Outcome, Readiness, Refused,
-    Restored, Role, Status, Time, Vote,
+    Action, Config, Error, Event, Health, Index, LogId, Membership, Message, NodeId, Outcome,
+    Readiness, Refusal, Refused, RequestId, Restored, Role, Session, Term, Ticket, Time, Token,
+    Vote,
 };
 
 /// One node of a cluster.
-#[derive(Debug)]
+///
+/// A cluster of one elects itself as soon as its vote is durable:
+///
+/// ```
+/// use cs_raft::{Action, Config, Event, Membership, Node, NodeId, Restored, Role, Time};
+/// let alone = Restored::founding(Membership::of_voters([NodeId(1)]));
+/// let mut node = Node::new(Config::new(NodeId(1), 42), alone, Time(0))?;
+/// node.on(node.deadline(), Event::Tick)?;
+/// while let Some(action) = node.take() {
+///     // A driver would write and sync here.
+///     if let Action::SaveVote { ticket, .. } | Action::Append { ticket, .. } = action {
+///         node.on(node.deadline(), Event::Persisted { ticket })?;
+///     }
+/// }
+/// assert_eq!(node.status().role, Role::Leader);
+/// assert_eq!(node.status().commit.0, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Hash)]
 pub struct Node {
-    config: Config,
-    vote: Vote,
-    applied: Index,
-    base: LogId,
-    membership: Arc<Membership>,
-    deadline: Time,
-    actions: VecDeque<Action>,
+    pub(crate) config: Config,
+    pub(crate) incarnation: u64,
+    pub(crate) random: Random,
+    pub(crate) now: Time,
+    pub(crate) vote: Vote,
+    pub(crate) log: Log,
+    pub(crate) disk: Disk,
+    pub(crate) commit: Index,
+    pub(crate) applied: Index,
+    pub(crate) delayed: Delayed,
+    pub(crate) state: State,
+    pub(crate) leader: Option<NodeId>,
+    pub(crate) following: Following,
+    /// Until then nobody is helped to take the leader's place.
+    pub(crate) loyal_until: Time,
+    /// Then the node asks for votes.
+    pub(crate) campaign_at: Time,
+    /// What was drawn for it.
+    pub(crate) timeout: Duration,
+    pub(crate) waiters: Waiters,
+    pub(crate) reads: Reads,
+    pub(crate) handover: Option<Handover>,
+    /// A change in its joint half: its request.
+    pub(crate) change: Option<RequestId>,
+    /// A snapshot that takes the place of the log: its write, its last index.
+    pub(crate) installing: Option<(Ticket, Index)>,
+    pub(crate) actions: VecDeque<Action>,
+    told: (Role, Term, Option<NodeId>, Readiness),
+}
+
+#[derive(Clone, Debug, Hash)]
+pub(crate) enum State {
+    Follower,
+    PreCandidate(Poll),
+    Candidate(Poll),
+    Leader(Box<Leader>),
+}
+
+/// What a follower knows of its leader's log, in this term.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct Following {
+    pub(crate) session: Session,
+    /// Up to here the logs are the same.
+    pub(crate) agreed: Index,
 }
 
 impl Node {
@@ -28,15 +101,45 @@ impl Node {
     /// If the options do not fit, or what was restored contradicts itself.
     pub fn new(config: Config, restored: Restored, now: Time) -> Result<Self, Error> {
         config.check()?;
-        Ok(Self {
-            deadline: now + config.election_timeout,
-            config,
-            vote: restored.vote,
+        let log = Log::new(&restored, config.cache_bytes)?;
+        if restored.applied < restored.base.index || restored.applied > restored.last {
+            let (what, at) = ("applied index outside of the log", restored.applied);
+            return Err(Error::Restored { what, at });
+        }
+        let mut vote = restored.vote;
+        if vote.term < log.last_id().term {
+            let (term, voted_for) = (log.last_id().term, None);
+            vote = Vote { term, voted_for };
+        }
+        let mut node = Self {
+            incarnation: restored.incarnation,
+            random: Random::new(config.seed ^ restored.incarnation.rotate_left(32)),
+            now,
+            vote,
+            disk: Disk::new(log.last()),
+            log,
+            commit: restored.applied,
             applied: restored.applied,
-            base: restored.base,
-            membership: Arc::new(restored.base_membership),
+            delayed: Delayed::new(restored.applied),
+            state: State::Follower,
+            leader: None,
+            following: Following::default(),
+            // What the node promised before it was started anew still holds.
+            loyal_until: now + config.election_timeout,
+            campaign_at: now,
+            timeout: Duration::ZERO,
+            waiters: Waiters::default(),
+            reads: Reads::default(),
+            handover: None,
+            change: None,
+            installing: None,
             actions: VecDeque::new(),
-        })
+            told: (Role::Follower, vote.term, None, Readiness::NotLeading),
+            config,
+        };
+        node.following.agreed = node.commit;
+        node.wait_for_leader();
+        Ok(node)
     }
 
     /// Tells the node what happened at `now`; then [`take`](Self::take) until
@@ -47,21 +150,49 @@ impl Node {
     /// If it cannot have happened: the node is as it was. A request that is
     /// refused is none of them, but has an [`Action::Answer`].
     pub fn on(&mut self, now: Time, event: Event) -> Result<(), Refused> {
-        self.deadline = now + self.config.election_timeout;
-        match event {
-            Event::Propose { id, .. }
-            | Event::Read { id, .. }
-            | Event::ChangeMembership { id, .. }
-            | Event::Transfer { id, .. } => {
-                let outcome = Outcome::NotLeader { leader: None };
-                self.actions.push_back(Action::Answer { id, outcome });
-                Ok(())
-            }
-            Event::Persisted { ticket } | Event::PersistFailed { ticket, .. } => {
-                Err(Refused::UnknownTicket { ticket })
-            }
-            _ => Ok(()),
+        self.now = self.now.max(now);
+        if self.disk.health == Health::Poisoned && !planted(Mutant::VoteWhilePoisoned) {
+            self.refuse_poisoned(&event);
+            return Ok(());
         }
+        match event {
+            Event::Receive { from, message } => self.receive(from, message),
+            Event::Tick => self.tick(),
+            Event::Propose { id, payloads } => self.propose(id, payloads),
+            Event::Persisted { ticket } => self.persisted(ticket)?,
+            Event::PersistFailed { ticket, .. } => {
+                self.check_ticket(ticket)?;
+                self.poisoned();
+            }
+            Event::DiskStalled => self.stalled(),
+            Event::DiskHealthy => self.healthy(),
+            Event::Applied { index } => self.on_applied(index)?,
+            Event::Fetched {
+                to,
+                session,
+                after,
+                entries,
+            } => {
+                self.fetched(to, session, after, entries)?;
+            }
+            Event::SnapshotStored {
+                from,
+                session,
+                id,
+                membership,
+            } => {
+                self.snapshot_stored(from, session, id, membership)?;
+            }
+            Event::SnapshotFailed { from, session } => self.snapshot_failed(from, session),
+            Event::SnapshotSent { to, session } => self.snapshot_sent(to, session, true),
+            Event::SnapshotSendFailed { to, session } => self.snapshot_sent(to, session, false),
+            Event::Read { id, consistency } => self.read(id, consistency),
+            Event::ChangeMembership { id, members } => self.change_membership(id, members),
+            Event::Transfer { id, to } => self.transfer(id, to),
+            Event::Compact { to } => self.compact(to)?,
+        }
+        self.tell_role();
+        Ok(())
     }
 
     /// The next thing to do.
@@ -72,33 +203,418 @@ impl Node {
     /// When the node wants to hear [`Event::Tick`] at the latest.
     #[must_use]
     pub fn deadline(&self) -> Time {
-        self.deadline
+        if self.disk.health == Health::Poisoned {
+            return Time(u64::MAX);
+        }
+        let of_role = match &self.state {
+            State::Leader(leader) => leader.deadline(&self.config),
+            _ => self.campaign_at,
+        };
+        let others = [
+            self.waiters.deadline(),
+            self.reads.deadline(),
+            self.delayed.deadline(),
+            self.handover.as_ref().map(|handover| handover.until),
+        ];
+        others.into_iter().flatten().fold(of_role, Time::min)
     }
 
-    /// The node as it is now.
+    fn tick(&mut self) {
+        self.release_delayed();
+        for (id, outcome) in self.waiters.expired(Some(self.now)) {
+            self.answer(id, outcome);
+        }
+        self.expire_reads();
+        self.expire_handover();
+        match self.state {
+            State::Leader(_) => self.tick_leader(),
+            _ if self.now >= self.campaign_at => self.stand(),
+            _ => {}
+        }
+    }
+
+    fn receive(&mut self, from: NodeId, message: Message) {
+        let term = message.term();
+        match message {
+            // Asks without changing anything, here or there.
+            Message::PreVote { last, .. } => return self.on_pre_vote(from, term, last),
+            // The answer may well come from a node of an older term.
+            Message::PreVoteAnswer { asked, granted, .. } if term <= self.vote.term => {
+                return self.on_pre_vote_answer(from, asked, granted);
+            }
+            // Whoever still hears a leader helps nobody to take its place, and
+            // is not moved to another term by the attempt.
+            Message::Vote { forced: false, .. } if term > self.vote.term && self.is_loyal() => {
+                return;
+            }
+            _ => {}
+        }
+        if term > self.vote.term {
+            self.enter_term(term);
+        }
+        if term < self.vote.term {
+            return self.on_older_term(from, &message);
+        }
+        match message {
+            // Dealt with above; the answer of a newer term was a refusal.
+            Message::PreVote { .. } | Message::PreVoteAnswer { .. } => {}
+            Message::Vote { last, .. } => self.on_vote(from, last),
+            Message::VoteAnswer { granted, .. } => self.on_vote_answer(from, granted),
+            Message::Append {
+                session,
+                previous,
+                entries,
+                commit,
+                ..
+            } => {
+                self.on_append(from, session, previous, entries, commit);
+            }
+            Message::AppendAnswer {
+                session, outcome, ..
+            } => {
+                self.on_append_answer(from, session, outcome);
+            }
+            Message::Heartbeat {
+                session,
+                commit,
+                token,
+                quorum_age,
+                ..
+            } => {
+                self.on_heartbeat(from, session, commit, token, quorum_age);
+            }
+            Message::HeartbeatAnswer {
+                session,
+                token,
+                incarnation,
+                ..
+            } => {
+                self.on_heartbeat_answer(from, session, token, incarnation);
+            }
+            Message::SnapshotOffer {
+                session,
+                id,
+                membership,
+                ..
+            } => {
+                self.on_snapshot_offer(from, session, id, membership);
+            }
+            Message::SnapshotAnswer {
+                session, outcome, ..
+            } => {
+                self.on_snapshot_answer(from, session, outcome);
+            }
+            Message::TimeoutNow { .. } => self.on_timeout_now(from),
+            Message::ReadIndex { round, lease, .. } => self.on_read_index(from, round, lease),
+            Message::ReadIndexAnswer { round, index, .. } => {
+                self.on_read_index_answer(from, round, index);
+            }
+        }
+    }
+
+    /// Somebody is behind. Whoever believes to lead must learn that it does not.
+    fn on_older_term(&mut self, from: NodeId, message: &Message) {
+        let term = self.vote.term;
+        let answer = match message {
+            Message::Append { session, .. }
+            | Message::Heartbeat { session, .. }
+            | Message::SnapshotOffer { session, .. } => Message::HeartbeatAnswer {
+                term,
+                session: *session,
+                token: Token(0),
+                incarnation: self.incarnation,
+            },
+            Message::Vote { .. } => Message::VoteAnswer {
+                term,
+                granted: false,
+            },
+            Message::ReadIndex { round, .. } => {
+                let (round, index) = (*round, None);
+                Message::ReadIndexAnswer { term, round, index }
+            }
+            // What answers an older term of this node says nothing any more.
+            _ => return,
+        };
+        self.send(from, answer);
+    }
+
+    /// A newer term: whatever the node was, it follows now.
+    pub(crate) fn enter_term(&mut self, term: Term) {
+        let voted_for = None;
+        self.vote = Vote { term, voted_for };
+        self.save_vote();
+        self.become_follower();
+        self.following = Following {
+            session: Session(0),
+            agreed: self.commit,
+        };
+    }
+
+    /// Follows, in the term that it is in; whom, it does not know yet.
+    pub(crate) fn become_follower(&mut self) {
+        let old = std::mem::replace(&mut self.state, State::Follower);
+        self.leader = None;
+        self.forget_reads();
+        if let State::Leader(_) = old {
+            self.waiters.doubt(self.now + self.config.unknown_after);
+            if let Some(id) = self.change.take() {
+                self.answer(id, Outcome::Unknown);
+            }
+            self.wait_for_leader();
+        }
+    }
+
+    /// The node leads no more although nobody else does, that it knew of.
+    pub(crate) fn step_down(&mut self) {
+        self.become_follower();
+        self.loyal_until = self.now;
+        self.following = Following {
+            session: Session(0),
+            agreed: self.commit,
+        };
+    }
+
+    /// That node leads in this term.
+    pub(crate) fn follow(&mut self, leader: NodeId) {
+        if self.leader == Some(leader) && matches!(self.state, State::Follower) {
+            return;
+        }
+        self.become_follower();
+        self.leader = Some(leader);
+        self.wait_for_leader();
+        self.following = Following {
+            session: Session(0),
+            agreed: self.commit,
+        };
+        self.handover_ended(leader);
+    }
+
+    /// Puts off asking for votes: once to twice the election timeout, and up to
+    /// half of one more the less likely the node should lead: it stands later,
+    /// but it stands.
+    pub(crate) fn wait_for_leader(&mut self) {
+        let timeout = self.config.election_timeout;
+        let behind = timeout * u32::from(self.priority_behind()) / 512;
+        self.timeout = timeout + self.random.below(timeout) + behind;
+        self.campaign_at = self.now + self.timeout;
+    }
+
+    pub(crate) fn save_vote(&mut self) {
+        let ticket = self.disk.begin_vote();
+        let vote = self.vote;
+        self.actions.push_back(Action::SaveVote { ticket, vote });
+    }
+
+    /// Sends once the term is durable.
+    pub(crate) fn send(&mut self, to: NodeId, message: Message) {
+        let is_vote = matches!(message, Message::VoteAnswer { .. });
+        let is_early = is_vote && planted(Mutant::VoteBeforeDurable);
+        let after = self.disk.open_vote().filter(|_| !is_early);
+        self.actions.push_back(Action::Send { to, message, after });
+    }
+
+    pub(crate) fn answer(&mut self, id: RequestId, outcome: Outcome) {
+        self.actions.push_back(Action::Answer { id, outcome });
+    }
+
+    pub(crate) fn refuse(&mut self, id: RequestId, refusal: Refusal) {
+        self.answer(id, Outcome::Refused(refusal));
+    }
+
+    fn check_ticket(&self, ticket: Ticket) -> Result<(), Refused> {
+        if self.disk.knows(ticket) {
+            Ok(())
+        } else {
+            Err(Refused::UnknownTicket { ticket })
+        }
+    }
+
+    fn persisted(&mut self, ticket: Ticket) -> Result<(), Refused> {
+        self.check_ticket(ticket)?;
+        let durable = self.disk.durable();
+        self.disk.end(ticket);
+        self.snapshot_persisted(ticket);
+        if matches!(self.state, State::Candidate(_)) && self.disk.open_vote().is_none() {
+            self.count_vote(self.config.id, true);
+        }
+        if self.disk.durable() > durable {
+            match self.state {
+                State::Leader(_) => self.advance_commit(),
+                _ => self.acknowledge(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over a commit index, at most the end of the log.
+    pub(crate) fn set_commit(&mut self, commit: Index) {
+        if commit <= self.commit {
+            return;
+        }
+        assert!(
+            commit <= self.log.last(),
+            "only what is in the log is committed"
+        );
+        self.commit = commit;
+        let Self {
+            waiters,
+            log,
+            actions,
+            ..
+        } = self;
+        waiters.committed(
+            commit,
+            |index| log.term_at(index),
+            |id, outcome| {
+                actions.push_back(Action::Answer { id, outcome });
+            },
+        );
+        self.release();
+        self.serve_applied();
+    }
+
+    fn on_applied(&mut self, index: Index) -> Result<(), Refused> {
+        let commit = self.delayed.released();
+        if index > commit {
+            return Err(Refused::AppliedBeyondCommit {
+                applied: index,
+                commit,
+            });
+        }
+        self.applied = self.applied.max(index);
+        self.serve_applied();
+        Ok(())
+    }
+
+    fn compact(&mut self, to: Index) -> Result<(), Refused> {
+        let applied = self.applied.min(self.disk.durable());
+        if to > applied {
+            return Err(Refused::CompactBeyondApplied { to, applied });
+        }
+        self.log.compact(to);
+        Ok(())
+    }
+
+    fn poisoned(&mut self) {
+        self.disk.health = Health::Poisoned;
+        self.become_follower();
+        for (id, outcome) in self.waiters.expired(None) {
+            self.answer(id, outcome);
+        }
+        if let Some(handover) = self.handover.take() {
+            self.answer(handover.id, Outcome::Unknown);
+        }
+        self.poison_reads();
+    }
+
+    fn stalled(&mut self) {
+        if self.disk.health != Health::Good || planted(Mutant::DiskStallIgnored) {
+            return;
+        }
+        self.disk.health = Health::Stalled;
+        match self.state {
+            State::Leader(_) => self.hand_on(),
+            State::Follower => {}
+            _ => self.become_follower(),
+        }
+    }
+
+    fn healthy(&mut self) {
+        if self.disk.health == Health::Stalled {
+            self.disk.health = Health::Good;
+            self.wait_for_leader();
+        }
+    }
+
+    fn refuse_poisoned(&mut self, event: &Event) {
+        if let Event::Propose { id, .. }
+        | Event::Read { id, .. }
+        | Event::ChangeMembership { id, .. }
+        | Event::Transfer { id, .. } = event
+        {
+            self.refuse(*id, Refusal::DiskUnhealthy);
+        }
+    }
+
+    /// The membership that counts: the newest in the log, committed or not.
     #[must_use]
-    pub fn status(&self) -> Status {
-        Status {
-            id: self.config.id,
-            role: Role::Follower,
-            term: self.vote.term,
-            voted_for: self.vote.voted_for,
-            leader: None,
-            readiness: Readiness::NotLeading,
-            health: Health::Good,
-            commit: self.applied,
-            applied: self.applied,
-            durable: self.base.index,
-            last: self.base,
-            base: self.base,
-            membership: self.membership.clone(),
-            membership_id: self.base,
-            uncommitted_bytes: 0,
-            unpersisted_bytes: 0,
-            waiting_proposals: 0,
-            waiting_reads: 0,
-            lease_until: None,
-            peers: Vec::new(),
+    pub fn membership(&self) -> &Arc<Membership> {
+        if planted(Mutant::MembershipAtCommit) {
+            return self.log.membership_at(self.commit);
+        }
+        self.log.membership()
+    }
+
+    /// The last entry of the log, durable or not.
+    #[must_use]
+    pub fn last_id(&self) -> LogId {
+        self.log.last_id()
+    }
+
+    /// The term and the vote in it, durable or not.
+    #[must_use]
+    pub fn vote(&self) -> Vote {
+        self.vote
+    }
+
+    /// What is committed, as far as is known.
+    #[must_use]
+    pub fn commit_index(&self) -> Index {
+        self.commit
+    }
+
+    /// What is applied.
+    #[must_use]
+    pub fn applied_index(&self) -> Index {
+        self.applied
+    }
+
+    /// The last index of the prefix of the log that is durable here.
+    #[must_use]
+    pub fn durable_index(&self) -> Index {
+        self.disk.durable()
+    }
+
+    /// What the node is in its term.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Follower => Role::Follower,
+            State::PreCandidate(_) => Role::PreCandidate,
+            State::Candidate(_) => Role::Candidate,
+            State::Leader(_) => Role::Leader,
+        }
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        let State::Leader(leader) = &self.state else {
+            return Readiness::NotLeading;
+        };
+        if planted(Mutant::ReadyAtElection) {
+            Readiness::Ready
+        } else if self.commit < leader.first {
+            Readiness::AwaitingCommit
+        } else if self.applied < leader.first {
+            Readiness::AwaitingApply
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    fn tell_role(&mut self) {
+        let (role, term, leader) = (self.role(), self.vote.term, self.leader);
+        let readiness = self.readiness();
+        if self.told != (role, term, leader, readiness) {
+            self.told = (role, term, leader, readiness);
+            self.actions.push_back(Action::Role {
+                role,
+                term,
+                leader,
+                readiness,
+            });
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::node::{Node, State};
 use crate::{
     Health, Index, LogId, Membership, NodeId, Readiness, Role, Session, Term, Time, Token,
 };
 
 /// A node as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Status {
     /// The node.
     pub id: NodeId,
@@ -52,7 +53,7 @@ pub struct Status {
 }
 
 /// A peer as its leader sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PeerStatus {
     /// The peer.
     pub id: NodeId,
@@ -81,4 +82,50 @@ pub enum PeerState {
     Replicate,
     /// It is offered a snapshot, or sent one.
     Snapshot,
+}
+
+impl Node {
+    /// The node as it is now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            id: self.config.id,
+            role: self.role(),
+            term: self.vote.term,
+            voted_for: self.vote.voted_for,
+            leader: self.leader,
+            readiness: self.readiness(),
+            health: self.disk.health,
+            commit: self.commit,
+            applied: self.applied,
+            durable: self.disk.durable(),
+            last: self.log.last_id(),
+            base: self.log.base(),
+            membership: self.log.membership().clone(),
+            membership_id: self.log.membership_id(),
+            uncommitted_bytes: self.waiters.bytes(),
+            unpersisted_bytes: self.disk.unpersisted_bytes(),
+            waiting_proposals: self.waiters.len() + usize::from(self.change.is_some()),
+            waiting_reads: self.reads.len(),
+            lease_until: self.lease_until(),
+            peers: self.peers(),
+        }
+    }
+
+    fn peers(&self) -> Vec<PeerStatus> {
+        let State::Leader(leader) = &self.state else {
+            return Vec::new();
+        };
+        let peers = leader.peers.iter().map(|(&id, peer)| PeerStatus {
+            id,
+            state: peer.state(),
+            session: peer.session,
+            matched: peer.matched,
+            next: peer.next,
+            inflight_bytes: peer.inflight_bytes(),
+            confirmed: peer.confirmed,
+            heard: peer.heard,
+        });
+        peers.collect()
+    }
 }
