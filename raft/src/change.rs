@@ -10,6 +10,7 @@
 //!   nor before the leader committed in its own term;
 //! - a witness stays one as long as it is a member: it has no state.
 
+use crate::membership::counted;
 use crate::mutants::{Mutant, planted};
 use crate::node::{Node, State};
 use crate::{
@@ -38,7 +39,8 @@ impl Node {
         if let Err(error) = checked.and_then(|()| check_witnesses(current, &members)) {
             return self.refuse(id, Refusal::BadMembership(error));
         }
-        let next = if count_alike(&current.members, &members) || planted(Mutant::ChangeWithoutJoint)
+        let next = if counted(&current.members) == counted(&members)
+            || planted(Mutant::ChangeWithoutJoint)
         {
             Membership::new(members)
         } else {
@@ -101,15 +103,6 @@ impl Node {
             self.hand_on();
         }
     }
-}
-
-/// Whether the same nodes count in both.
-fn count_alike(old: &Members, new: &Members) -> bool {
-    let counted = |members: &Members| -> Vec<NodeId> {
-        let counted = members.iter().filter(|(_, member)| member.counts());
-        counted.map(|(id, _)| *id).collect()
-    };
-    counted(old) == counted(new)
 }
 
 fn check_witnesses(current: &Membership, members: &Members) -> Result<(), MembershipError> {

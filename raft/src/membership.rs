@@ -177,6 +177,18 @@ impl Membership {
         all.map(|member| 32 + member.address.len()).sum()
     }
 
+    /// Those of the newer configuration that count.
+    #[must_use]
+    pub fn incoming_voters(&self) -> Vec<NodeId> {
+        counted(&self.members)
+    }
+
+    /// Those of the older configuration that count; none if no change is under way.
+    #[must_use]
+    pub fn outgoing_voters(&self) -> Vec<NodeId> {
+        counted(&self.outgoing)
+    }
+
     /// Whether these members could make a cluster.
     ///
     /// # Errors
@@ -201,4 +213,10 @@ impl Membership {
         }
         Ok(())
     }
+}
+
+/// Those that count.
+pub(crate) fn counted(members: &Members) -> Vec<NodeId> {
+    let counted = members.iter().filter(|(_, member)| member.counts());
+    counted.map(|(id, _)| *id).collect()
 }
