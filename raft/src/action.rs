@@ -73,8 +73,8 @@ pub enum Action {
         /// The state must have at least this.
         at_least: Index,
     },
-    /// Let a stored snapshot take the place of the state, and of the log up to
-    /// it, at once; say `Persisted`. A witness has no state, and only its log begins anew.
+    /// Let a stored snapshot take the place of the state, and of the whole log,
+    /// at once; say `Persisted`. A witness has no state, and only its log begins anew.
     InstallSnapshot {
         /// Names the write.
         ticket: Ticket,

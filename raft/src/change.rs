@@ -115,3 +115,6 @@ fn check_witnesses(current: &Membership, members: &Members) -> Result<(), Member
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

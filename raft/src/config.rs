@@ -15,7 +15,7 @@ use crate::{Error, NodeId};
 pub struct Config {
     /// The node.
     pub id: NodeId,
-    /// From which the timeouts are drawn; different at each node.
+    /// From which the timeouts are drawn, with the node and how often it was started.
     pub seed: u64,
     /// A follower waits between once and twice as long for its leader; a
     /// leader without a quorum for this long steps down.
@@ -41,7 +41,7 @@ pub struct Config {
     pub max_uncommitted_bytes: usize,
     /// Longest payload.
     pub max_payload_bytes: usize,
-    /// Most bytes handed to the disk of a follower that are not yet durable.
+    /// Most bytes handed to the disk that are not yet durable.
     pub max_unpersisted_bytes: usize,
     /// Most reads that wait.
     pub max_pending_reads: usize,
@@ -118,3 +118,6 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

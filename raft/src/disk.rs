@@ -5,13 +5,16 @@
 //!   the first open one wrote;
 //! - a write whose entries were superseded while it was under way adds nothing
 //!   beyond what was left of them;
-//! - nothing leaves the node in a term that is not durable.
+//! - nothing leaves the node in a term that is not durable;
+//! - a node whose disk is stalled neither votes nor leads, one whose disk
+//!   failed takes part in nothing.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use crate::mutants::{Mutant, planted};
-use crate::{Index, Ticket};
+use crate::node::{Node, State};
+use crate::{Event, Index, Outcome, Refusal, Refused, Ticket};
 
 /// How a node's disk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,3 +151,74 @@ impl Disk {
         self.unpersisted_bytes
     }
 }
+
+impl Node {
+    pub(crate) fn check_ticket(&self, ticket: Ticket) -> Result<(), Refused> {
+        if self.disk.knows(ticket) {
+            Ok(())
+        } else {
+            Err(Refused::UnknownTicket { ticket })
+        }
+    }
+
+    pub(crate) fn persisted(&mut self, ticket: Ticket) -> Result<(), Refused> {
+        self.check_ticket(ticket)?;
+        let durable = self.disk.durable();
+        self.disk.end(ticket);
+        self.snapshot_persisted(ticket);
+        if matches!(self.state, State::Candidate(_)) && self.disk.open_vote().is_none() {
+            self.count_vote(self.config.id, true);
+        }
+        if self.disk.durable() > durable {
+            match self.state {
+                State::Leader(_) => self.advance_commit(),
+                _ => self.acknowledge(),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poisoned(&mut self) {
+        self.disk.health = Health::Poisoned;
+        self.become_follower();
+        for (id, outcome) in self.waiters.expired(None) {
+            self.answer(id, outcome);
+        }
+        if let Some(handover) = self.handover.take() {
+            self.answer(handover.id, Outcome::Unknown);
+        }
+        self.give_up_applying(&Refusal::DiskUnhealthy);
+    }
+
+    pub(crate) fn stalled(&mut self) {
+        if self.disk.health != Health::Good || planted(Mutant::DiskStallIgnored) {
+            return;
+        }
+        self.disk.health = Health::Stalled;
+        match self.state {
+            State::Leader(_) => self.hand_on(),
+            State::Follower => {}
+            _ => self.become_follower(),
+        }
+    }
+
+    pub(crate) fn healthy(&mut self) {
+        if self.disk.health == Health::Stalled {
+            self.disk.health = Health::Good;
+            self.wait_for_leader();
+        }
+    }
+
+    pub(crate) fn refuse_poisoned(&mut self, event: &Event) {
+        if let Event::Propose { id, .. }
+        | Event::Read { id, .. }
+        | Event::ChangeMembership { id, .. }
+        | Event::Transfer { id, .. } = event
+        {
+            self.refuse(*id, Refusal::DiskUnhealthy);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,13 @@ pub enum Refused {
 pub enum MembershipError {
     /// There is no voter.
     NobodyCanLead,
+    /// Those who can lead are no majority of those who count.
+    TooManyWitnesses {
+        /// How many cannot.
+        witnesses: usize,
+        /// How many can.
+        leading: usize,
+    },
     /// Too many members.
     TooMany {
         /// How many.
@@ -120,6 +127,10 @@ impl fmt::Display for MembershipError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NobodyCanLead => write!(f, "a cluster needs at least one voter, found none"),
+            Self::TooManyWitnesses { witnesses, leading } => write!(
+                f,
+                "those who can lead must be a majority, found {leading} beside {witnesses} witnesses"
+            ),
             Self::TooMany { found, limit } => {
                 write!(f, "a cluster has at most {limit} members, found {found}")
             }
@@ -137,3 +148,6 @@ impl fmt::Display for MembershipError {
 impl StdError for Error {}
 impl StdError for Refused {}
 impl StdError for MembershipError {}
+
+#[cfg(test)]
+mod tests;

@@ -118,7 +118,10 @@ pub enum Event {
     /// The driver has dropped the log up to here, or may at any time: exactly
     /// as far as it says, whoever might still want it.
     Compact {
-        /// At most what is applied; on a witness, what is committed.
+        /// At most the lesser of what is applied and what is durable here:
+        /// [`applied_index`](crate::Node::applied_index), which on a witness
+        /// follows the commit index by itself, and
+        /// [`durable_index`](crate::Node::durable_index).
         to: Index,
     },
 }

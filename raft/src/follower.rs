@@ -172,3 +172,6 @@ fn is_contiguous(previous: LogId, term: Term, entries: &[Entry]) -> bool {
         follows && entry.id.term <= term
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ number! {
 }
 number! {
     /// One replication stream of a leader to a peer. A new one makes every
-    /// answer to the older ones worthless. Unique within a term.
+    /// answer to the older ones worthless. Unique between two starts of the
+    /// leader, and so within a term.
     Session, "s"
 }
 number! {
@@ -132,3 +133,6 @@ impl fmt::Display for ReadRound {
         write!(f, "{}/{}", self.incarnation, self.number)
     }
 }
+
+#[cfg(test)]
+mod tests;

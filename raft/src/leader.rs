@@ -36,7 +36,6 @@ pub(crate) struct Leader {
     /// The first entry of its term.
     pub(crate) first: Index,
     pub(crate) peers: BTreeMap<NodeId, Progress>,
-    last_session: Session,
     /// The newest round.
     pub(crate) round: Token,
     rounds: VecDeque<Round>,
@@ -56,7 +55,12 @@ impl Leader {
     }
 
     pub(crate) fn deadline(&self, config: &Config) -> Time {
-        if planted(Mutant::NoCheckQuorum) || planted(Mutant::SnapshotNeverGivenUp) {
+        let never = [
+            Mutant::NoCheckQuorum,
+            Mutant::LoyalToLeaderWithoutQuorum,
+            Mutant::SnapshotNeverGivenUp,
+        ];
+        if never.into_iter().any(planted) {
             return self.heartbeat_at;
         }
         let snapshots = self.peers.values().filter_map(|peer| match peer.flow {
@@ -65,12 +69,6 @@ impl Leader {
         });
         let quorum = self.quorum_at + config.election_timeout;
         snapshots.fold(self.heartbeat_at.min(quorum), Time::min)
-    }
-
-    /// A stream that no answer yet can belong to.
-    pub(crate) fn new_session(&mut self) -> Session {
-        self.last_session = self.last_session.next();
-        self.last_session
     }
 
     /// The beginning of the promise that the round gave.
@@ -90,7 +88,6 @@ impl Node {
         self.state = State::Leader(Box::new(Leader {
             first: self.log.last().next(),
             peers: BTreeMap::new(),
-            last_session: Session(0),
             round: Token(0),
             rounds: VecDeque::new(),
             quorum_at: self.now,
@@ -117,13 +114,18 @@ impl Node {
         let membership = self.membership().clone();
         let (own, next) = (self.config.id, self.log.last().next());
         let is_settled = self.log.membership_id().index <= self.commit;
-        let Some(leader) = self.leader_mut() else {
+        let Self {
+            state: State::Leader(leader),
+            last_session,
+            ..
+        } = self
+        else {
             return;
         };
         for id in membership.everybody() {
             if id != own && !leader.peers.contains_key(&id) {
-                let session = leader.new_session();
-                leader.peers.insert(id, Progress::new(session, next));
+                *last_session = last_session.next();
+                leader.peers.insert(id, Progress::new(*last_session, next));
             }
         }
         if is_settled {
@@ -138,7 +140,8 @@ impl Node {
         let Some(leader) = self.leader_mut() else {
             return;
         };
-        if now - leader.quorum_at >= timeout && !planted(Mutant::NoCheckQuorum) {
+        let goes_on = planted(Mutant::NoCheckQuorum) || planted(Mutant::LoyalToLeaderWithoutQuorum);
+        if now - leader.quorum_at >= timeout && !goes_on {
             return self.step_down();
         }
         self.expire_snapshots();
@@ -147,6 +150,8 @@ impl Node {
             .is_some_and(|leader| now >= leader.heartbeat_at)
         {
             self.start_round();
+            // The word may have got lost.
+            self.try_handover();
         }
     }
 
@@ -207,7 +212,12 @@ impl Node {
         incarnation: u64,
     ) {
         let (now, next) = (self.now, self.log.last().next());
-        let Some(leader) = self.leader_mut() else {
+        let Self {
+            state: State::Leader(leader),
+            last_session,
+            ..
+        } = self
+        else {
             return;
         };
         let round = leader.round;
@@ -221,10 +231,11 @@ impl Node {
         peer.heard = Some(now);
         peer.confirmed = peer.confirmed.max(token);
         let known = *peer.incarnation.get_or_insert(incarnation);
-        if known != incarnation && !planted(Mutant::AckAfterRestartCounts) {
+        if incarnation > known && !planted(Mutant::AckAfterRestartCounts) {
             // It has forgotten what was under way, and has to show what it has.
             let (confirmed, incarnation) = (peer.confirmed, Some(incarnation));
-            let mut fresh = Progress::new(leader.new_session(), next);
+            *last_session = last_session.next();
+            let mut fresh = Progress::new(*last_session, next);
             (fresh.confirmed, fresh.heard, fresh.incarnation) = (confirmed, Some(now), incarnation);
             leader.peers.insert(from, fresh);
         }
@@ -282,6 +293,14 @@ impl Node {
         let cost = |payload: &Payload| crate::ENTRY_OVERHEAD_BYTES + payload.0.len();
         let bytes = payloads.iter().map(cost).sum::<usize>();
         let (waiting, limit) = (self.waiters.bytes(), self.config.max_uncommitted_bytes);
+        if waiting > 0 && waiting.saturating_add(bytes) > limit {
+            return self.refuse(id, Refusal::TooBusy { waiting, limit });
+        }
+        // A quorum without this node may commit faster than its disk writes.
+        let (waiting, limit) = (
+            self.disk.unpersisted_bytes(),
+            self.config.max_unpersisted_bytes,
+        );
         if waiting > 0 && waiting.saturating_add(bytes) > limit {
             return self.refuse(id, Refusal::TooBusy { waiting, limit });
         }
@@ -344,3 +363,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

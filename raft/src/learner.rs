@@ -122,3 +122,6 @@ impl Node {
         self.delayed.held.retain(|held| held.index > index);
     }
 }
+
+#[cfg(test)]
+mod tests;

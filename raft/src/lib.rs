@@ -37,6 +37,7 @@ mod progress;
 pub mod quorum;
 mod random;
 mod reads;
+mod receive;
 mod replicate;
 mod snapshot;
 mod status;

@@ -272,3 +272,6 @@ impl Log {
         from.iter().map(|(_, membership)| &**membership)
     }
 }
+
+#[cfg(test)]
+mod tests;

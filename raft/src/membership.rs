@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::quorum::majority;
 use crate::{MembershipError, NodeId};
 
 /// Most members of a configuration.
@@ -208,8 +209,16 @@ impl Membership {
                 return Err(MembershipError::DelayTooLong { node });
             }
         }
-        if !members.values().any(Member::may_lead) {
+        let leading = members.values().filter(|member| member.may_lead()).count();
+        if leading == 0 {
             return Err(MembershipError::NobodyCanLead);
+        }
+        // Else an entry that a witness alone has could keep everybody from
+        // being elected: a quorum must be possible without any witness.
+        let counted = members.values().filter(|member| member.counts()).count();
+        if leading < majority(counted) {
+            let witnesses = counted - leading;
+            return Err(MembershipError::TooManyWitnesses { witnesses, leading });
         }
         Ok(())
     }
@@ -220,3 +229,6 @@ pub(crate) fn counted(members: &Members) -> Vec<NodeId> {
     let counted = members.iter().filter(|(_, member)| member.counts());
     counted.map(|(id, _)| *id).collect()
 }
+
+#[cfg(test)]
+mod tests;

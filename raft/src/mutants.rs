@@ -31,9 +31,9 @@ mutants! {
     VoteWhilePoisoned,
     /// A pre-vote is refused without the higher term.
     PreVoteRefusalWithoutTerm,
-    /// A leader without quorum keeps the loyalty of those whom it reaches.
+    /// A leader without quorum goes on, and keeps the loyalty of those whom it reaches.
     LoyalToLeaderWithoutQuorum,
-    /// A leader that no quorum answers goes on.
+    /// A leader that no quorum answers goes on, though others need not wait for it.
     NoCheckQuorum,
     /// A witness stands and leads.
     WitnessLeads,

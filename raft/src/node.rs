@@ -22,8 +22,7 @@ use crate::transfer::Handover;
 use crate::waiters::Waiters;
 use crate::{
     Action, Config, Error, Event, Health, Index, LogId, Membership, Message, NodeId, Outcome,
-    Readiness, Refusal, Refused, RequestId, Restored, Role, Session, Term, Ticket, Time, Token,
-    Vote,
+    Readiness, Refusal, Refused, RequestId, Restored, Role, Session, Term, Ticket, Time, Vote,
 };
 
 /// One node of a cluster.
@@ -59,6 +58,9 @@ pub struct Node {
     pub(crate) delayed: Delayed,
     pub(crate) state: State,
     pub(crate) leader: Option<NodeId>,
+    /// The newest stream that this node began as a leader, in whatever term:
+    /// nothing that is under way in an older one is taken for it.
+    pub(crate) last_session: Session,
     pub(crate) following: Following,
     /// Until then nobody is helped to take the leader's place.
     pub(crate) loyal_until: Time,
@@ -113,7 +115,7 @@ impl Node {
         }
         let mut node = Self {
             incarnation: restored.incarnation,
-            random: Random::new(config.seed ^ restored.incarnation.rotate_left(32)),
+            random: Random::new(config.seed, config.id.0, restored.incarnation),
             now,
             vote,
             disk: Disk::new(log.last()),
@@ -123,6 +125,7 @@ impl Node {
             delayed: Delayed::new(restored.applied),
             state: State::Follower,
             leader: None,
+            last_session: Session(0),
             following: Following::default(),
             // What the node promised before it was started anew still holds.
             loyal_until: now + config.election_timeout,
@@ -233,111 +236,6 @@ impl Node {
         }
     }
 
-    fn receive(&mut self, from: NodeId, message: Message) {
-        let term = message.term();
-        match message {
-            // Asks without changing anything, here or there.
-            Message::PreVote { last, .. } => return self.on_pre_vote(from, term, last),
-            // The answer may well come from a node of an older term.
-            Message::PreVoteAnswer { asked, granted, .. } if term <= self.vote.term => {
-                return self.on_pre_vote_answer(from, asked, granted);
-            }
-            // Whoever still hears a leader helps nobody to take its place, and
-            // is not moved to another term by the attempt.
-            Message::Vote { forced: false, .. } if term > self.vote.term && self.is_loyal() => {
-                return;
-            }
-            _ => {}
-        }
-        if term > self.vote.term {
-            self.enter_term(term);
-        }
-        if term < self.vote.term {
-            return self.on_older_term(from, &message);
-        }
-        match message {
-            // Dealt with above; the answer of a newer term was a refusal.
-            Message::PreVote { .. } | Message::PreVoteAnswer { .. } => {}
-            Message::Vote { last, .. } => self.on_vote(from, last),
-            Message::VoteAnswer { granted, .. } => self.on_vote_answer(from, granted),
-            Message::Append {
-                session,
-                previous,
-                entries,
-                commit,
-                ..
-            } => {
-                self.on_append(from, session, previous, entries, commit);
-            }
-            Message::AppendAnswer {
-                session, outcome, ..
-            } => {
-                self.on_append_answer(from, session, outcome);
-            }
-            Message::Heartbeat {
-                session,
-                commit,
-                token,
-                quorum_age,
-                ..
-            } => {
-                self.on_heartbeat(from, session, commit, token, quorum_age);
-            }
-            Message::HeartbeatAnswer {
-                session,
-                token,
-                incarnation,
-                ..
-            } => {
-                self.on_heartbeat_answer(from, session, token, incarnation);
-            }
-            Message::SnapshotOffer {
-                session,
-                id,
-                membership,
-                ..
-            } => {
-                self.on_snapshot_offer(from, session, id, membership);
-            }
-            Message::SnapshotAnswer {
-                session, outcome, ..
-            } => {
-                self.on_snapshot_answer(from, session, outcome);
-            }
-            Message::TimeoutNow { .. } => self.on_timeout_now(from),
-            Message::ReadIndex { round, lease, .. } => self.on_read_index(from, round, lease),
-            Message::ReadIndexAnswer { round, index, .. } => {
-                self.on_read_index_answer(from, round, index);
-            }
-        }
-    }
-
-    /// Somebody is behind. Whoever believes to lead must learn that it does not.
-    fn on_older_term(&mut self, from: NodeId, message: &Message) {
-        let term = self.vote.term;
-        let answer = match message {
-            Message::Append { session, .. }
-            | Message::Heartbeat { session, .. }
-            | Message::SnapshotOffer { session, .. } => Message::HeartbeatAnswer {
-                term,
-                session: *session,
-                token: Token(0),
-                incarnation: self.incarnation,
-            },
-            Message::Vote { .. } => Message::VoteAnswer {
-                term,
-                granted: false,
-            },
-            Message::ReadIndex { round, .. } => {
-                let (round, index) = (*round, None);
-                Message::ReadIndexAnswer { term, round, index }
-            }
-            // What answers an older term of this node says nothing any more.
-            _ => return,
-        };
-        self.send(from, answer);
-    }
-
     /// A newer term: whatever the node was, it follows now.
     pub(crate) fn enter_term(&mut self, term: Term) {
         let voted_for = None;
@@ -421,31 +319,6 @@ impl Node {
         self.answer(id, Outcome::Refused(refusal));
     }
 
-    fn check_ticket(&self, ticket: Ticket) -> Result<(), Refused> {
-        if self.disk.knows(ticket) {
-            Ok(())
-        } else {
-            Err(Refused::UnknownTicket { ticket })
-        }
-    }
-
-    fn persisted(&mut self, ticket: Ticket) -> Result<(), Refused> {
-        self.check_ticket(ticket)?;
-        let durable = self.disk.durable();
-        self.disk.end(ticket);
-        self.snapshot_persisted(ticket);
-        if matches!(self.state, State::Candidate(_)) && self.disk.open_vote().is_none() {
-            self.count_vote(self.config.id, true);
-        }
-        if self.disk.durable() > durable {
-            match self.state {
-                State::Leader(_) => self.advance_commit(),
-                _ => self.acknowledge(),
-            }
-        }
-        Ok(())
-    }
-
     /// Takes over a commit index, at most the end of the log.
     pub(crate) fn set_commit(&mut self, commit: Index) {
         if commit <= self.commit {
@@ -456,6 +329,7 @@ impl Node {
             "only what is in the log is committed"
         );
         self.commit = commit;
+        self.release();
         let Self {
             waiters,
             log,
@@ -469,7 +343,6 @@ impl Node {
                 actions.push_back(Action::Answer { id, outcome });
             },
         );
-        self.release();
         self.serve_applied();
     }
 
@@ -481,8 +354,11 @@ impl Node {
                 commit,
             });
         }
-        self.applied = self.applied.max(index);
-        self.serve_applied();
+        if index > self.applied {
+            self.applied = index;
+            self.reads_go_on();
+            self.serve_applied();
+        }
         Ok(())
     }
 
@@ -493,47 +369,6 @@ impl Node {
         }
         self.log.compact(to);
         Ok(())
-    }
-
-    fn poisoned(&mut self) {
-        self.disk.health = Health::Poisoned;
-        self.become_follower();
-        for (id, outcome) in self.waiters.expired(None) {
-            self.answer(id, outcome);
-        }
-        if let Some(handover) = self.handover.take() {
-            self.answer(handover.id, Outcome::Unknown);
-        }
-        self.poison_reads();
-    }
-
-    fn stalled(&mut self) {
-        if self.disk.health != Health::Good || planted(Mutant::DiskStallIgnored) {
-            return;
-        }
-        self.disk.health = Health::Stalled;
-        match self.state {
-            State::Leader(_) => self.hand_on(),
-            State::Follower => {}
-            _ => self.become_follower(),
-        }
-    }
-
-    fn healthy(&mut self) {
-        if self.disk.health == Health::Stalled {
-            self.disk.health = Health::Good;
-            self.wait_for_leader();
-        }
-    }
-
-    fn refuse_poisoned(&mut self, event: &Event) {
-        if let Event::Propose { id, .. }
-        | Event::Read { id, .. }
-        | Event::ChangeMembership { id, .. }
-        | Event::Transfer { id, .. } = event
-        {
-            self.refuse(*id, Refusal::DiskUnhealthy);
-        }
     }
 
     /// The membership that counts: the newest in the log, committed or not.

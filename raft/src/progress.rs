@@ -31,8 +31,8 @@ pub(crate) struct Progress {
     /// Last index and bytes of each message of entries under way.
     inflight: VecDeque<(Index, usize)>,
     inflight_bytes: usize,
-    /// Old entries are being read for it.
-    pub(crate) fetching: bool,
+    /// Old entries after this one are being read for it.
+    pub(crate) fetching: Option<Index>,
     /// The commit index that it was sent last.
     pub(crate) sent_commit: Index,
     /// The last round that it answered.
@@ -54,7 +54,7 @@ impl Progress {
             flow: Flow::Probe { waiting: false },
             inflight: VecDeque::new(),
             inflight_bytes: 0,
-            fetching: false,
+            fetching: None,
             sent_commit: Index(0),
             confirmed: Token(0),
             heard: None,
@@ -69,7 +69,7 @@ impl Progress {
         self.next = next.max(self.matched.next());
         self.inflight.clear();
         self.inflight_bytes = 0;
-        self.fetching = false;
+        self.fetching = None;
     }
 
     /// Lets entries flow behind what has matched.
@@ -82,8 +82,8 @@ impl Progress {
     pub(crate) fn is_held(&self, window_messages: usize, window_bytes: usize) -> bool {
         let is_full = self.inflight.len() >= window_messages || self.inflight_bytes >= window_bytes;
         match self.flow {
-            Flow::Probe { waiting } => waiting || self.fetching,
-            Flow::Replicate => self.fetching || is_full,
+            Flow::Probe { waiting } => waiting || self.fetching.is_some(),
+            Flow::Replicate => self.fetching.is_some() || is_full,
             Flow::Snapshot { .. } => true,
         }
     }
@@ -126,3 +126,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

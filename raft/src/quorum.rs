@@ -113,3 +113,6 @@ fn counted(members: &Members) -> impl Iterator<Item = NodeId> + '_ {
     let counted = members.iter().filter(move |(_, member)| counts(member));
     counted.map(|(id, _)| *id)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,13 @@ impl Hash for Random {
 }
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+    /// Nodes with the same seed draw differently, too, and after each start anew.
+    pub(crate) fn new(seed: u64, id: u64, incarnation: u64) -> Self {
+        let mut random = Self(seed);
+        for salt in [id, incarnation] {
+            random.0 = random.draw() ^ salt;
+        }
+        random
     }
 
     fn draw(&mut self) -> u64 {
@@ -33,3 +38,6 @@ impl Random {
         Duration::from_micros(self.draw() % micros.max(1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,8 @@ struct Asking {
     round: ReadRound,
     lease: bool,
     ids: Vec<RequestId>,
+    /// When it was asked last.
+    asked: Time,
     until: Time,
 }
 
@@ -62,6 +64,9 @@ pub(crate) struct Reads {
     last_asking: u64,
     /// Confirmed, until enough is applied; by index.
     applying: VecDeque<(Index, RequestId)>,
+    /// When those give up, unless something is applied before: the node may
+    /// be a member no more, and never hear of what they wait for.
+    applying_until: Option<Time>,
 }
 
 impl Reads {
@@ -71,7 +76,8 @@ impl Reads {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.asking.as_ref().map(|asking| asking.until)
+        let asking = self.asking.as_ref().map(|asking| asking.until);
+        asking.into_iter().chain(self.applying_until).min()
     }
 }
 
@@ -201,11 +207,22 @@ impl Node {
         let applying = &mut self.reads.applying;
         let place = applying.partition_point(|(other, _)| *other <= index);
         applying.insert(place, (index, id));
+        let until = self.now + self.config.unknown_after;
+        self.reads.applying_until.get_or_insert(until);
         self.serve_applied();
+    }
+
+    /// Something was applied: those who wait for more may wait on.
+    pub(crate) fn reads_go_on(&mut self) {
+        self.reads.applying_until = Some(self.now + self.config.unknown_after);
     }
 
     /// More is applied.
     pub(crate) fn serve_applied(&mut self) {
+        if self.kind() == Some(Kind::Witness) {
+            // It may have learned just now that it is one.
+            return self.give_up_applying(&Refusal::NoState);
+        }
         let all = planted(Mutant::ReadBeforeApplied);
         let Self {
             reads,
@@ -221,6 +238,9 @@ impl Node {
             if let Some((index, id)) = reads.applying.pop_front() {
                 actions.push_back(Action::ReadReady { id, index });
             }
+        }
+        if reads.applying.is_empty() {
+            reads.applying_until = None;
         }
     }
 
@@ -238,18 +258,30 @@ impl Node {
             incarnation,
             number,
         };
-        let until = self.now + 2 * self.config.election_timeout;
+        let (asked, until) = (self.now, self.now + 2 * self.config.election_timeout);
         self.reads.asking = Some(Asking {
             round,
             lease,
             ids,
+            asked,
             until,
         });
-        self.ask_again();
+        self.send_asking();
     }
 
-    /// Asks once more: question or answer may have got lost.
+    /// Asks once more if question or answer seem to have got lost.
     pub(crate) fn ask_again(&mut self) {
+        let (now, patience) = (self.now, self.config.heartbeat_interval);
+        let Some(asking) = &mut self.reads.asking else {
+            return;
+        };
+        if now - asking.asked >= patience {
+            asking.asked = now;
+            self.send_asking();
+        }
+    }
+
+    fn send_asking(&mut self) {
         let (term, leader) = (self.vote.term, self.leader);
         if let (Some(asking), Some(leader)) = (&self.reads.asking, leader) {
             let (round, lease) = (asking.round, asking.lease);
@@ -296,6 +328,9 @@ impl Node {
             }
             self.ask();
         }
+        if self.reads.applying_until.is_some_and(|until| until <= now) {
+            self.give_up_applying(&Refusal::TimedOut);
+        }
     }
 
     /// The leader is another one, or none: whoever waited for it may ask
@@ -329,10 +364,11 @@ impl Node {
         }
     }
 
-    /// The disk is poisoned: nothing more will be applied.
-    pub(crate) fn poison_reads(&mut self) {
+    /// Those who wait until enough is applied wait in vain.
+    pub(crate) fn give_up_applying(&mut self, refusal: &Refusal) {
+        self.reads.applying_until = None;
         for (_, id) in std::mem::take(&mut self.reads.applying) {
-            self.refuse(id, Refusal::DiskUnhealthy);
+            self.refuse(id, refusal.clone());
         }
     }
 
@@ -356,3 +392,6 @@ impl Node {
         Some(begin + timeout * (1000 - lease.max_drift_per_mille) / 1000)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,7 @@ impl Node {
             self.send_append(to, after, entries);
             return true;
         }
-        peer.fetching = true;
+        peer.fetching = Some(after);
         let (session, max_bytes) = (peer.session, config.max_append_bytes);
         actions.push_back(Action::Fetch {
             to,
@@ -123,6 +123,13 @@ impl Node {
         else {
             return Ok(());
         };
+        let of_session = leader
+            .peers
+            .get_mut(&to)
+            .filter(|peer| peer.session == session);
+        let Some(peer) = of_session.filter(|peer| peer.fetching == Some(after)) else {
+            return Ok(());
+        };
         for (entry, index) in entries.iter().zip(after.0 + 1..) {
             // What was compacted meanwhile cannot be compared, and is not sent.
             let is_known = index <= log.base().index.0 || log.contains(entry.id);
@@ -130,18 +137,11 @@ impl Node {
                 return Err(Refused::WrongEntries { at: entry.id.index });
             }
         }
-        let peer = leader
-            .peers
-            .get_mut(&to)
-            .filter(|peer| peer.session == session);
-        let Some(peer) = peer.filter(|peer| peer.fetching && peer.next == after.next()) else {
-            return Ok(());
-        };
-        peer.fetching = false;
-        if matches!(peer.flow, Flow::Snapshot { .. }) {
-            return Ok(());
-        }
-        if entries.is_empty() || log.term_at(after).is_none() {
+        peer.fetching = None;
+        if peer.next != after.next() {
+            // A late acknowledgement: it has them.
+            self.replicate(to);
+        } else if entries.is_empty() || log.term_at(after).is_none() {
             self.offer_snapshot(to);
         } else {
             self.send_append(to, after, entries);
@@ -249,14 +249,19 @@ impl Node {
                     peer.matched.next() < peer.next && peer.matched == peer.matched_at_heartbeat;
                 peer.matched_at_heartbeat = peer.matched;
                 let after = peer.next.previous();
-                if is_stuck {
+                if !is_stuck {
+                    self.replicate(from);
+                } else if self.log.term_at(after).is_some() {
                     // Rejected if anything before it got lost.
                     self.send_append(from, after, Vec::new());
                 } else {
-                    self.replicate(from);
+                    self.offer_snapshot(from);
                 }
             }
             Flow::Snapshot { .. } => self.offer_again(from),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

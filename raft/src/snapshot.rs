@@ -17,8 +17,8 @@ use crate::mutants::{Mutant, planted};
 use crate::node::{Node, State};
 use crate::progress::Flow;
 use crate::{
-    Action, Health, Kind, LogId, Membership, Message, NodeId, Refused, Session, SnapshotOutcome,
-    Ticket,
+    Action, Health, Kind, LogId, Member, Membership, MembershipError, Message, NodeId, Refused,
+    Session, SnapshotOutcome, Ticket,
 };
 
 impl Node {
@@ -120,8 +120,10 @@ impl Node {
         id: LogId,
         membership: Membership,
     ) -> Result<(), Refused> {
-        let sound = Membership::check(&membership.members);
-        sound.map_err(|error| Refused::BadSnapshot { error })?;
+        if !membership.members.values().any(Member::may_lead) {
+            let error = MembershipError::NobodyCanLead;
+            return Err(Refused::BadSnapshot { error });
+        }
         if id.index <= self.commit || self.log.contains(id) {
             self.actions.push_back(Action::DropSnapshot { id });
             if self.is_stream(from, session) {
@@ -266,3 +268,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

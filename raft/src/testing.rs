@@ -191,6 +191,7 @@ impl Cluster {
                     );
                 }
                 Action::ReadReady { id: request, index } => {
+                    assert!(host.node.applied >= index, "read before it is applied");
                     assert!(self.reads.insert(request, index).is_none(), "read twice");
                 }
                 Action::StartSnapshot {
@@ -330,10 +331,10 @@ impl Cluster {
     pub(crate) fn elect(&mut self) -> NodeId {
         for _ in 0..200 {
             self.run(50);
-            if let Some(leader) = self.leader() {
-                if self.hosts[&leader].node.status().readiness == Readiness::Ready {
-                    return leader;
-                }
+            let ready =
+                |leader: &NodeId| self.hosts[leader].node.status().readiness == Readiness::Ready;
+            if let Some(leader) = self.leader().filter(ready) {
+                return leader;
             }
         }
         panic!("nobody leads");
@@ -341,11 +342,8 @@ impl Cluster {
 
     /// Makes this node lead.
     pub(crate) fn elect_node(&mut self, number: u64) {
-        self.hosts.get_mut(&id(number)).unwrap().node.loyal_until = Time(0);
-        for host in self.hosts.values_mut() {
-            host.node.loyal_until = Time(0);
-        }
-        self.hosts.get_mut(&id(number)).unwrap().node.campaign_at = Time(0);
+        self.forget_promises();
+        self.node_mut(number).campaign_at = Time(0);
         self.on(id(number), Event::Tick);
         self.settle();
         assert_eq!(self.status(number).role, Role::Leader);
@@ -434,5 +432,48 @@ impl Cluster {
             _ => None,
         });
         data.collect()
+    }
+}
+
+impl Cluster {
+    pub(crate) fn node_mut(&mut self, number: u64) -> &mut Node {
+        &mut self.hosts.get_mut(&id(number)).unwrap().node
+    }
+
+    /// A message out of the blue.
+    pub(crate) fn receive(&mut self, to: u64, from: u64, message: Message) {
+        let from = id(from);
+        self.on(id(to), Event::Receive { from, message });
+    }
+
+    /// Nobody owes anything to a leader.
+    pub(crate) fn forget_promises(&mut self) {
+        for host in self.hosts.values_mut() {
+            host.node.loyal_until = Time(0);
+        }
+    }
+}
+
+impl Cluster {
+    /// Makes this node lead while the disks of the two others hold what they
+    /// are to write: it has not committed in its term.
+    pub(crate) fn elect_node_slowly(&mut self, number: u64) {
+        let others = self
+            .hosts
+            .keys()
+            .copied()
+            .filter(|other| *other != id(number));
+        let others: Vec<NodeId> = others.collect();
+        self.forget_promises();
+        others.iter().for_each(|other| self.hold(other.0));
+        self.node_mut(number).campaign_at = Time(0);
+        self.on(id(number), Event::Tick);
+        self.settle();
+        for other in others {
+            self.release(other.0);
+            self.hold(other.0);
+        }
+        self.settle();
+        assert_eq!(self.status(number).readiness, Readiness::AwaitingCommit);
     }
 }

@@ -128,3 +128,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,3 +127,6 @@ impl Waiters {
         answers
     }
 }
+
+#[cfg(test)]
+mod tests;
