@@ -1,0 +1,43 @@
+//! Planted bugs, each shown by a script: an expectation breaks, or a rule of `checks.rs`, or the
+//! core's own assertions. That the text differs is not enough.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use cs_raft::mutants::{Mutant, plant};
+
+use crate::script::Script;
+use crate::{alone, run, scripts};
+
+/// The scripts that each planted bug breaks.
+fn hunt() -> BTreeMap<Mutant, Vec<String>> {
+    let mut broken: BTreeMap<Mutant, Vec<String>> = BTreeMap::new();
+    for &mutant in Mutant::ALL {
+        plant(Some(mutant));
+        let found = broken.entry(mutant).or_default();
+        for (name, path) in scripts() {
+            let script = Script::parse(&fs::read_to_string(path).unwrap()).unwrap();
+            if let Some(how) = run(script).broken {
+                found.push(format!("{name}: {how}"));
+            }
+        }
+        plant(None);
+    }
+    broken
+}
+
+/// `cargo test -p cs-raft --features mutants --test scenarios -- --nocapture planted` prints them.
+#[test]
+fn each_planted_bug_breaks_a_script() {
+    let _alone = alone();
+    let broken = hunt();
+    let mut unseen = Vec::new();
+    for (mutant, scripts) in &broken {
+        println!("{mutant:?}");
+        scripts.iter().for_each(|script| println!("    {script}"));
+        if scripts.is_empty() {
+            unseen.push(*mutant);
+        }
+    }
+    assert!(unseen.is_empty(), "no script shows {unseen:?}");
+}

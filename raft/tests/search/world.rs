@@ -1,0 +1,466 @@
+//! Three nodes, their disks and what is under way, as one value: small enough to be copied at each
+//! branch of the search, and told apart by a hash.
+//!
+//! Invariants: time goes on only when an election timeout does, and then for all; what is under way is
+//! a set, so a message that was sent twice may arrive once, and any message may arrive never; a disk
+//! does its writes in any order, and a crash takes those that were not done.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use cs_raft::{
+    Action, Config, Entry, Event, Index, LogId, Membership, Message, Node, NodeId, Payload,
+    RequestId, Restored, Role, Run, Ticket, Time, Vote,
+};
+
+/// How many nodes there are.
+pub(crate) const NODES: usize = 3;
+/// So short that there is nothing to draw at random below it: equal states are equal.
+const ELECTION_TIMEOUT: Duration = Duration::from_micros(1);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_nanos(500);
+/// Longer than any timeout: a node that hears of it has waited long enough.
+const LONG: Duration = Duration::from_secs(1);
+
+/// A write that is not yet durable as a whole.
+#[derive(Clone, Debug, Hash)]
+enum Write {
+    Vote(Vote),
+    Append {
+        superseded: Option<Index>,
+        entries: Vec<Entry>,
+    },
+}
+
+/// What lies on a disk.
+#[derive(Clone, Debug, Default, Hash)]
+struct Image {
+    vote: Vote,
+    log: Vec<Entry>,
+}
+
+impl Image {
+    fn write(&mut self, write: &Write) {
+        match write {
+            Write::Vote(vote) => self.vote = *vote,
+            Write::Append {
+                superseded,
+                entries,
+            } => {
+                if let Some(from) = superseded {
+                    self.log.truncate(from.0 as usize - 1);
+                }
+                self.log.extend(entries.iter().cloned());
+            }
+        }
+    }
+}
+
+/// A node with its disk.
+#[derive(Clone, Debug)]
+struct Place {
+    node: Node,
+    image: Image,
+    /// In the order of issue; done or not.
+    writes: Vec<(Ticket, Write, bool)>,
+    superseded: Option<Index>,
+    outbox: Vec<(Ticket, NodeId, Message)>,
+    starts: u64,
+    /// The log as the node has it.
+    log: Vec<Entry>,
+}
+
+/// One thing that can happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// The message at this place arrives.
+    Deliver(usize),
+    /// A write of this node is done.
+    Persist(usize, Ticket),
+    /// This node has waited long enough, and asks for votes.
+    Timeout(usize),
+    /// Somebody proposes at this node.
+    Propose(usize),
+    /// This node's machine stops and comes up again.
+    Crash(usize),
+}
+
+/// How much may happen on a way.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) struct Budget {
+    /// Election timeouts.
+    pub(crate) timeouts: u32,
+    /// Proposals.
+    pub(crate) proposals: u32,
+    /// Crashes.
+    pub(crate) crashes: u32,
+    /// No node goes beyond this term by a timeout of its own.
+    pub(crate) max_term: u64,
+}
+
+/// Everything.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    places: Vec<Place>,
+    flying: Vec<(usize, usize, Message)>,
+    now: Time,
+    budget: Budget,
+    proposed: u64,
+    /// Who led in which term, by term.
+    leaders: Vec<(u64, usize)>,
+    /// What was committed anywhere, by index from one.
+    committed: Vec<LogId>,
+    /// Whether something was answered as committed.
+    pub(crate) acknowledged: u64,
+}
+
+/// What is wrong.
+pub(crate) type Verdict = Result<(), String>;
+
+impl World {
+    /// Three nodes that know nothing.
+    pub(crate) fn new(budget: Budget) -> Self {
+        let membership = Membership::of_voters((1..=NODES as u64).map(NodeId));
+        let place = |id| {
+            let founding = Restored::founding(membership.clone());
+            Place {
+                node: Node::new(config(id), founding, Time(0)).unwrap(),
+                image: Image::default(),
+                writes: Vec::new(),
+                superseded: None,
+                outbox: Vec::new(),
+                starts: 1,
+                log: Vec::new(),
+            }
+        };
+        Self {
+            places: (0..NODES).map(place).collect(),
+            flying: Vec::new(),
+            now: Time(0),
+            budget,
+            proposed: 0,
+            leaders: Vec::new(),
+            committed: Vec::new(),
+            acknowledged: 0,
+        }
+    }
+
+    /// What there is still to spend.
+    pub(crate) fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    /// What can happen next.
+    pub(crate) fn moves(&self) -> Vec<Move> {
+        let mut moves: Vec<Move> = (0..self.flying.len()).map(Move::Deliver).collect();
+        for (at, place) in self.places.iter().enumerate() {
+            let waiting = place.writes.iter().filter(|(_, _, done)| !done);
+            moves.extend(waiting.map(|(ticket, _, _)| Move::Persist(at, *ticket)));
+            let status = place.node.status();
+            let leads = status.role == Role::Leader;
+            // The first to stand is node 1: whom one calls so does not matter.
+            let may_stand = !leads && status.term.0 < self.budget.max_term;
+            let is_first = self.now > Time(0) || at == 0;
+            if self.budget.timeouts > 0 && may_stand && is_first {
+                moves.push(Move::Timeout(at));
+            }
+            if self.budget.proposals > 0 && leads {
+                moves.push(Move::Propose(at));
+            }
+            if self.budget.crashes > 0 {
+                moves.push(Move::Crash(at));
+            }
+        }
+        moves
+    }
+
+    /// A move in words.
+    pub(crate) fn describe(&self, step: Move) -> String {
+        match step {
+            Move::Deliver(place) => {
+                let (from, to, message) = &self.flying[place];
+                format!("{} -> {}: {message}", from + 1, to + 1)
+            }
+            Move::Persist(at, ticket) => format!("{} has written {ticket}", at + 1),
+            Move::Timeout(at) => format!("{} stands for election", at + 1),
+            Move::Propose(at) => format!("{} is proposed to", at + 1),
+            Move::Crash(at) => format!("{} crashes and comes back", at + 1),
+        }
+    }
+
+    /// Lets it happen, and says what is wrong afterwards.
+    pub(crate) fn make(&mut self, step: Move) -> Verdict {
+        match step {
+            Move::Deliver(place) => {
+                let (from, to, message) = self.flying.swap_remove(place);
+                let from = NodeId(from as u64 + 1);
+                self.on(to, Event::Receive { from, message })
+            }
+            Move::Persist(at, ticket) => self.persist(at, ticket),
+            Move::Timeout(at) => self.timeout(at),
+            Move::Propose(at) => {
+                self.budget.proposals -= 1;
+                self.proposed += 1;
+                let id = RequestId(self.proposed);
+                let payloads = vec![Payload::new(self.proposed.to_le_bytes())];
+                self.on(at, Event::Propose { id, payloads })
+            }
+            Move::Crash(at) => self.crash(at),
+        }
+    }
+
+    /// A candidate's pre-votes and their answers are no promises: they arrive at once.
+    fn timeout(&mut self, at: usize) -> Verdict {
+        self.budget.timeouts -= 1;
+        self.now = self.now + LONG;
+        self.on(at, Event::Tick)?;
+        for kind in ["pre-vote", "pre-vote-answer"] {
+            while let Some(place) = self.flying.iter().position(|it| it.2.kind() == kind) {
+                self.make(Move::Deliver(place))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn persist(&mut self, at: usize, ticket: Ticket) -> Verdict {
+        let place = &mut self.places[at];
+        for (other, _, done) in &mut place.writes {
+            *done |= *other == ticket;
+        }
+        while place.writes.first().is_some_and(|(_, _, done)| *done) {
+            let (_, write, _) = place.writes.remove(0);
+            place.image.write(&write);
+        }
+        self.release(at);
+        self.on(at, Event::Persisted { ticket })
+    }
+
+    /// What waited for writes leaves once they are done.
+    fn release(&mut self, at: usize) {
+        for (after, to, message) in std::mem::take(&mut self.places[at].outbox) {
+            self.send(at, to, message, Some(after));
+        }
+    }
+
+    fn send(&mut self, at: usize, to: NodeId, message: Message, after: Option<Ticket>) {
+        let place = &mut self.places[at];
+        let is_open = |after: Ticket| place.writes.iter().any(|it| it.0 == after && !it.2);
+        if let Some(after) = after.filter(|after| is_open(*after)) {
+            place.outbox.push((after, to, message));
+            return;
+        }
+        let flying = (at, to.0 as usize - 1, message);
+        if !self.flying.contains(&flying) {
+            self.flying.push(flying);
+        }
+    }
+
+    fn crash(&mut self, at: usize) -> Verdict {
+        self.budget.crashes -= 1;
+        let place = &mut self.places[at];
+        place.image = durable(place);
+        place.writes.clear();
+        place.outbox.clear();
+        place.superseded = None;
+        place.log = place.image.log.clone();
+        let restored = restored(&place.image, place.starts);
+        place.starts += 1;
+        place.node = Node::new(config(at), restored, self.now).map_err(|it| it.to_string())?;
+        self.check()
+    }
+
+    fn on(&mut self, at: usize, event: Event) -> Verdict {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let refused = self.places[at].node.on(self.now, event);
+            refused.map_err(|refused| format!("node {}: {refused}", at + 1))?;
+            while let Some(action) = self.places[at].node.take() {
+                self.act(at, action, &mut events);
+            }
+        }
+        self.check()
+    }
+
+    fn act(&mut self, at: usize, action: Action, events: &mut Vec<Event>) {
+        let place = &mut self.places[at];
+        match action {
+            Action::Send { to, message, after } => self.send(at, to, message, after),
+            Action::Append { ticket, entries } => {
+                place.log.extend(entries.iter().cloned());
+                let superseded = place.superseded.take();
+                let write = Write::Append {
+                    superseded,
+                    entries,
+                };
+                place.writes.push((ticket, write, false));
+            }
+            Action::SaveVote { ticket, vote } => {
+                place.writes.push((ticket, Write::Vote(vote), false));
+            }
+            Action::SupersedeTail { from } => {
+                place.log.truncate(from.0 as usize - 1);
+                let least = place.superseded.map_or(from, |before| before.min(from));
+                place.superseded = Some(least);
+            }
+            Action::Commit { index } => events.push(Event::Applied { index }),
+            Action::Answer {
+                outcome: cs_raft::Outcome::Committed { last },
+                ..
+            } => {
+                self.acknowledged = self.acknowledged.max(last.index.0);
+            }
+            _ => {}
+        }
+    }
+
+    /// The rules, after every step.
+    fn check(&mut self) -> Verdict {
+        for at in 0..NODES {
+            self.check_leader(at)?;
+            self.check_commit(at)?;
+        }
+        self.check_logs()?;
+        // What is committed survives the crash of any minority, now and later.
+        let images: Vec<Image> = self.places.iter().map(durable).collect();
+        for (place, id) in self.committed.iter().enumerate() {
+            let holds = |image: &&Image| image.log.get(place).is_some_and(|it| it.id == *id);
+            let holders = images.iter().filter(holds).count();
+            if 2 * holders <= NODES {
+                return Err(format!(
+                    "{id} is committed and durable on {holders} of {NODES}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_leader(&mut self, at: usize) -> Verdict {
+        let status = self.places[at].node.status();
+        if status.role != Role::Leader {
+            return Ok(());
+        }
+        let term = status.term.0;
+        match self.leaders.iter().find(|(other, _)| *other == term) {
+            None => self.leaders.push((term, at)),
+            Some((_, other)) if *other == at => {}
+            Some((_, other)) => {
+                return Err(format!(
+                    "nodes {} and {} lead in term {term}",
+                    other + 1,
+                    at + 1
+                ));
+            }
+        }
+        for (place, id) in self.committed.iter().enumerate() {
+            let holds = self.places[at]
+                .log
+                .get(place)
+                .is_some_and(|it| it.id == *id);
+            if id.term.0 < term && !holds {
+                return Err(format!("leader {} of term {term} lacks {id}", at + 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_commit(&mut self, at: usize) -> Verdict {
+        let commit = self.places[at].node.status().commit.0 as usize;
+        let log = &self.places[at].log;
+        if commit > log.len() {
+            return Err(format!("node {} commits what it lacks", at + 1));
+        }
+        for (place, entry) in log.iter().take(commit).enumerate() {
+            match self.committed.get(place) {
+                None => self.committed.push(entry.id),
+                Some(id) if *id == entry.id => {}
+                Some(id) => return Err(format!("{id} and {} are committed", entry.id)),
+            }
+        }
+        if self.acknowledged as usize > self.committed.len() {
+            return Err("an entry is acknowledged that is not committed".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Log matching: where two logs have the same id, they are the same up to it.
+    fn check_logs(&self) -> Verdict {
+        for (one, left) in self.places.iter().enumerate() {
+            for (other, right) in self.places.iter().enumerate().skip(one + 1) {
+                let pairs = left.log.iter().zip(&right.log);
+                let last = pairs
+                    .clone()
+                    .filter(|(left, right)| left.id == right.id)
+                    .count();
+                let differ = pairs.take(last).any(|(left, right)| left != right);
+                if differ {
+                    return Err(format!(
+                        "the logs of {} and {} do not match",
+                        one + 1,
+                        other + 1
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells states apart.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for place in &self.places {
+            (&place.node, &place.image, &place.writes, place.superseded).hash(&mut hasher);
+            (&place.outbox, place.starts).hash(&mut hasher);
+        }
+        (self.now, self.budget, &self.leaders, &self.committed).hash(&mut hasher);
+        // What is under way is a set.
+        let each = self.flying.iter().map(|flying| {
+            let mut hasher = DefaultHasher::new();
+            flying.hash(&mut hasher);
+            hasher.finish()
+        });
+        each.fold(0, u64::wrapping_add).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// What a crash would leave on a node's disk now: of the log what lies before the first hole.
+fn durable(place: &Place) -> Image {
+    let mut image = place.image.clone();
+    let mut has_hole = false;
+    for (_, write, done) in &place.writes {
+        let is_log = matches!(write, Write::Append { .. });
+        has_hole |= is_log && !done;
+        if *done && !(is_log && has_hole) {
+            image.write(write);
+        }
+    }
+    image
+}
+
+fn config(at: usize) -> Config {
+    let mut config = Config::new(NodeId(at as u64 + 1), 0);
+    config.election_timeout = ELECTION_TIMEOUT;
+    config.heartbeat_interval = HEARTBEAT_INTERVAL;
+    config
+}
+
+fn restored(image: &Image, incarnation: u64) -> Restored {
+    let mut runs: Vec<Run> = Vec::new();
+    for entry in &image.log {
+        if runs.last().is_none_or(|run| run.term != entry.id.term) {
+            runs.push(Run {
+                first: entry.id.index,
+                term: entry.id.term,
+            });
+        }
+    }
+    let membership = Membership::of_voters((1..=NODES as u64).map(NodeId));
+    Restored {
+        vote: image.vote,
+        runs,
+        last: Index(image.log.len() as u64),
+        recent: image.log.clone(),
+        incarnation,
+        ..Restored::founding(membership)
+    }
+}
