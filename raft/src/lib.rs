@@ -1,17 +1,19 @@
 //! Raft as a pure state machine: events in, actions out.
 //!
 //! No I/O, no clock, no threads, no randomness of its own: the driver hands in
-//! what happened and when, and does what it is asked for.
+//! what happened and when ([`Node::on`]), and does what it is asked for
+//! ([`Node::take`]). What the driver must keep to is said at each [`Event`] and
+//! [`Action`], and together in the README.
 //!
 //! | what | file |
 //! |---|---|
-//! | the entry: a node | `node.rs` |
-//! | what it is told, what it wants done | `event.rs`, `action.rs` |
-//! | what nodes say to each other | `message.rs` |
-//! | who belongs to the cluster | `membership.rs` |
-//! | the numbers, entries | `ids.rs`, `entry.rs` |
-//! | options, errors, what it tells about itself | `config.rs`, `error.rs`, `status.rs` |
-//! | all of it as text | `trace.rs` |
+//! | a node | `node.rs`, `receive.rs` |
+//! | what it is told, wants done, says to others, tells of itself | `event.rs`, `action.rs`, `message.rs`, `status.rs`, `trace.rs` |
+//! | one file for each role | `candidate.rs`, `follower.rs`, `leader.rs` with `replicate.rs` and `progress.rs`, `learner.rs` |
+//! | one for each thing that can be asked for | `reads.rs`, `change.rs`, `transfer.rs`, `snapshot.rs` |
+//! | what it keeps | `log.rs`, `disk.rs`, `waiters.rs`, `membership.rs` |
+//! | majorities | `quorum.rs` |
+//! | numbers, entries, options, errors | `ids.rs`, `entry.rs`, `config.rs`, `error.rs`, `random.rs` |
 //! | planted bugs | `mutants.rs` |
 
 #![forbid(unsafe_code)]
