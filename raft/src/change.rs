@@ -83,7 +83,13 @@ impl Node {
         if self.log.membership_id().index > self.commit || self.commit < leader.first {
             return;
         }
-        let membership = self.log.membership().clone();
+        let membership = self.log.membership();
+        let stays = |id: &NodeId| membership.member(*id).is_some();
+        let is_settled = !membership.is_joint() && leader.peers.keys().all(stays);
+        if is_settled && membership.may_lead(self.config.id) {
+            return;
+        }
+        let membership = membership.clone();
         if membership.is_joint() {
             let last = Membership::new(membership.members.clone());
             if let Some(id) = self.change.take() {

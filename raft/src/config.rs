@@ -26,7 +26,8 @@ pub struct Config {
     pub transfer_timeout: Duration,
     /// Nothing heard of a snapshot for this long: it is offered anew.
     pub snapshot_timeout: Duration,
-    /// How long a request of a deposed leader waits to learn its fate.
+    /// How long a request of a deposed leader waits to learn its fate, and a
+    /// confirmed read for anything to be applied.
     pub unknown_after: Duration,
     /// Most bytes of entries in a message, unless a single one is longer.
     pub max_append_bytes: usize,
@@ -95,8 +96,15 @@ impl Config {
         if self.election_timeout < 2 * self.heartbeat_interval {
             return wrong("election_timeout must be at least twice heartbeat_interval");
         }
-        if self.transfer_timeout.is_zero() || self.snapshot_timeout.is_zero() {
-            return wrong("transfer_timeout and snapshot_timeout must be more than zero");
+        let timeouts = [
+            self.transfer_timeout,
+            self.snapshot_timeout,
+            self.unknown_after,
+        ];
+        if timeouts.iter().any(Duration::is_zero) {
+            return wrong(
+                "transfer_timeout, snapshot_timeout and unknown_after must be more than zero",
+            );
         }
         let sizes = [
             self.max_append_bytes,

@@ -39,7 +39,8 @@ pub enum Event {
         /// Why, for status and trace.
         reason: Arc<str>,
     },
-    /// The disk has not answered for too long.
+    /// The disk has not answered for too long; or whatever else, such as
+    /// applying, keeps this node from being of use as a leader.
     DiskStalled,
     /// It answers again.
     DiskHealthy,

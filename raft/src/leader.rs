@@ -11,6 +11,7 @@
 //!   counting itself.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 use crate::mutants::{Mutant, planted};
 use crate::node::{Node, State};
@@ -55,6 +56,7 @@ impl Leader {
     }
 
     pub(crate) fn deadline(&self, config: &Config) -> Time {
+        // With these bugs what is due stays due, and time would stand still.
         let never = [
             Mutant::NoCheckQuorum,
             Mutant::LoyalToLeaderWithoutQuorum,
@@ -106,6 +108,17 @@ impl Node {
             State::Leader(leader) => Some(leader),
             _ => None,
         }
+    }
+
+    /// The peer after that one, or the first: a way through all of them while
+    /// the node changes.
+    pub(crate) fn peer_after(&self, at: Option<NodeId>) -> Option<NodeId> {
+        let State::Leader(leader) = &self.state else {
+            return None;
+        };
+        let from = at.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut later = leader.peers.range((from, Bound::Unbounded));
+        later.next().map(|(id, _)| *id)
     }
 
     /// Every member has a stream. Whoever is a member no more keeps it until
@@ -165,9 +178,10 @@ impl Node {
         leader.heartbeat_at = now + interval;
         let (token, sent, basis) = (leader.round, now, leader.quorum_at);
         leader.rounds.push_back(Round { token, sent, basis });
-        let ids: Vec<NodeId> = leader.peers.keys().copied().collect();
-        for id in ids {
-            self.send_heartbeat(id);
+        let mut at = None;
+        while let Some(to) = self.peer_after(at) {
+            self.send_heartbeat(to);
+            at = Some(to);
         }
         self.confirm_rounds();
     }
@@ -355,7 +369,15 @@ impl Node {
 
     /// Leads no more, for reasons of its own, and lets the best one know.
     pub(crate) fn hand_on(&mut self) {
-        let best = self.best_successor();
+        // One who lacks what is committed could not win.
+        let has_all = |id: &NodeId| match &self.state {
+            State::Leader(leader) => leader
+                .peers
+                .get(id)
+                .is_some_and(|peer| peer.matched >= self.commit),
+            _ => false,
+        };
+        let best = self.best_successor().filter(has_all);
         let term = self.vote.term;
         self.step_down();
         if let Some(to) = best {

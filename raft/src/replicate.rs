@@ -15,12 +15,10 @@ use crate::{Action, AppendOutcome, Entry, Index, LogId, Message, NodeId, Refused
 impl Node {
     /// Sends everybody what may be sent.
     pub(crate) fn replicate_all(&mut self) {
-        let State::Leader(leader) = &self.state else {
-            return;
-        };
-        let ids: Vec<NodeId> = leader.peers.keys().copied().collect();
-        for id in ids {
-            self.replicate(id);
+        let mut at = None;
+        while let Some(to) = self.peer_after(at) {
+            self.replicate(to);
+            at = Some(to);
         }
     }
 

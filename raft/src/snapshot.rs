@@ -43,6 +43,8 @@ impl Node {
             since,
             started: false,
         };
+        // What it will need of the log afterwards.
+        peer.next = peer.next.max(id.index.next());
         let session = peer.session;
         self.send(
             to,

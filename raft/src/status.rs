@@ -63,7 +63,9 @@ pub struct PeerStatus {
     pub session: Session,
     /// What it has durably.
     pub matched: Index,
-    /// What it is sent next.
+    /// What it is sent next; in state `Snapshot`, what it will need next at
+    /// least. A driver that keeps the log from the least of these on spares
+    /// its peers snapshots.
     pub next: Index,
     /// Bytes under way to it.
     pub inflight_bytes: usize,
