@@ -262,3 +262,34 @@ fn heartbeats_go_on_at_their_interval() {
     let age = Duration::from_millis(100);
     assert!(cluster.now - cluster.node_mut(1).leader_mut().unwrap().quorum_at() < age);
 }
+
+#[test]
+fn nobody_who_could_not_win_is_told_to_take_over() {
+    let mut cluster = Cluster::of(3);
+    cluster.elect_node(1);
+    cluster.hold(2);
+    cluster.isolate(3);
+    cluster.propose(id(1), "a");
+    cluster.settle();
+    cluster.release(2);
+    cluster.settle();
+    cluster.isolate(2);
+    cluster.heal();
+    cluster.on(id(1), Event::DiskStalled);
+    let told = cluster
+        .queue
+        .iter()
+        .map(|(_, to, message)| (*to, message.kind()));
+    let told: Vec<_> = told.filter(|(_, kind)| *kind == "timeout-now").collect();
+    assert_eq!(told, [(id(2), "timeout-now")]);
+    let mut lagging = Cluster::of(3);
+    lagging.elect_node(1);
+    let leader = lagging.node_mut(1).leader_mut().unwrap();
+    leader
+        .peers
+        .values_mut()
+        .for_each(|peer| peer.matched = Index(0));
+    lagging.queue.clear();
+    lagging.on(id(1), Event::DiskStalled);
+    assert!(lagging.queue.is_empty());
+}

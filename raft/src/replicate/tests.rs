@@ -209,3 +209,47 @@ fn a_rejection_below_what_has_matched_is_stale() {
         "nobody has what never was"
     );
 }
+
+/// A late acknowledgement moved what is sent next while older entries were
+/// being read; the answer was not that for the next one, and the peer was held
+/// for ever.
+#[test]
+fn a_fetch_that_an_acknowledgement_overtook_holds_nobody_up() {
+    let membership = Membership::of_voters((1..=3).map(NodeId));
+    let mut cluster = Cluster::tuned(membership, |config| config.cache_bytes = 1);
+    cluster.elect_node(1);
+    let (to, after) = (id(2), Index(0));
+    let session = peer(&cluster, 1, 2).session;
+    let leader = cluster.node_mut(1).leader_mut().unwrap();
+    leader.peers.get_mut(&to).unwrap().fetching = Some(after);
+    let entries = vec![cluster.hosts[&id(1)].entries[0].clone()];
+    cluster.on(
+        id(1),
+        Event::Fetched {
+            to,
+            session,
+            after,
+            entries,
+        },
+    );
+    cluster.propose(id(1), "a");
+    cluster.settle();
+    assert_eq!(cluster.data(2), ["a"]);
+}
+
+/// Entries were lost, and then compacted: the question whether they came could
+/// not be asked any more, and nothing was sent for ever.
+#[test]
+fn lost_entries_that_are_compacted_meanwhile_are_made_good_by_a_snapshot() {
+    let mut cluster = Cluster::of(3);
+    cluster.elect_node(1);
+    cluster.cut.insert((id(1), id(3)));
+    cluster.propose(id(1), "a");
+    cluster.settle();
+    cluster.propose(id(1), "b");
+    cluster.settle();
+    cluster.compact(1);
+    cluster.heal();
+    cluster.run(500);
+    assert_eq!(cluster.status(3).applied, Index(3));
+}
