@@ -29,7 +29,8 @@ impl fmt::Debug for Payload {
 /// What an entry holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Body {
-    /// Nothing: the first entry of each leader.
+    /// Nothing: the first entry of each leader. Only the very first of the log
+    /// is a [`Membership`](Self::Membership) instead.
     NoOp,
     /// What somebody proposed.
     Data(Payload),

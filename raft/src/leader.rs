@@ -99,7 +99,14 @@ impl Node {
         }));
         self.handover_ended(self.config.id);
         self.meet_peers();
-        self.append(vec![Body::NoOp]);
+        // The founding membership is in no entry. The first entry of all makes
+        // it one, so that whoever has the log knows the membership at any index.
+        let is_founding = self.log.membership_id().index == Index(0);
+        self.append(vec![if is_founding {
+            Body::Membership(self.log.membership().clone())
+        } else {
+            Body::NoOp
+        }]);
         self.start_round();
     }
 
