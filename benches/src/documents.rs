@@ -9,7 +9,7 @@
 //! | `insert_one` | one document a commit, no index but that of the id |
 //! | `insert_many, n indexes` | 1,000 documents a commit |
 //! | `find by _id` | a document as the engine hands it out; decoded into fields |
-//! | `find by index` | the one document with this e-mail address, decoded |
+//! | `find by index` | the one document with this e-mail address; the same, decoded |
 //! | `filter scan` | documents that match three conditions that no index helps with, counted |
 //! | `group` | count and sum for each of 50 cities |
 
@@ -98,6 +98,8 @@ pub trait Store {
     fn find_by_id(&mut self, number: u64) -> usize;
     /// Fields of the document with this id, decoded.
     fn decode_by_id(&mut self, number: u64) -> usize;
+    /// Bytes of the document with this address, as it is handed out.
+    fn find_by_index(&mut self, number: u64) -> usize;
     /// Fields of the document with this address, decoded.
     fn decode_by_index(&mut self, number: u64) -> usize;
     /// How many are active, from 18 to 39, with a balance below 5,000.
@@ -201,6 +203,8 @@ fn round(engine: &dyn Engine, extent: &Extent) -> Vec<Row> {
         "find by _id, decoded",
         each(&mut |store, it| store.decode_by_id(it)),
     ));
+    let found = each(&mut |store, it| store.find_by_index(it));
+    rows.push(("find by index", found));
     let found = each(&mut |store, it| store.decode_by_index(it));
     rows.push(("find by index, decoded", found));
     let inserted = batches * BATCH as u64;

@@ -76,6 +76,11 @@ impl Open {
         let found = self.collection.find_by_id(number.cast_signed());
         found.expect("a read").expect("a document")
     }
+
+    fn by_email(&self, number: u64) -> RawDocumentBuf {
+        let found = self.collection.find_one(doc! { "email": email(number) });
+        found.expect("a read").expect("a document")
+    }
 }
 
 fn decoded(document: &RawDocumentBuf) -> usize {
@@ -111,9 +116,12 @@ impl Store for Open {
         decoded(&self.by_id(number))
     }
 
+    fn find_by_index(&mut self, number: u64) -> usize {
+        self.by_email(number).as_bytes().len()
+    }
+
     fn decode_by_index(&mut self, number: u64) -> usize {
-        let found = self.collection.find_one(doc! { "email": email(number) });
-        decoded(&found.expect("a read").expect("a document"))
+        decoded(&self.by_email(number))
     }
 
     fn count_matching(&mut self) -> u64 {

@@ -98,6 +98,14 @@ impl Open {
         found.expect("a document")
     }
 
+    /// Bytes of a document as it is stored.
+    fn found(&self, condition: &str, key: impl rusqlite::ToSql) -> usize {
+        match self.form {
+            Sqlite::Text => self.one::<String>("doc", condition, key).len(),
+            Sqlite::Jsonb => self.one::<Vec<u8>>("doc", condition, key).len(),
+        }
+    }
+
     fn decoded(&self, condition: &str, key: impl rusqlite::ToSql) -> usize {
         let column = match self.form {
             Sqlite::Text => "doc",
@@ -126,18 +134,15 @@ impl Store for Open {
     }
 
     fn find_by_id(&mut self, number: u64) -> usize {
-        match self.form {
-            Sqlite::Text => self
-                .one::<String>("doc", "id = ?1", number.cast_signed())
-                .len(),
-            Sqlite::Jsonb => self
-                .one::<Vec<u8>>("doc", "id = ?1", number.cast_signed())
-                .len(),
-        }
+        self.found("id = ?1", number.cast_signed())
     }
 
     fn decode_by_id(&mut self, number: u64) -> usize {
         self.decoded("id = ?1", number.cast_signed())
+    }
+
+    fn find_by_index(&mut self, number: u64) -> usize {
+        self.found("doc ->> '$.email' = ?1", email(number))
     }
 
     fn decode_by_index(&mut self, number: u64) -> usize {

@@ -121,8 +121,9 @@ impl Access {
         for (at, field) in fields.iter().enumerate() {
             let here = conditions.iter().filter(|one| one.path == field.path);
             if multikey & (1 << at) == 0 {
-                let all = here.fold(Intervals::all(), |all, one| all.and(&one.intervals));
-                bounds.push(all);
+                let each = here.map(|one| one.intervals.clone());
+                let all = each.reduce(|all, one| all.and(&one));
+                bounds.push(all.unwrap_or_else(Intervals::all));
                 continue;
             }
             let fits = |one: &&Condition| chosen.iter().all(|other| may_be_together(one, other));

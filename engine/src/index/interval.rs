@@ -37,6 +37,12 @@ impl Cut {
         }
     }
 
+    /// Its bytes from there on, up to the place itself.
+    fn from(&self, at: usize) -> impl Iterator<Item = u8> {
+        let (bytes, after) = self.parts();
+        bytes[at..].iter().copied().chain(after.then_some(0xFF))
+    }
+
     /// The place in a key whose next field ascends.
     pub(super) fn ascending(&self) -> Vec<u8> {
         let (bytes, after) = self.parts();
@@ -73,19 +79,12 @@ impl Cut {
 }
 
 impl Ord for Cut {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let whole = |cut: &Self| {
-            let (bytes, after) = cut.parts();
-            (bytes.to_vec(), after)
-        };
-        let ((mut one, one_after), (mut other, other_after)) = (whole(self), whole(other));
-        if one_after {
-            one.push(0xFF);
-        }
-        if other_after {
-            other.push(0xFF);
-        }
-        one.cmp(&other)
+    fn cmp(&self, right: &Self) -> Ordering {
+        let ((one, _), (other, _)) = (self.parts(), right.parts());
+        let common = one.len().min(other.len());
+        one[..common]
+            .cmp(&other[..common])
+            .then_with(|| self.from(common).cmp(right.from(common)))
     }
 }
 
