@@ -1,0 +1,295 @@
+//! Commands: one table says of each what it is called, who may give it, which fields it has; one
+//! function carries any of them out.
+//!
+//! ## Invariants
+//! * Every command passes [`run`]: there its fields are checked, there it is authorised, and
+//!   nowhere else.
+//! * A field that is not in the table is refused (40415); one that is, is honoured or refused by
+//!   name where it is read.
+//! * Whatever goes wrong is a reply.
+
+mod diagnostic;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use bson::{RawBsonRef, RawDocument};
+use collection_store::{Collection, OperationContext};
+
+use crate::connection::ConnectionState;
+use crate::error::{CommandError, Result, code};
+use crate::fields::Fields;
+use crate::hello;
+use crate::namespace::{Namespace, check_client_database};
+use crate::reply::Reply;
+use crate::server::Server;
+use crate::session::{Envelope, is_generic};
+use crate::wire::Sequence;
+
+/// What a command demands of who gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Privilege {
+    /// Nothing.
+    None,
+    /// To be somebody.
+    Authenticated,
+    /// To read the database.
+    Read,
+    /// To write to the database.
+    ReadWrite,
+    /// To change the collections and indexes of the database.
+    DbAdmin,
+    /// To manage the users of the database.
+    UserAdmin,
+    /// To look at what the server does.
+    Monitor,
+    /// To tell the server what to do.
+    ClusterAdmin,
+    /// To take and restore backups.
+    Backup,
+}
+
+/// In [`CommandSpec::fields`]: whatever there is.
+pub const ANY_FIELD: &[&str] = &["*"];
+
+/// What a command does.
+pub type Handler = fn(&mut Context<'_>) -> Result<Reply>;
+
+/// A command of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandSpec {
+    /// What clients call it.
+    pub name: &'static str,
+    /// Who may give it.
+    pub role: Privilege,
+    /// Whether it may be given by somebody of whom nothing is known.
+    pub before_auth: bool,
+    /// Whether it may be part of a transaction.
+    pub in_txn: bool,
+    /// Whether it may wait: for a disk, for other writers, for many documents.
+    pub waits: bool,
+    /// Its fields, beside its name and those that any command may have.
+    pub fields: &'static [&'static str],
+    /// What it does.
+    pub run: Handler,
+}
+
+/// All commands.
+static FAMILIES: &[&[CommandSpec]] = &[hello::COMMANDS, diagnostic::COMMANDS];
+
+/// The command of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static CommandSpec> {
+    static BY_NAME: OnceLock<HashMap<&'static str, &'static CommandSpec>> = OnceLock::new();
+    let by_name = BY_NAME.get_or_init(|| all().map(|spec| (spec.name, spec)).collect());
+    by_name.get(name).copied()
+}
+
+/// All commands, family by family.
+pub fn all() -> impl Iterator<Item = &'static CommandSpec> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// A command as it came.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Its fields.
+    pub body: &'a RawDocument,
+    /// Its sequences of documents.
+    pub sequences: Vec<Sequence<'a>>,
+    /// The database, where the message names it and not the command.
+    database: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    /// Of a message.
+    #[must_use]
+    pub fn new(body: &'a RawDocument, sequences: Vec<Sequence<'a>>) -> Self {
+        Self {
+            body,
+            sequences,
+            database: None,
+        }
+    }
+
+    /// Of a query of old.
+    #[must_use]
+    pub fn query(database: &'a str, body: &'a RawDocument) -> Self {
+        Self {
+            body,
+            sequences: Vec::new(),
+            database: Some(database),
+        }
+    }
+
+    /// The command's name: that of its first field.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        let first = self.body.into_iter().next();
+        first
+            .and_then(|field| field.ok())
+            .map_or("", |(name, _)| name.as_str())
+    }
+
+    /// Whether its reply must not be compressed, for secrets could be told from its length.
+    #[must_use]
+    pub fn is_never_compressed(&self) -> bool {
+        let name = self.name();
+        hello::is_hello(name)
+            || ["saslStart", "saslContinue", "createUser", "updateUser"].contains(&name)
+    }
+}
+
+/// Whether carrying it out may wait; a thread that others need must not.
+#[must_use]
+pub fn may_wait(request: &Request<'_>) -> bool {
+    find(request.name()).is_some_and(|spec| spec.waits && !is_point_read(request.body))
+}
+
+/// A find by `_id` looks at one document.
+fn is_point_read(body: &RawDocument) -> bool {
+    let filter = match body.get("filter") {
+        Ok(Some(RawBsonRef::Document(filter))) => filter,
+        _ => return false,
+    };
+    let mut fields = filter.into_iter();
+    match (fields.next(), fields.next()) {
+        (Some(Ok((name, value))), None) => {
+            name.as_str() == "_id" && value.as_document().is_none() && value.as_array().is_none()
+        }
+        _ => false,
+    }
+}
+
+/// All that a command depends on.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What all connections share.
+    pub server: &'a Arc<Server>,
+    /// The connection that it came over.
+    pub connection: &'a mut ConnectionState,
+    /// What the table says.
+    pub spec: &'static CommandSpec,
+    /// The database that it is for.
+    pub database: &'a str,
+    /// The command as it came.
+    pub body: &'a RawDocument,
+    /// The same, read.
+    pub fields: Fields<'a>,
+    /// Documents that came beside it.
+    pub sequences: Vec<Sequence<'a>>,
+    /// What any command may say.
+    pub envelope: Envelope<'a>,
+}
+
+/// Carries a command out.
+#[must_use]
+pub fn run(server: &Arc<Server>, state: &mut ConnectionState, request: &Request<'_>) -> Reply {
+    match try_run(server, state, request) {
+        Ok(reply) => reply,
+        Err(error) => Reply {
+            document: error.to_reply(),
+            cursor: 0,
+        },
+    }
+}
+
+fn try_run(
+    server: &Arc<Server>,
+    state: &mut ConnectionState,
+    request: &Request<'_>,
+) -> Result<Reply> {
+    let name = request.name();
+    let spec = find(name).ok_or_else(|| {
+        let message = format!("no such command: '{name}'");
+        CommandError::new(code::COMMAND_NOT_FOUND, message)
+    })?;
+    let takes_any = spec.fields == ANY_FIELD;
+    let fields = Fields::read(spec.name, request.body, |field| {
+        takes_any || field == spec.name || is_generic(field) || spec.fields.contains(&field)
+    })?;
+    let database = match request.database {
+        Some(_) if !hello::is_hello(name) => {
+            let message = format!("'{name}' cannot be sent as OP_QUERY, only a hello");
+            return Err(CommandError::new(352, message));
+        }
+        Some(database) => database,
+        None => match fields.required("$db")? {
+            RawBsonRef::String(database) => database,
+            other => return Err(fields.mismatch("$db", other, "string")),
+        },
+    };
+    check_client_database(database)?;
+    let envelope = Envelope::read(&fields)?;
+    let mut context = Context {
+        server,
+        connection: state,
+        spec,
+        database,
+        body: request.body,
+        fields,
+        sequences: request.sequences.clone(),
+        envelope,
+    };
+    context.check_transaction()?;
+    // security::authorize(&context, spec, database)?;
+    (spec.run)(&mut context)
+}
+
+impl<'a> Context<'a> {
+    /// Transactions are yet to come.
+    fn check_transaction(&self) -> Result<()> {
+        if !self.envelope.is_in_transaction() && !self.envelope.start_transaction {
+            return Ok(());
+        }
+        let message = "transactions are not supported by this server yet";
+        Err(CommandError::new(code::ILLEGAL_OPERATION, message))
+    }
+
+    /// The value of the command's first field, where that is the name of a collection.
+    ///
+    /// # Errors
+    /// It is no name, or not one that is allowed (73).
+    pub fn namespace(&self) -> Result<Namespace> {
+        match self.fields.first() {
+            Some((_, RawBsonRef::String(name))) => Namespace::new(self.database, name),
+            other => {
+                let found = other.map_or("nothing", |(_, value)| crate::fields::type_name(value));
+                let message = format!("collection name has invalid type {found}");
+                Err(CommandError::new(code::INVALID_NAMESPACE, message))
+            }
+        }
+    }
+
+    /// The engine's handle.
+    #[must_use]
+    pub fn collection(&self, namespace: &Namespace) -> Collection {
+        let database = self.server.database.database(&namespace.database);
+        database.collection(&namespace.collection)
+    }
+
+    /// Limits and wishes of the operation.
+    #[must_use]
+    pub fn operation(&self) -> OperationContext {
+        let operation = OperationContext::new();
+        match self.envelope.max_time {
+            Some(time) => operation.timeout(time),
+            None => operation,
+        }
+    }
+
+    /// Commands of the server are given to the database `admin`.
+    ///
+    /// # Errors
+    /// It was given to another.
+    pub fn admin_only(&self) -> Result<()> {
+        if self.database == "admin" {
+            return Ok(());
+        }
+        let message = format!(
+            "{} may only be run against the admin database.",
+            self.spec.name
+        );
+        Err(CommandError::new(code::UNAUTHORIZED, message))
+    }
+}
