@@ -69,7 +69,10 @@ impl Node {
         let is_planted = planted(Mutant::WitnessLeads) && self.membership().counts(id);
         // After a snapshot the state is not there before it is installed.
         let has_state = self.applied >= self.log.base().index;
-        (is_voter || is_planted) && has_state && self.disk.health == Health::Good
+        // A broken peer may have brought the last term there is: nobody stands after it.
+        let has_term = self.vote.term.next() > self.vote.term;
+        let is_healthy = self.disk.health == Health::Good;
+        (is_voter || is_planted) && has_state && has_term && is_healthy
     }
 
     /// How much less likely this node should lead than the likeliest, 0 to 255.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::{Error, NodeId};
 
-/// How a node behaves. All nodes of a cluster should have the same timeouts.
+/// How a node behaves. All nodes of a cluster should have the same timeouts;
+/// with leases they must have the same `election_timeout`.
 ///
 /// ```
 /// use cs_raft::{Config, NodeId};

@@ -109,7 +109,12 @@ impl Node {
 
     pub(crate) fn on_read_index(&mut self, from: NodeId, round: ReadRound, lease: bool) {
         let is_full = self.reads.len() >= self.config.max_pending_reads;
-        if matches!(self.state, State::Leader(_)) && !is_full {
+        // Whoever is a member no more would never get what it waits for.
+        let is_peer = match &self.state {
+            State::Leader(leader) => leader.peers.contains_key(&from),
+            _ => false,
+        };
+        if is_peer && !is_full {
             self.read_at_leader(Reader::Remote(from, round), lease);
         } else {
             let (term, index) = (self.vote.term, None);

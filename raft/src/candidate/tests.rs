@@ -201,3 +201,16 @@ fn a_node_with_a_sick_disk_neither_votes_nor_stands() {
     cluster.run(3000);
     assert_eq!(cluster.status(1).role, Role::PreCandidate);
 }
+
+/// In the last term there is the next one was the same, so a node that had
+/// voted in it stood, and voted for itself.
+#[test]
+fn nobody_stands_after_the_last_term() {
+    let mut cluster = Cluster::of(3);
+    cluster.forget_promises();
+    cluster.receive(1, 2, vote(u64::MAX, (0, 0)));
+    let term = Term(u64::MAX);
+    cluster.receive(1, 3, Message::TimeoutNow { term });
+    cluster.run(1000);
+    assert_eq!(cluster.status(1).voted_for, Some(id(2)));
+}
