@@ -3,7 +3,7 @@
 //!
 //! Invariants: time goes on only when an election timeout does, and then for all; what is under way is
 //! a set, so a message that was sent twice may arrive once, and any message may arrive never; a disk
-//! does its writes in any order, and a crash takes those that were not done.
+//! does what waits at any time, all at once, and a crash takes what it has not done.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -61,10 +61,11 @@ impl Image {
 struct Place {
     node: Node,
     image: Image,
-    /// In the order of issue; done or not.
-    writes: Vec<(Ticket, Write, bool)>,
+    /// Those that are not done, in the order of issue.
+    writes: Vec<(Ticket, Write)>,
     superseded: Option<Index>,
-    outbox: Vec<(Ticket, NodeId, Message)>,
+    /// What waits for them.
+    outbox: Vec<(NodeId, Message)>,
     starts: u64,
     /// The log as the node has it.
     log: Vec<Entry>,
@@ -75,8 +76,8 @@ struct Place {
 pub(crate) enum Move {
     /// The message at this place arrives.
     Deliver(usize),
-    /// A write of this node is done.
-    Persist(usize, Ticket),
+    /// The disk of this node has done everything that waits.
+    Persist(usize),
     /// This node has waited long enough, and asks for votes.
     Timeout(usize),
     /// Somebody proposes at this node.
@@ -96,6 +97,8 @@ pub(crate) struct Budget {
     pub(crate) crashes: u32,
     /// No node goes beyond this term by a timeout of its own.
     pub(crate) max_term: u64,
+    /// Otherwise every heartbeat is lost.
+    pub(crate) heartbeats: bool,
 }
 
 /// Everything.
@@ -146,6 +149,11 @@ impl World {
     }
 
     /// What there is still to spend.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// What there is still to spend.
     pub(crate) fn budget_mut(&mut self) -> &mut Budget {
         &mut self.budget
     }
@@ -154,12 +162,11 @@ impl World {
     pub(crate) fn moves(&self) -> Vec<Move> {
         let mut moves: Vec<Move> = (0..self.flying.len()).map(Move::Deliver).collect();
         for (at, place) in self.places.iter().enumerate() {
-            let waiting = place.writes.iter().filter(|(_, _, done)| !done);
-            moves.extend(waiting.map(|(ticket, _, _)| Move::Persist(at, *ticket)));
-            let status = place.node.status();
-            let leads = status.role == Role::Leader;
+            moves.extend((!place.writes.is_empty()).then_some(Move::Persist(at)));
+            let node = &place.node;
+            let leads = node.role() == Role::Leader;
             // The first to stand is node 1: whom one calls so does not matter.
-            let may_stand = !leads && status.term.0 < self.budget.max_term;
+            let may_stand = !leads && node.vote().term.0 < self.budget.max_term;
             let is_first = self.now > Time(0) || at == 0;
             if self.budget.timeouts > 0 && may_stand && is_first {
                 moves.push(Move::Timeout(at));
@@ -181,7 +188,7 @@ impl World {
                 let (from, to, message) = &self.flying[place];
                 format!("{} -> {}: {message}", from + 1, to + 1)
             }
-            Move::Persist(at, ticket) => format!("{} has written {ticket}", at + 1),
+            Move::Persist(at) => format!("{} has written", at + 1),
             Move::Timeout(at) => format!("{} stands for election", at + 1),
             Move::Propose(at) => format!("{} is proposed to", at + 1),
             Move::Crash(at) => format!("{} crashes and comes back", at + 1),
@@ -190,13 +197,19 @@ impl World {
 
     /// Lets it happen, and says what is wrong afterwards.
     pub(crate) fn make(&mut self, step: Move) -> Verdict {
+        let verdict = self.act_on(step);
+        self.drop_what_is_over();
+        verdict
+    }
+
+    fn act_on(&mut self, step: Move) -> Verdict {
         match step {
             Move::Deliver(place) => {
                 let (from, to, message) = self.flying.swap_remove(place);
                 let from = NodeId(from as u64 + 1);
                 self.on(to, Event::Receive { from, message })
             }
-            Move::Persist(at, ticket) => self.persist(at, ticket),
+            Move::Persist(at) => self.persist(at),
             Move::Timeout(at) => self.timeout(at),
             Move::Propose(at) => {
                 self.budget.proposals -= 1;
@@ -216,49 +229,60 @@ impl World {
         self.on(at, Event::Tick)?;
         for kind in ["pre-vote", "pre-vote-answer"] {
             while let Some(place) = self.flying.iter().position(|it| it.2.kind() == kind) {
-                self.make(Move::Deliver(place))?;
+                self.act_on(Move::Deliver(place))?;
             }
         }
         Ok(())
     }
 
-    fn persist(&mut self, at: usize, ticket: Ticket) -> Verdict {
+    fn persist(&mut self, at: usize) -> Verdict {
         let place = &mut self.places[at];
-        for (other, _, done) in &mut place.writes {
-            *done |= *other == ticket;
+        let writes = std::mem::take(&mut place.writes);
+        writes
+            .iter()
+            .for_each(|(_, write)| place.image.write(write));
+        for (to, message) in std::mem::take(&mut place.outbox) {
+            self.fly(at, to, message);
         }
-        while place.writes.first().is_some_and(|(_, _, done)| *done) {
-            let (_, write, _) = place.writes.remove(0);
-            place.image.write(&write);
+        for (ticket, _) in writes {
+            self.on(at, Event::Persisted { ticket })?;
         }
-        self.release(at);
-        self.on(at, Event::Persisted { ticket })
-    }
-
-    /// What waited for writes leaves once they are done.
-    fn release(&mut self, at: usize) {
-        for (after, to, message) in std::mem::take(&mut self.places[at].outbox) {
-            self.send(at, to, message, Some(after));
-        }
+        Ok(())
     }
 
     fn send(&mut self, at: usize, to: NodeId, message: Message, after: Option<Ticket>) {
         let place = &mut self.places[at];
-        let is_open = |after: Ticket| place.writes.iter().any(|it| it.0 == after && !it.2);
-        if let Some(after) = after.filter(|after| is_open(*after)) {
-            place.outbox.push((after, to, message));
-            return;
+        if after.is_some_and(|after| place.writes.iter().any(|it| it.0 == after)) {
+            place.outbox.push((to, message));
+        } else {
+            self.fly(at, to, message);
         }
+    }
+
+    fn fly(&mut self, at: usize, to: NodeId, message: Message) {
         let flying = (at, to.0 as usize - 1, message);
-        if !self.flying.contains(&flying) {
+        let is_lost = !self.budget.heartbeats && flying.2.kind().starts_with("heartbeat");
+        if !is_lost && !self.flying.contains(&flying) {
             self.flying.push(flying);
         }
+    }
+
+    /// Answers that can change nothing any more, whatever happens, are as good as lost: those to an
+    /// older term, and votes for one that is no candidate.
+    fn drop_what_is_over(&mut self) {
+        let Self { places, flying, .. } = self;
+        flying.retain(|(_, to, message)| {
+            let node = &places[*to].node;
+            let (term, kind) = (node.vote().term, message.kind());
+            let is_old = message.term() < term && kind.ends_with("answer");
+            let is_vote = message.term() == term && kind == "vote-answer";
+            !is_old && !(is_vote && node.role() != Role::Candidate)
+        });
     }
 
     fn crash(&mut self, at: usize) -> Verdict {
         self.budget.crashes -= 1;
         let place = &mut self.places[at];
-        place.image = durable(place);
         place.writes.clear();
         place.outbox.clear();
         place.superseded = None;
@@ -292,10 +316,10 @@ impl World {
                     superseded,
                     entries,
                 };
-                place.writes.push((ticket, write, false));
+                place.writes.push((ticket, write));
             }
             Action::SaveVote { ticket, vote } => {
-                place.writes.push((ticket, Write::Vote(vote), false));
+                place.writes.push((ticket, Write::Vote(vote)));
             }
             Action::SupersedeTail { from } => {
                 place.log.truncate(from.0 as usize - 1);
@@ -320,11 +344,13 @@ impl World {
             self.check_commit(at)?;
         }
         self.check_logs()?;
+        if self.acknowledged as usize > self.committed.len() {
+            return Err("an entry is acknowledged that is not committed".to_owned());
+        }
         // What is committed survives the crash of any minority, now and later.
-        let images: Vec<Image> = self.places.iter().map(durable).collect();
         for (place, id) in self.committed.iter().enumerate() {
-            let holds = |image: &&Image| image.log.get(place).is_some_and(|it| it.id == *id);
-            let holders = images.iter().filter(holds).count();
+            let holds = |it: &&Place| it.image.log.get(place).is_some_and(|it| it.id == *id);
+            let holders = self.places.iter().filter(holds).count();
             if 2 * holders <= NODES {
                 return Err(format!(
                     "{id} is committed and durable on {holders} of {NODES}"
@@ -335,11 +361,11 @@ impl World {
     }
 
     fn check_leader(&mut self, at: usize) -> Verdict {
-        let status = self.places[at].node.status();
-        if status.role != Role::Leader {
+        let node = &self.places[at].node;
+        if node.role() != Role::Leader {
             return Ok(());
         }
-        let term = status.term.0;
+        let term = node.vote().term.0;
         match self.leaders.iter().find(|(other, _)| *other == term) {
             None => self.leaders.push((term, at)),
             Some((_, other)) if *other == at => {}
@@ -364,7 +390,7 @@ impl World {
     }
 
     fn check_commit(&mut self, at: usize) -> Verdict {
-        let commit = self.places[at].node.status().commit.0 as usize;
+        let commit = self.places[at].node.commit_index().0 as usize;
         let log = &self.places[at].log;
         if commit > log.len() {
             return Err(format!("node {} commits what it lacks", at + 1));
@@ -375,9 +401,6 @@ impl World {
                 Some(id) if *id == entry.id => {}
                 Some(id) => return Err(format!("{id} and {} are committed", entry.id)),
             }
-        }
-        if self.acknowledged as usize > self.committed.len() {
-            return Err("an entry is acknowledged that is not committed".to_owned());
         }
         Ok(())
     }
@@ -421,20 +444,6 @@ impl World {
         each.fold(0, u64::wrapping_add).hash(&mut hasher);
         hasher.finish()
     }
-}
-
-/// What a crash would leave on a node's disk now: of the log what lies before the first hole.
-fn durable(place: &Place) -> Image {
-    let mut image = place.image.clone();
-    let mut has_hole = false;
-    for (_, write, done) in &place.writes {
-        let is_log = matches!(write, Write::Append { .. });
-        has_hole |= is_log && !done;
-        if *done && !(is_log && has_hole) {
-            image.write(write);
-        }
-    }
-    image
 }
 
 fn config(at: usize) -> Config {
