@@ -32,8 +32,9 @@ pub(crate) fn run(cluster: &mut Cluster, command: &str) -> Result<(), String> {
         "pass" => {
             let time = duration(word(words, 0)?)?;
             let list = nodes(cluster, words.get(1).unwrap_or(&"all"))?;
+            let tick = words.get(2) != Some(&"unheard");
             list.into_iter()
-                .try_for_each(|id| cluster.pass(id, time, true))
+                .try_for_each(|id| cluster.pass(id, time, tick))
         }
         "deliver" | "drop" | "duplicate" | "cut" | "hold" | "release" | "fail-snapshot" => {
             on_links(cluster, verb, words)

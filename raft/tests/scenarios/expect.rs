@@ -186,6 +186,7 @@ fn of_node(cluster: &Cluster, what: &str, id: u64, rest: &[&str]) -> Result<(), 
                 .map_or("none".to_owned(), |id| id.0.to_string());
             equal(&of, vote.as_str(), one()?)
         }
+        "last" => equal(&of, cluster.status(id)?.last.to_string().as_str(), one()?),
         "health" => equal(&of, cluster.status(id)?.health.to_string().as_str(), one()?),
         "follows" => {
             let leader = cluster

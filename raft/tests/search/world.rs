@@ -7,6 +7,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::rc::Rc;
 use std::time::Duration;
 
 use cs_raft::{
@@ -69,6 +70,17 @@ struct Place {
     starts: u64,
     /// The log as the node has it.
     log: Vec<Entry>,
+    /// Of all of this, as of the last step.
+    print: u64,
+}
+
+/// A message under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Flying {
+    from: usize,
+    to: usize,
+    message: Message,
+    print: u64,
 }
 
 /// One thing that can happen next.
@@ -104,8 +116,8 @@ pub(crate) struct Budget {
 /// Everything.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
-    places: Vec<Place>,
-    flying: Vec<(usize, usize, Message)>,
+    places: [Rc<Place>; NODES],
+    flying: Vec<Rc<Flying>>,
     now: Time,
     budget: Budget,
     proposed: u64,
@@ -134,10 +146,11 @@ impl World {
                 outbox: Vec::new(),
                 starts: 1,
                 log: Vec::new(),
+                print: 0,
             }
         };
         Self {
-            places: (0..NODES).map(place).collect(),
+            places: [0, 1, 2].map(|at| Rc::new(place(at))),
             flying: Vec::new(),
             now: Time(0),
             budget,
@@ -185,7 +198,9 @@ impl World {
     pub(crate) fn describe(&self, step: Move) -> String {
         match step {
             Move::Deliver(place) => {
-                let (from, to, message) = &self.flying[place];
+                let Flying {
+                    from, to, message, ..
+                } = &*self.flying[place];
                 format!("{} -> {}: {message}", from + 1, to + 1)
             }
             Move::Persist(at) => format!("{} has written", at + 1),
@@ -197,17 +212,24 @@ impl World {
 
     /// Lets it happen, and says what is wrong afterwards.
     pub(crate) fn make(&mut self, step: Move) -> Verdict {
+        let before = self.places.clone();
         let verdict = self.act_on(step);
         self.drop_what_is_over();
-        verdict
+        for (place, before) in self.places.iter_mut().zip(&before) {
+            if !Rc::ptr_eq(place, before) {
+                let print = place.fingerprint();
+                Rc::make_mut(place).print = print;
+            }
+        }
+        verdict.and_then(|()| self.check())
     }
 
     fn act_on(&mut self, step: Move) -> Verdict {
         match step {
             Move::Deliver(place) => {
-                let (from, to, message) = self.flying.swap_remove(place);
-                let from = NodeId(from as u64 + 1);
-                self.on(to, Event::Receive { from, message })
+                let flying = Rc::unwrap_or_clone(self.flying.swap_remove(place));
+                let (from, message) = (NodeId(flying.from as u64 + 1), flying.message);
+                self.on(flying.to, Event::Receive { from, message })
             }
             Move::Persist(at) => self.persist(at),
             Move::Timeout(at) => self.timeout(at),
@@ -228,7 +250,7 @@ impl World {
         self.now = self.now + LONG;
         self.on(at, Event::Tick)?;
         for kind in ["pre-vote", "pre-vote-answer"] {
-            while let Some(place) = self.flying.iter().position(|it| it.2.kind() == kind) {
+            while let Some(place) = self.flying.iter().position(|it| it.message.kind() == kind) {
                 self.act_on(Move::Deliver(place))?;
             }
         }
@@ -236,7 +258,7 @@ impl World {
     }
 
     fn persist(&mut self, at: usize) -> Verdict {
-        let place = &mut self.places[at];
+        let place = Rc::make_mut(&mut self.places[at]);
         let writes = std::mem::take(&mut place.writes);
         writes
             .iter()
@@ -251,7 +273,7 @@ impl World {
     }
 
     fn send(&mut self, at: usize, to: NodeId, message: Message, after: Option<Ticket>) {
-        let place = &mut self.places[at];
+        let place = Rc::make_mut(&mut self.places[at]);
         if after.is_some_and(|after| place.writes.iter().any(|it| it.0 == after)) {
             place.outbox.push((to, message));
         } else {
@@ -259,11 +281,20 @@ impl World {
         }
     }
 
-    fn fly(&mut self, at: usize, to: NodeId, message: Message) {
-        let flying = (at, to.0 as usize - 1, message);
-        let is_lost = !self.budget.heartbeats && flying.2.kind().starts_with("heartbeat");
-        if !is_lost && !self.flying.contains(&flying) {
-            self.flying.push(flying);
+    fn fly(&mut self, from: usize, to: NodeId, message: Message) {
+        if !self.budget.heartbeats && message.kind().starts_with("heartbeat") {
+            return;
+        }
+        let to = to.0 as usize - 1;
+        let print = print_of(&(from, to, &message));
+        let flying = Flying {
+            from,
+            to,
+            message,
+            print,
+        };
+        if !self.flying.iter().any(|other| **other == flying) {
+            self.flying.push(Rc::new(flying));
         }
     }
 
@@ -271,8 +302,8 @@ impl World {
     /// older term, and votes for one that is no candidate.
     fn drop_what_is_over(&mut self) {
         let Self { places, flying, .. } = self;
-        flying.retain(|(_, to, message)| {
-            let node = &places[*to].node;
+        flying.retain(|flying| {
+            let (node, message) = (&places[flying.to].node, &flying.message);
             let (term, kind) = (node.vote().term, message.kind());
             let is_old = message.term() < term && kind.ends_with("answer");
             let is_vote = message.term() == term && kind == "vote-answer";
@@ -282,7 +313,7 @@ impl World {
 
     fn crash(&mut self, at: usize) -> Verdict {
         self.budget.crashes -= 1;
-        let place = &mut self.places[at];
+        let place = Rc::make_mut(&mut self.places[at]);
         place.writes.clear();
         place.outbox.clear();
         place.superseded = None;
@@ -290,23 +321,23 @@ impl World {
         let restored = restored(&place.image, place.starts);
         place.starts += 1;
         place.node = Node::new(config(at), restored, self.now).map_err(|it| it.to_string())?;
-        self.check()
+        Ok(())
     }
 
     fn on(&mut self, at: usize, event: Event) -> Verdict {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
-            let refused = self.places[at].node.on(self.now, event);
+            let refused = Rc::make_mut(&mut self.places[at]).node.on(self.now, event);
             refused.map_err(|refused| format!("node {}: {refused}", at + 1))?;
-            while let Some(action) = self.places[at].node.take() {
+            while let Some(action) = Rc::make_mut(&mut self.places[at]).node.take() {
                 self.act(at, action, &mut events);
             }
         }
-        self.check()
+        Ok(())
     }
 
     fn act(&mut self, at: usize, action: Action, events: &mut Vec<Event>) {
-        let place = &mut self.places[at];
+        let place = Rc::make_mut(&mut self.places[at]);
         match action {
             Action::Send { to, message, after } => self.send(at, to, message, after),
             Action::Append { ticket, entries } => {
@@ -349,7 +380,7 @@ impl World {
         }
         // What is committed survives the crash of any minority, now and later.
         for (place, id) in self.committed.iter().enumerate() {
-            let holds = |it: &&Place| it.image.log.get(place).is_some_and(|it| it.id == *id);
+            let holds = |it: &&Rc<Place>| it.image.log.get(place).is_some_and(|it| it.id == *id);
             let holders = self.places.iter().filter(holds).count();
             if 2 * holders <= NODES {
                 return Err(format!(
@@ -429,21 +460,26 @@ impl World {
 
     /// Tells states apart.
     pub(crate) fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for place in &self.places {
-            (&place.node, &place.image, &place.writes, place.superseded).hash(&mut hasher);
-            (&place.outbox, place.starts).hash(&mut hasher);
-        }
-        (self.now, self.budget, &self.leaders, &self.committed).hash(&mut hasher);
+        let places = self.places.each_ref().map(|place| place.print);
         // What is under way is a set.
-        let each = self.flying.iter().map(|flying| {
-            let mut hasher = DefaultHasher::new();
-            flying.hash(&mut hasher);
-            hasher.finish()
-        });
-        each.fold(0, u64::wrapping_add).hash(&mut hasher);
-        hasher.finish()
+        let flying = self.flying.iter().map(|flying| flying.print);
+        let flying = flying.fold(0, u64::wrapping_add);
+        let history = (self.now, self.budget, &self.leaders, &self.committed);
+        print_of(&(places, flying, history))
     }
+}
+
+impl Place {
+    fn fingerprint(&self) -> u64 {
+        let disk = (&self.image, &self.writes, self.superseded);
+        print_of(&(&self.node, disk, &self.outbox, self.starts))
+    }
+}
+
+fn print_of(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn config(at: usize) -> Config {
