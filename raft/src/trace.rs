@@ -396,7 +396,7 @@ impl Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> Result {
         match self {
             Self::TooBusy { waiting, limit } => {
-                write!(f, "too busy, {waiting} bytes wait of at most {limit}")
+                write!(f, "too busy, {waiting} of at most {limit} wait")
             }
             Self::BadLen { found, limit } => {
                 write!(f, "found {found} bytes, expected 1 to {limit}")

@@ -69,7 +69,7 @@ fn what_became_of_a_request_reads_as_a_sentence() {
         id: RequestId(4),
         outcome: refused,
     };
-    let line = "answer r4: refused: too busy, 9 bytes wait of at most 10";
+    let line = "answer r4: refused: too busy, 9 of at most 10 wait";
     assert_eq!(action.to_string(), line);
     let outcome = Outcome::NotLeader { leader: None };
     assert_eq!(outcome.to_string(), "not leader, ask none");

@@ -9,25 +9,36 @@ use cs_raft::mutants::{Mutant, plant};
 use crate::script::Script;
 use crate::{alone, run, scripts};
 
+/// The scripts that break.
+fn broken() -> Vec<String> {
+    let mut broken = Vec::new();
+    for (name, path) in scripts() {
+        let script = Script::parse(&fs::read_to_string(path).unwrap()).unwrap();
+        if let Some(how) = run(script).broken {
+            broken.push(format!("{name}: {how}"));
+        }
+    }
+    broken
+}
+
 /// The scripts that each planted bug breaks.
 fn hunt() -> BTreeMap<Mutant, Vec<String>> {
-    let mut broken: BTreeMap<Mutant, Vec<String>> = BTreeMap::new();
+    let without = broken();
+    assert!(
+        without.is_empty(),
+        "broken without a planted bug: {without:?}"
+    );
     let told = panic::take_hook();
     // Panics are findings here, told by the table.
     panic::set_hook(Box::new(|_| {}));
+    let mut found = BTreeMap::new();
     for &mutant in Mutant::ALL {
         plant(Some(mutant));
-        let found = broken.entry(mutant).or_default();
-        for (name, path) in scripts() {
-            let script = Script::parse(&fs::read_to_string(path).unwrap()).unwrap();
-            if let Some(how) = run(script).broken {
-                found.push(format!("{name}: {how}"));
-            }
-        }
+        found.insert(mutant, broken());
         plant(None);
     }
     panic::set_hook(told);
-    broken
+    found
 }
 
 /// `cargo test -p cs-raft --features mutants --test scenarios -- --nocapture planted` prints them.
