@@ -235,13 +235,8 @@ impl Log {
             bytes += entry.bytes();
             is_first || bytes <= max_bytes
         };
-        let entries: Vec<Entry> = self
-            .cache
-            .iter()
-            .skip(skip)
-            .take_while(fits)
-            .cloned()
-            .collect();
+        let wanted = self.cache.range(skip.min(self.cache.len())..);
+        let entries: Vec<Entry> = wanted.take_while(fits).cloned().collect();
         (!entries.is_empty()).then_some(entries)
     }
 
