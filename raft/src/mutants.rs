@@ -152,3 +152,6 @@ pub fn planted(mutant: Mutant) -> bool {
 pub fn plant(mutant: Option<Mutant>) {
     active::plant(mutant);
 }
+
+#[cfg(all(test, feature = "mutants"))]
+pub(crate) mod tests;

@@ -51,6 +51,8 @@ impl Cluster {
     }
 
     pub(crate) fn tuned(membership: Membership, tune: fn(&mut Config)) -> Self {
+        #[cfg(feature = "mutants")]
+        crate::mutants::tests::plant_named();
         let mut cluster = Self {
             now: Time(1_000_000),
             hosts: BTreeMap::new(),

@@ -131,8 +131,9 @@ fn a_refused_pre_vote_brings_the_higher_term() {
     cluster.heal();
     cluster.isolate(1);
     cluster.queue.clear();
-    let newer = Term(cluster.status(3).term.0 + 5);
-    cluster.receive(3, 1, Message::TimeoutNow { term: newer });
+    let (term, granted) = (Term(cluster.status(3).term.0 + 5), false);
+    cluster.receive(3, 1, Message::VoteAnswer { term, granted });
+    assert!(cluster.status(3).term > cluster.status(2).term);
     cluster.run(3000);
     assert_eq!(cluster.status(2).role, Role::Leader);
 }
