@@ -67,6 +67,7 @@ use crate::context::OperationContext;
 use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::IntoDocument;
+use crate::monitor::Operation;
 use crate::names::Namespace;
 use crate::rules::check_options;
 use crate::stats::CollectionStats;
@@ -140,6 +141,15 @@ impl Collection {
 
     pub(crate) fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// Carries an operation out, timed if somebody wants to know.
+    #[inline]
+    fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let environment = &self.environment;
+        environment
+            .monitor
+            .timed(&environment.runtime, operation, work)
     }
 
     /// Whether its changes are to tell what was before.

@@ -16,6 +16,7 @@ use crate::context::OperationContext;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::expiry::Pass;
+use crate::monitor::{Alert, Monitor, Text, engine_figures};
 use crate::names::{Namespace, check_database};
 use crate::options::DatabaseOptions;
 use crate::stats::{Counters, DatabaseStats};
@@ -280,6 +281,36 @@ impl Database {
             filters: self.environment.filters.figures(),
             store: self.environment.any_store().stats(),
         })
+    }
+
+    /// What is watched of this database: the registry of figures, and thresholds.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.environment.monitor
+    }
+
+    /// All figures, the engine's and those of the program, in Prometheus' text format,
+    /// version 0.0.4.
+    ///
+    /// # Errors
+    /// As [`stats`](Self::stats).
+    pub fn metrics_text(&self) -> Result<String> {
+        let mut text = Text::default();
+        engine_figures(&mut text, &self.stats()?);
+        self.environment.monitor.registry().write(&mut text);
+        Ok(text.finish())
+    }
+
+    /// Looks whether a threshold was passed since the last time, calls back, and returns what
+    /// it told; every few seconds is right. `memory` is what the process takes, if the
+    /// caller knows, in bytes; else what the database takes for pages counts.
+    pub fn check_thresholds(&self, memory: Option<u64>) -> Vec<Alert> {
+        let memory = memory.unwrap_or_else(|| {
+            let store = self.environment.any_store();
+            store.stats().pool.resident_bytes
+        });
+        let now = self.environment.runtime.monotonic();
+        self.environment.monitor.check(now, memory)
     }
 
     /// Gives space back to the file system, beside readers and writers; see

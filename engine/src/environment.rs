@@ -8,7 +8,7 @@
 //! | transactions under way | here: each has a snapshot, and changes that nobody else sees |
 //! | which multikey markers are written | the trees of indexes; what is known of it here may be dropped at any time |
 //! | bulk loads under way | here: no index is begun meanwhile |
-//! | counters since open | here |
+//! | counters since open, figures of the program, thresholds | here |
 //! | plans of filters, by shape | here; may be dropped at any time |
 //! | who deletes what has expired | here, on a thread with an environment of its own |
 //! | numbers for documents, taken and not given yet | here: what is left at the end is never given; the counters hang off the root |
@@ -35,6 +35,7 @@ use crate::functions::Functions;
 use crate::index::{Loads, Markers};
 use crate::input::IntoFilter;
 use crate::migration::Migrations;
+use crate::monitor::Monitor;
 use crate::names::Namespace;
 use crate::object_ids::ObjectIds;
 use crate::sequences::Sequences;
@@ -54,6 +55,7 @@ pub(crate) struct Environment {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) object_ids: ObjectIds,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) monitor: Arc<Monitor>,
     pub(crate) filters: PlanCache,
     pub(crate) transactions: Registry,
     pub(crate) markers: Arc<Markers>,
@@ -103,6 +105,7 @@ impl Environment {
         };
         Self::make(Self {
             counters: Arc::clone(&self.counters),
+            monitor: Arc::clone(&self.monitor),
             functions: Arc::clone(&self.functions),
             migrations: Arc::clone(&self.migrations),
             as_of: Some(as_of),
@@ -118,6 +121,7 @@ impl Environment {
             wanting: Arc::clone(&self.wanting),
             catalog: Arc::clone(&self.catalog),
             counters: Arc::clone(&self.counters),
+            monitor: Arc::clone(&self.monitor),
             markers: Arc::clone(&self.markers),
             functions: Arc::clone(&self.functions),
             migrations: Arc::clone(&self.migrations),
@@ -136,6 +140,7 @@ impl Environment {
             runtime,
             catalog: Arc::default(),
             counters: Arc::default(),
+            monitor: Arc::default(),
             filters: PlanCache::default(),
             transactions: Registry::default(),
             markers: Arc::default(),

@@ -20,6 +20,7 @@ mod input;
 pub mod json;
 pub mod key;
 mod migration;
+pub mod monitor;
 pub mod names;
 mod object_ids;
 mod options;

@@ -15,6 +15,7 @@ use crate::context::{OperationContext, Watch};
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::input::IntoDocument;
+use crate::monitor::Operation;
 use crate::names::Namespace;
 use crate::sort::SortPattern;
 use crate::stats::Counters;
@@ -88,6 +89,17 @@ impl Collection {
     /// # Errors
     /// As [`aggregate`](Self::aggregate), and those of the context.
     pub fn aggregate_with<D: IntoDocument>(
+        &self,
+        context: &OperationContext,
+        pipeline: impl IntoIterator<Item = D>,
+        options: &AggregateOptions,
+    ) -> Result<AggregateCursor> {
+        self.timed(Operation::Aggregate, || {
+            self.aggregate_untimed(context, pipeline, options)
+        })
+    }
+
+    fn aggregate_untimed<D: IntoDocument>(
         &self,
         context: &OperationContext,
         pipeline: impl IntoIterator<Item = D>,

@@ -9,6 +9,7 @@ use crate::context::OperationContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::IntoFilter;
 use crate::key::append_unbounded;
+use crate::monitor::Operation;
 use crate::sort::check_path;
 use crate::values::{Elements, Kind, MAX_DOCUMENT_LEN, OwnedValue, RawValue};
 
@@ -37,6 +38,17 @@ impl Collection {
     /// # Errors
     /// As [`distinct`](Self::distinct), and those of the context.
     pub fn distinct_with(
+        &self,
+        context: &OperationContext,
+        name: &str,
+        filter: impl IntoFilter,
+    ) -> Result<Vec<Bson>> {
+        self.timed(Operation::Find, || {
+            self.distinct_untimed(context, name, filter)
+        })
+    }
+
+    fn distinct_untimed(
         &self,
         context: &OperationContext,
         name: &str,

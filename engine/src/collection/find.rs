@@ -14,6 +14,7 @@ use crate::filter::Filter;
 use crate::index::Hint;
 use crate::input::{IntoDocument, IntoFilter};
 use crate::key;
+use crate::monitor::Operation;
 use crate::projection::Projection;
 use crate::sort::SortPattern;
 use crate::stats::Counters;
@@ -33,6 +34,14 @@ impl Collection {
     /// # Errors
     /// As [`find_by_id`](Self::find_by_id), and those of the context.
     pub fn find_by_id_with(
+        &self,
+        context: &OperationContext,
+        id: impl Into<Bson>,
+    ) -> Result<Option<RawDocumentBuf>> {
+        self.timed(Operation::Find, || self.find_by_id_untimed(context, id))
+    }
+
+    fn find_by_id_untimed(
         &self,
         context: &OperationContext,
         id: impl Into<Bson>,
@@ -124,6 +133,10 @@ impl Collection {
     /// # Errors
     /// As [`find_one_with`](Self::find_one_with).
     pub fn count_with(&self, context: &OperationContext, filter: impl IntoFilter) -> Result<u64> {
+        self.timed(Operation::Find, || self.count_untimed(context, filter))
+    }
+
+    fn count_untimed(&self, context: &OperationContext, filter: impl IntoFilter) -> Result<u64> {
         let filter = filter.into_filter()?;
         if let (true, Some(session)) = (filter.is_all(), &self.session) {
             context.start(&self.environment.runtime).check()?;

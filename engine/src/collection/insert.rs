@@ -16,6 +16,7 @@ use crate::context::{OperationContext, Watch};
 use crate::error::{DuplicateKey, Error, ErrorKind, Result};
 use crate::id::Identified;
 use crate::input::IntoDocument;
+use crate::monitor::Operation;
 use crate::stats::Counters;
 
 /// Most documents in one commit of a batch.
@@ -74,10 +75,20 @@ impl Collection {
         context: &OperationContext,
         document: impl IntoDocument,
     ) -> Result<Bson> {
+        self.timed(Operation::Insert, || {
+            self.insert_one_untimed(context, document)
+        })
+    }
+
+    fn insert_one_untimed(
+        &self,
+        context: &OperationContext,
+        document: impl IntoDocument,
+    ) -> Result<Bson> {
         if let Some(statement) = context.as_statement() {
             let document = document.into_document()?;
             let inserted = self.once(context, statement, |within, context| {
-                within.insert_one_with(context, &document).map(Inserted)
+                within.insert_one_untimed(context, &document).map(Inserted)
             });
             return Ok(inserted?.0);
         }
@@ -129,11 +140,22 @@ impl Collection {
         documents: impl IntoIterator<Item = D>,
         options: InsertManyOptions,
     ) -> Result<InsertMany> {
+        self.timed(Operation::Insert, || {
+            self.insert_many_untimed(context, documents, options)
+        })
+    }
+
+    fn insert_many_untimed<D: IntoDocument>(
+        &self,
+        context: &OperationContext,
+        documents: impl IntoIterator<Item = D>,
+        options: InsertManyOptions,
+    ) -> Result<InsertMany> {
         if let Some(statement) = context.as_statement() {
             let mut watch = context.without_statement().start(&self.environment.runtime);
             let documents = collected(&mut watch, documents)?;
             return self.once(context, statement, |within, context| {
-                within.insert_many_with(context, &documents, options)
+                within.insert_many_untimed(context, &documents, options)
             });
         }
         let mut inserter = Inserter::new(self, context, options.ordered);

@@ -20,6 +20,7 @@ use super::{Collection, MAX_ATTEMPTS};
 use crate::context::{OperationContext, Statement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{IntoDocument, IntoFilter, IntoUpdate, UpdateSpec};
+use crate::monitor::Operation;
 use crate::stats::Counters;
 use crate::update::UpdateOptions;
 
@@ -89,6 +90,18 @@ impl Collection {
         update: impl IntoUpdate,
         options: &UpdateOptions,
     ) -> Result<UpdateResult> {
+        self.timed(Operation::Update, || {
+            self.update_one_untimed(context, filter, update, options)
+        })
+    }
+
+    fn update_one_untimed(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+        update: impl IntoUpdate,
+        options: &UpdateOptions,
+    ) -> Result<UpdateResult> {
         if let Some(statement) = context.as_statement() {
             let (filter, update) = (filter.into_filter()?, update.into_update()?);
             if !options.upsert && self.session.is_none() {
@@ -102,7 +115,7 @@ impl Collection {
                 }
             }
             return self.once(context, statement, |within, context| {
-                within.update_one_with(context, &filter, &update, options)
+                within.update_one_untimed(context, &filter, &update, options)
             });
         }
         let work = Work::new(self, filter, update, options)?;

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
 use crate::id::{check, id_of, with_stored_id};
 use crate::input::{IntoDocument, IntoFilter};
+use crate::monitor::Operation;
 use crate::stats::Counters;
 use crate::values::{Elements, validate_document};
 
@@ -62,13 +63,24 @@ impl Collection {
         filter: impl IntoFilter,
         replacement: impl IntoDocument,
     ) -> Result<ReplaceResult> {
+        self.timed(Operation::Update, || {
+            self.replace_one_untimed(context, filter, replacement)
+        })
+    }
+
+    fn replace_one_untimed(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+        replacement: impl IntoDocument,
+    ) -> Result<ReplaceResult> {
         let filter = self
             .environment
             .filter(self.aware(filter.into_filter()?)?)?;
         let replacement = replacement.into_document()?;
         if let Some(statement) = context.as_statement() {
             return self.once(context, statement, |within, context| {
-                within.replace_one_with(context, &filter, &replacement)
+                within.replace_one_untimed(context, &filter, &replacement)
             });
         }
         check_replacement(replacement.as_bytes())?;
@@ -120,12 +132,22 @@ impl Collection {
         context: &OperationContext,
         filter: impl IntoFilter,
     ) -> Result<bool> {
+        self.timed(Operation::Delete, || {
+            self.delete_one_untimed(context, filter)
+        })
+    }
+
+    fn delete_one_untimed(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+    ) -> Result<bool> {
         let filter = self
             .environment
             .filter(self.aware(filter.into_filter()?)?)?;
         if let Some(statement) = context.as_statement() {
             let deleted = self.once(context, statement, |within, context| {
-                let deleted = within.delete_one_with(context, &filter)?;
+                let deleted = within.delete_one_untimed(context, &filter)?;
                 Ok(Deleted(u64::from(deleted)))
             });
             return Ok(deleted?.0 > 0);
@@ -155,12 +177,22 @@ impl Collection {
         context: &OperationContext,
         filter: impl IntoFilter,
     ) -> Result<u64> {
+        self.timed(Operation::Delete, || {
+            self.delete_many_untimed(context, filter)
+        })
+    }
+
+    fn delete_many_untimed(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+    ) -> Result<u64> {
         let filter = self
             .environment
             .filter(self.aware(filter.into_filter()?)?)?;
         if let Some(statement) = context.as_statement() {
             let deleted = self.once(context, statement, |within, context| {
-                within.delete_many_with(context, &filter).map(Deleted)
+                within.delete_many_untimed(context, &filter).map(Deleted)
             });
             return Ok(deleted?.0);
         }

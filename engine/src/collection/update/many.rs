@@ -19,6 +19,7 @@ use crate::context::{OperationContext, Watch};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::input::{IntoFilter, IntoUpdate};
+use crate::monitor::Operation;
 use crate::stats::Counters;
 use crate::update::UpdateOptions;
 
@@ -57,10 +58,22 @@ impl Collection {
         update: impl IntoUpdate,
         options: &UpdateOptions,
     ) -> Result<UpdateResult> {
+        self.timed(Operation::Update, || {
+            self.update_many_untimed(context, filter, update, options)
+        })
+    }
+
+    fn update_many_untimed(
+        &self,
+        context: &OperationContext,
+        filter: impl IntoFilter,
+        update: impl IntoUpdate,
+        options: &UpdateOptions,
+    ) -> Result<UpdateResult> {
         if let Some(statement) = context.as_statement() {
             let (filter, update) = (filter.into_filter()?, update.into_update()?);
             return self.once(context, statement, |within, context| {
-                within.update_many_with(context, &filter, &update, options)
+                within.update_many_untimed(context, &filter, &update, options)
             });
         }
         let work = Work::new(self, filter, update, options)?;
