@@ -9,19 +9,24 @@
 //! * Whatever goes wrong is a reply.
 
 mod diagnostic;
+pub(crate) mod login;
+mod users;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bson::{RawBsonRef, RawDocument};
-use collection_store::{Collection, OperationContext};
+use collection_store::{CancelFlag, Collection, OperationContext};
 
 use crate::connection::ConnectionState;
 use crate::error::{CommandError, Result, code};
 use crate::fields::Fields;
 use crate::hello;
 use crate::namespace::{Namespace, check_client_database};
+use crate::observe::{Operation, tell_if_slow};
 use crate::reply::Reply;
+use crate::security::{Ask, authorize, is_sensitive};
 use crate::server::Server;
 use crate::session::{Envelope, is_generic};
 use crate::wire::Sequence;
@@ -35,9 +40,13 @@ pub enum Privilege {
     Authenticated,
     /// To read the database.
     Read,
+    /// To see what is in the database, but for documents.
+    Inspect,
     /// To write to the database.
     ReadWrite,
-    /// To change the collections and indexes of the database.
+    /// To make and drop collections and indexes of the database.
+    Shape,
+    /// To change the rules of collections of the database, and to drop it.
     DbAdmin,
     /// To manage the users of the database.
     UserAdmin,
@@ -75,7 +84,12 @@ pub struct CommandSpec {
 }
 
 /// All commands.
-static FAMILIES: &[&[CommandSpec]] = &[hello::COMMANDS, diagnostic::COMMANDS];
+static FAMILIES: &[&[CommandSpec]] = &[
+    hello::COMMANDS,
+    diagnostic::COMMANDS,
+    login::COMMANDS,
+    users::COMMANDS,
+];
 
 /// The command of this name.
 #[must_use]
@@ -135,8 +149,7 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn is_never_compressed(&self) -> bool {
         let name = self.name();
-        hello::is_hello(name)
-            || ["saslStart", "saslContinue", "createUser", "updateUser"].contains(&name)
+        hello::is_hello(name) || is_sensitive(name)
     }
 }
 
@@ -180,17 +193,52 @@ pub struct Context<'a> {
     pub sequences: Vec<Sequence<'a>>,
     /// What any command may say.
     pub envelope: Envelope<'a>,
+    /// Ends it, if somebody wants that.
+    pub cancel: CancelFlag,
 }
 
 /// Carries a command out.
 #[must_use]
 pub fn run(server: &Arc<Server>, state: &mut ConnectionState, request: &Request<'_>) -> Reply {
-    match try_run(server, state, request) {
-        Ok(reply) => reply,
-        Err(error) => Reply {
-            document: error.to_reply(),
-            cursor: 0,
+    let running = server.operations.begin(operation(state, request));
+    let operation = &running.operation;
+    let (reply, code) = match try_run(server, state, request, operation) {
+        Ok(reply) => (reply, None),
+        Err(error) => {
+            let reply = Reply {
+                document: error.to_reply(),
+                cursor: 0,
+            };
+            (reply, Some(error.code))
+        }
+    };
+    server.observer.finished(server, operation, code);
+    tell_if_slow(server, operation, request, code);
+    reply
+}
+
+/// What is known of a command before it is read.
+fn operation(state: &ConnectionState, request: &Request<'_>) -> Operation {
+    let (name, body) = (request.name(), request.body);
+    let first = body.into_iter().next().and_then(|field| field.ok());
+    let spec = find(name);
+    Operation {
+        id: 0,
+        command: spec.map_or("unknown", |spec| spec.name),
+        database: body.get_str("$db").unwrap_or_default().to_owned(),
+        collection: match first {
+            // The value may be anything: of users, or where a login failed, it is told elsewhere.
+            Some((_, RawBsonRef::String(collection)))
+                if spec.is_some_and(|spec| spec.role != Privilege::UserAdmin) =>
+            {
+                Some(collection.to_owned())
+            }
+            _ => None,
         },
+        connection: state.id,
+        user: state.user.as_ref().map(|(user, _)| user.id()),
+        begun: Instant::now(),
+        cancel: CancelFlag::new(),
     }
 }
 
@@ -198,6 +246,7 @@ fn try_run(
     server: &Arc<Server>,
     state: &mut ConnectionState,
     request: &Request<'_>,
+    operation: &Operation,
 ) -> Result<Reply> {
     let name = request.name();
     let spec = find(name).ok_or_else(|| {
@@ -230,13 +279,49 @@ fn try_run(
         fields,
         sequences: request.sequences.clone(),
         envelope,
+        cancel: operation.cancel.clone(),
     };
     context.check_transaction()?;
-    // security::authorize(&context, spec, database)?;
+    context.authorize()?;
     (spec.run)(&mut context)
 }
 
 impl<'a> Context<'a> {
+    /// Whether the one who gives the command may. Who that is was settled when the connection
+    /// said so; what that one may do is looked up again after any change of users.
+    fn authorize(&mut self) -> Result<()> {
+        let (users, authentication) = (
+            &self.server.users,
+            self.server.config.security.authentication,
+        );
+        if let Some((user, seen)) = &mut self.connection.user {
+            let changes = users.changes();
+            if *seen != changes {
+                match users.find(&user.database, &user.name)? {
+                    Some(found) => (*user, *seen) = (found, changes),
+                    None => self.connection.user = None,
+                }
+            }
+        }
+        let user = self.connection.user.as_ref().map(|(user, _)| user);
+        let may_be_first = authentication
+            && user.is_none()
+            && self.connection.peer.is_local
+            && self.server.config.security.localhost_exception
+            && !self.spec.before_auth;
+        let ask = Ask {
+            authentication,
+            user,
+            first_user_may_be_made: may_be_first && users.is_empty()?,
+            name: self.spec.name,
+            privilege: self.spec.role,
+            before_auth: self.spec.before_auth,
+            database: self.database,
+            command: self.body,
+        };
+        Ok(authorize(&ask)?)
+    }
+
     /// Transactions are yet to come.
     fn check_transaction(&self) -> Result<()> {
         if !self.envelope.is_in_transaction() && !self.envelope.start_transaction {
@@ -271,7 +356,10 @@ impl<'a> Context<'a> {
     /// Limits and wishes of the operation.
     #[must_use]
     pub fn operation(&self) -> OperationContext {
-        let operation = OperationContext::new();
+        let memory = self.server.config.limits.operation_memory.get();
+        let operation = OperationContext::new()
+            .memory_limit(memory)
+            .cancel_flag(self.cancel.clone());
         match self.envelope.max_time {
             Some(time) => operation.timeout(time),
             None => operation,

@@ -5,23 +5,33 @@
 //! * An idle connection holds its read buffer and little else; a large message gives its memory
 //!   back when it is answered.
 //! * What comes in is read as it comes: a length that is stated allocates nothing.
+//! * Of somebody unknown, where clients have to say who they are: small messages, each whole within
+//!   the time, none compressed, few connections, few wrong passwords.
+
+mod pace;
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bson::RawDocumentBuf;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::command::{self, Request};
+use crate::config::Config;
 use crate::hello;
 use crate::reply::Reply;
+use crate::security::{Login, MAX_FAILED_LOGINS, User};
 use crate::server::Server;
 use crate::wire::{
-    Compressor, Header, MAX_MESSAGE_LEN, Message, OpCode, WireError, compress, decompress,
-    encode_query_reply, encode_reply,
+    Compressor, Header, Message, OpCode, WireError, compress, decompress, encode_query_reply,
+    encode_reply,
 };
 
 /// What is read at once.
@@ -36,25 +46,66 @@ const MAX_EXHAUST_REPLIES: usize = 1 << 20;
 pub struct ConnectionState {
     /// Its number, as `hello` and `whatsmyuri` tell it.
     pub id: i32,
-    /// The address of the other side.
-    pub peer: String,
+    /// The other side.
+    pub peer: Peer,
+    /// Who the other side is, and how many changes of users there had been when that was read;
+    /// nobody yet, if none.
+    pub user: Option<(User, u64)>,
+    /// How it says so.
+    pub login: Login,
+    /// It has said hello, as drivers do that only watch the server and never say who they are.
+    pub has_said_hello: bool,
     /// What the driver said of itself.
     pub client: Option<RawDocumentBuf>,
+}
+
+/// The other side of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub address: String,
+    /// Whether it is on this host.
+    pub is_local: bool,
+}
+
+impl Peer {
+    pub(crate) fn tcp(address: SocketAddr) -> Self {
+        Self {
+            address: address.to_string(),
+            is_local: address.ip().to_canonical().is_loopback(),
+        }
+    }
+
+    pub(crate) fn unix() -> Self {
+        Self {
+            address: "unix socket".to_owned(),
+            is_local: true,
+        }
+    }
 }
 
 /// All connections.
 #[derive(Debug)]
 pub struct Connections {
     limit: usize,
+    /// How many there may be of which it is not known who they are.
+    unknown_limit: usize,
+    unknown: AtomicUsize,
     last_id: AtomicI32,
     open: Mutex<HashMap<i32, String>>,
     one_gone: Notify,
 }
 
 impl Connections {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
         Self {
-            limit,
+            limit: limits.connections as usize,
+            unknown_limit: match config.security.authentication {
+                true => limits.unauthenticated_connections as usize,
+                false => usize::MAX,
+            },
+            unknown: AtomicUsize::new(0),
             last_id: AtomicI32::new(0),
             open: Mutex::default(),
             one_gone: Notify::new(),
@@ -79,15 +130,27 @@ impl Connections {
         self.last_id.load(Ordering::Relaxed)
     }
 
+    /// How many there are of which it is not known who they are.
+    #[must_use]
+    pub fn unknown(&self) -> usize {
+        self.unknown.load(Ordering::Relaxed)
+    }
+
     /// `None` if there are too many.
-    fn enter(&self, peer: &str) -> Option<i32> {
+    fn enter(&self, peer: &Peer) -> Option<i32> {
         let mut open = self.open.lock();
-        if open.len() >= self.limit {
+        if open.len() >= self.limit || self.unknown() >= self.unknown_limit {
             return None;
         }
         let id = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        open.insert(id, peer.to_owned());
+        open.insert(id, peer.address.clone());
+        // Under the lock, so that no more come in than may.
+        self.unknown.fetch_add(1, Ordering::Relaxed);
         Some(id)
+    }
+
+    fn known(&self) {
+        self.unknown.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn leave(&self, id: i32) {
@@ -108,11 +171,35 @@ impl Connections {
 }
 
 /// Says that the connection is gone, also where its task was ended.
-struct Place(Arc<Server>, i32);
+struct Place {
+    server: Arc<Server>,
+    id: i32,
+    is_unknown: bool,
+}
+
+impl Place {
+    /// It is known who it is.
+    fn known(&mut self) {
+        if std::mem::take(&mut self.is_unknown) {
+            self.server.connections.known();
+        }
+    }
+
+    /// It is not any more.
+    fn unknown(&mut self) {
+        if !std::mem::replace(&mut self.is_unknown, true) {
+            self.server
+                .connections
+                .unknown
+                .fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.connections.leave(self.1);
+        self.known();
+        self.server.connections.leave(self.id);
     }
 }
 
@@ -123,32 +210,66 @@ enum Ended {
     Wire(#[from] WireError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error("{0}, before it was known who it is")]
+    TooEarly(&'static str),
+    #[error("nothing came in time")]
+    TooSlow,
+    #[error("{0} logins failed")]
+    FailedLogins(u32),
 }
 
-/// Serves a connection in a task of its own; one too many is closed.
-pub(crate) fn serve<S>(server: &Arc<Server>, stream: S, peer: String)
-where
+/// Serves a connection in a task of its own, as soon as it is there (behind a handshake, perhaps);
+/// one too many is closed.
+pub(crate) fn serve<S>(
+    server: &Arc<Server>,
+    peer: Peer,
+    stream: impl Future<Output = std::io::Result<S>> + Send + 'static,
+) where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let Some(id) = server.connections.enter(&peer) else {
+        tracing::warn!(
+            peer = peer.address,
+            "connection refused: there are too many"
+        );
         return;
     };
-    let place = Place(Arc::clone(server), id);
+    let place = Place {
+        server: Arc::clone(server),
+        id,
+        is_unknown: true,
+    };
     let state = ConnectionState {
         id,
         peer,
+        user: None,
+        login: Login::default(),
+        has_said_hello: false,
         client: None,
     };
     tokio::spawn(async move {
-        let server = Arc::clone(&place.0);
+        let patience = place.server.config.limits.authentication_timeout;
+        let peer = state.peer.address.clone();
+        tracing::debug!(connection = id, peer, "connection opened");
         // Whatever it is, the other side sees it: the connection is closed.
-        let _ended = Connection::new(server, state, stream).run().await;
-        drop(place);
+        let ended = match timeout(patience, stream).await {
+            Ok(Ok(stream)) => Connection::new(place, state, stream).run().await,
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Ended::TooSlow),
+        };
+        match ended {
+            Ok(()) => tracing::debug!(connection = id, peer, "connection closed"),
+            Err(ended) => {
+                tracing::info!(connection = id, peer, reason = %ended, "connection closed")
+            }
+        }
     });
 }
 
 struct Connection<S> {
     server: Arc<Server>,
+    place: Place,
+    pace: pace::Pace,
     state: ConnectionState,
     reader: BufReader<tokio::io::ReadHalf<S>>,
     writer: tokio::io::WriteHalf<S>,
@@ -167,10 +288,13 @@ impl<S> Connection<S>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    fn new(server: Arc<Server>, state: ConnectionState, stream: S) -> Self {
+    fn new(place: Place, state: ConnectionState, stream: S) -> Self {
         let (reader, writer) = tokio::io::split(stream);
+        let server = Arc::clone(&place.server);
         Self {
+            pace: pace::Pace::new(server.config.limits.commands_per_second),
             server,
+            place,
             state,
             reader: BufReader::with_capacity(READ_BUFFER, reader),
             writer,
@@ -194,19 +318,55 @@ where
             let Some(header) = header else {
                 return Ok(());
             };
+            self.pace.keep().await;
             self.answer(header, &body).await?;
+            let failures = self.state.login.failures();
+            if failures >= MAX_FAILED_LOGINS {
+                return Err(Ended::FailedLogins(failures));
+            }
+        }
+    }
+
+    /// Whether it has to be known who it is, and is not.
+    fn is_unknown(&self) -> bool {
+        self.server.config.security.authentication && self.state.user.is_none()
+    }
+
+    /// How long the next message may take to begin, and then to be whole.
+    fn patience(&self) -> (Duration, Duration) {
+        let limits = &self.server.config.limits;
+        match (self.is_unknown(), self.state.has_said_hello) {
+            (true, false) => (limits.authentication_timeout, limits.authentication_timeout),
+            (true, true) => (limits.idle_timeout, limits.authentication_timeout),
+            (false, _) => (limits.idle_timeout, limits.idle_timeout),
         }
     }
 
     /// Reads a message; `None` where the other side has closed.
     async fn read(&mut self, body: &mut Vec<u8>) -> Result<Option<Header>, Ended> {
+        let (begin, whole) = self.patience();
+        let begun = timeout(begin, self.reader.fill_buf()).await;
+        if begun.map_err(|_| Ended::TooSlow)??.is_empty() {
+            return Ok(None);
+        }
+        let read = timeout(whole, self.read_whole(body)).await;
+        read.map_err(|_| Ended::TooSlow)?
+    }
+
+    /// Reads a message that has begun.
+    async fn read_whole(&mut self, body: &mut Vec<u8>) -> Result<Option<Header>, Ended> {
         let mut header = [0; Header::LEN];
         match self.reader.read_exact(&mut header).await {
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        let header = Header::parse(&header, MAX_MESSAGE_LEN)?;
+        let limits = &self.server.config.limits;
+        let limit = match self.is_unknown() {
+            true => limits.unauthenticated_message,
+            false => limits.message,
+        };
+        let header = Header::parse(&header, usize::try_from(limit.get()).unwrap_or(usize::MAX))?;
         let len = header.body_len();
         let mut limited = (&mut self.reader).take(len as u64);
         let read = limited.read_to_end(body).await?;
@@ -216,6 +376,9 @@ where
     async fn answer(&mut self, header: Header, body: &[u8]) -> Result<(), Ended> {
         if header.op_code != OpCode::Compressed {
             return self.answer_plain(header, body, Compressor::None).await;
+        }
+        if self.is_unknown() {
+            return Err(Ended::TooEarly("a compressed message came"));
         }
         let (header, body, compressor) = decompress(&header, body)?;
         self.answer_plain(header, &body, compressor).await
@@ -245,8 +408,13 @@ where
         if hello::is_hello(request.name()) {
             hello::wait(&self.server, request.body).await;
             takes_more &= hello::awaits(request.body);
+            self.state.has_said_hello = true;
         }
         let mut reply = self.carry_out(&request);
+        match self.is_unknown() {
+            true => self.place.unknown(),
+            false => self.place.known(),
+        }
         if wants_no_reply {
             return Ok(());
         }

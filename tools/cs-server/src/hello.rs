@@ -10,10 +10,11 @@ use bson::{DateTime, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, Times
 use collection_store::values::MAX_DOCUMENT_LEN;
 
 use crate::MAX_WIRE_VERSION;
-use crate::command::{ANY_FIELD, CommandSpec, Context, Privilege};
+use crate::command::{ANY_FIELD, CommandSpec, Context, Privilege, login};
 use crate::error::Result;
 use crate::fields::integer;
 use crate::reply::Reply;
+use crate::security::MECHANISM;
 use crate::server::Server;
 use crate::wire::{Compressor, MAX_MESSAGE_LEN, MAX_SEQUENCE_DOCUMENTS};
 
@@ -120,6 +121,20 @@ fn hello(context: &mut Context<'_>) -> Result<Reply> {
     }
     if let Ok(Some(RawBsonRef::Array(wanted))) = body.get("compression") {
         reply.append(cstr!("compression"), agreed(wanted));
+    }
+    if let Ok(wanted) = body.get_str("saslSupportedMechs") {
+        // The same for whoever it is: it tells nothing of who is there.
+        let mut mechanisms = RawArrayBuf::new();
+        if wanted.contains('.') {
+            mechanisms.push(MECHANISM);
+        }
+        reply.append(cstr!("saslSupportedMechs"), mechanisms);
+    }
+    if let Ok(speculative) = body.get_document("speculativeAuthenticate") {
+        // One that cannot be answered is left out; the client then asks in the usual way.
+        if let Some(challenge) = login::speculate(context, speculative) {
+            reply.append(cstr!("speculativeAuthenticate"), challenge);
+        }
     }
     if let Ok(client) = body.get_document("client") {
         context.connection.client = Some(client.to_owned());

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::connection;
+use crate::connection::{self, Peer};
 use crate::server::{Server, StartError};
 
 /// How long accepting rests when the system has no descriptors left.
@@ -27,7 +27,7 @@ impl Listeners {
     pub(crate) async fn bind(config: &Config) -> Result<Self, StartError> {
         let wanted = format!("{}:{}", config.bind, config.port);
         let refused = |error| StartError::Listen(wanted.clone(), error);
-        let place = (config.bind.as_str(), config.port);
+        let place = (config.bind, config.port);
         let tcp = TcpListener::bind(place).await.map_err(refused)?;
         let address = tcp.local_addr().map_err(refused)?;
         let unix = match &config.unix_socket {
@@ -62,7 +62,11 @@ async fn accept_tcp(server: Arc<Server>, listener: TcpListener) {
             Ok((stream, peer)) => {
                 // Replies are whole when they are written: waiting for more only delays them.
                 let _ = stream.set_nodelay(true);
-                connection::serve(&server, stream, peer.to_string());
+                let peer = Peer::tcp(peer);
+                match &server.tls {
+                    None => connection::serve(&server, peer, std::future::ready(Ok(stream))),
+                    Some(tls) => connection::serve(&server, peer, tls.acceptor().accept(stream)),
+                }
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
@@ -73,7 +77,9 @@ async fn accept_unix(server: Arc<Server>, listener: UnixListener, path: PathBuf)
     let _removed = RemoveOnDrop(path);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => connection::serve(&server, stream, "unix socket".to_owned()),
+            Ok((stream, _)) => {
+                connection::serve(&server, Peer::unix(), std::future::ready(Ok(stream)));
+            }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

@@ -1,75 +1,83 @@
 //! The program: reads what it is told, starts a server, stops it when it is asked to.
+//!
+//! Exit codes: 0 well; 1 the server failed; 2 the command line or the configuration makes no sense.
 
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-use cs_server::{Config, Server};
+use cs_server::config::{Loaded, Request, load, read_command_line};
+use cs_server::{Server, start_logs};
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Collection Store as a server: stock MongoDB drivers and shells talk to it.
-#[derive(Debug, Parser)]
-#[command(version, about)]
-struct Arguments {
-    /// For trying things out: everything has a default
-    #[arg(long)]
-    dev: bool,
-    /// Where the data is; in memory unless told
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// The port to listen on
-    #[arg(long, default_value_t = 27017)]
-    port: u16,
-    /// A Unix socket to listen on as well
-    #[arg(long, value_name = "FILE")]
-    unix_socket: Option<PathBuf>,
-    /// Commands that only tests need may be used
-    #[arg(long)]
-    test_commands: bool,
-}
+/// The command line or the configuration makes no sense.
+const NONSENSE: u8 = 2;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let config = Config {
-        data_dir: arguments.data_dir,
-        port: arguments.port,
-        unix_socket: arguments.unix_socket,
-        test_commands: arguments.test_commands,
-        ..Config::default()
+    let environment = std::env::vars_os().collect();
+    let invocation = match read_command_line(std::env::args_os(), environment) {
+        Ok(invocation) => invocation,
+        // Help and version come this way, too, and are no mistake.
+        Err(error) => error.exit(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(serve(config)),
-        Err(error) => Err(error.to_string()),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    let loaded = match load(&invocation.sources) {
+        Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("cs-server: {error}");
-            ExitCode::FAILURE
+            return ExitCode::from(NONSENSE);
         }
+    };
+    match invocation.request {
+        Request::Check => {
+            println!("the configuration makes sense");
+            ExitCode::SUCCESS
+        }
+        Request::Show { with_origin } => {
+            print!("{}", loaded.show(with_origin));
+            ExitCode::SUCCESS
+        }
+        _ => match run(loaded) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("cs-server: {error}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
-async fn serve(config: Config) -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
+fn run(loaded: Loaded) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    start_logs(&loaded.config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    // In a task, since what blocks may leave its thread only there.
+    let served = runtime.block_on(async { tokio::spawn(serve(loaded)).await });
+    served?
+}
 
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    let task = tokio::spawn(async move { Server::start(config).await });
-    let running = task
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())?;
+async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let running = Server::start(loaded.config).await?;
+    // Scripts wait for this line, and read the port from it.
     println!("cs-server: listening on {}", running.address);
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    if let Some(address) = running.http_address {
+        println!("cs-server: figures and health on http://{address}/");
     }
-    tokio::spawn(running.stop())
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => running.server.reload(),
+        }
+    }
+    // A second signal ends the waiting for whoever is still there.
+    tokio::select! {
+        stopped = running.stop() => stopped?,
+        _ = terminate.recv() => tracing::warn!("stopped at once"),
+        _ = interrupt.recv() => tracing::warn!("stopped at once"),
+    }
+    Ok(())
 }

@@ -104,7 +104,7 @@ fn build_info(context: &mut Context<'_>) -> Result<Reply> {
 }
 
 fn whats_my_uri(context: &mut Context<'_>) -> Result<Reply> {
-    Ok(rawdoc! { "you": context.connection.peer.as_str() }.into())
+    Ok(rawdoc! { "you": context.connection.peer.address.as_str() }.into())
 }
 
 fn host_info(context: &mut Context<'_>) -> Result<Reply> {
@@ -134,7 +134,7 @@ fn command_line(context: &mut Context<'_>) -> Result<Reply> {
     Ok(rawdoc! {
         "argv": argv,
         "parsed": {
-            "net": { "bindIp": config.bind.as_str(), "port": i32::from(config.port) },
+            "net": { "bindIp": config.bind.to_string(), "port": i32::from(config.port) },
             "replication": { "replSet": config.replica_set.as_str() },
         },
     }
@@ -196,9 +196,16 @@ fn mechanisms() -> RawArrayBuf {
 }
 
 fn connection_status(context: &mut Context<'_>) -> Result<Reply> {
+    let (mut users, mut roles) = (RawArrayBuf::new(), RawArrayBuf::new());
+    if let Some((user, _)) = &context.connection.user {
+        users.push(rawdoc! { "user": user.name.as_str(), "db": user.database.as_str() });
+        for grant in &user.grants {
+            roles.push(rawdoc! { "role": grant.role.name(), "db": grant.database.as_str() });
+        }
+    }
     let mut info = rawdoc! {
-        "authenticatedUsers": RawArrayBuf::new(),
-        "authenticatedUserRoles": RawArrayBuf::new(),
+        "authenticatedUsers": users,
+        "authenticatedUserRoles": roles,
     };
     if context.fields.boolean("showPrivileges")? == Some(true) {
         info.append(cstr!("authenticatedUserPrivileges"), RawArrayBuf::new());
