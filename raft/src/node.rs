@@ -298,8 +298,13 @@ impl Node {
     }
 
     pub(crate) fn save_vote(&mut self) {
-        let ticket = self.disk.begin_vote();
         let vote = self.vote;
+        // A node that enters a term and votes in it at once writes once.
+        if let Some(Action::SaveVote { vote: last, .. }) = self.actions.back_mut() {
+            *last = vote;
+            return;
+        }
+        let ticket = self.disk.begin_vote();
         self.actions.push_back(Action::SaveVote { ticket, vote });
     }
 
