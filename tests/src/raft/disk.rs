@@ -19,6 +19,9 @@ use super::dice::Dice;
 use super::ledger::Ledger;
 use super::machine::Machine;
 
+#[cfg(test)]
+mod tests;
+
 /// The state of a node as of an entry.
 #[derive(Debug)]
 pub(super) struct Snapshot {

@@ -25,6 +25,9 @@ use super::disk::Image;
 use super::ledger::Ledger;
 use super::machine::Request;
 
+#[cfg(test)]
+mod tests;
+
 /// A committed entry.
 #[derive(Clone, Copy, Debug)]
 struct Fact {

@@ -13,6 +13,9 @@ use cs_raft::{Body, Entry, Index, LogId, Membership, Run, Term};
 
 use super::hash::{mix, of_bytes};
 
+#[cfg(test)]
+mod tests;
+
 #[derive(Clone, Debug)]
 struct Kept {
     entry: Entry,

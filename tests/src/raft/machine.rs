@@ -9,6 +9,9 @@
 
 use super::hash::mix;
 
+#[cfg(test)]
+mod tests;
+
 /// Registers that clients use.
 pub(super) const KEYS: u64 = 4;
 

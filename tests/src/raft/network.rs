@@ -6,6 +6,9 @@
 
 use super::dice::Dice;
 
+#[cfg(test)]
+mod tests;
+
 /// Most nodes of a cluster over its life, those that are gone included.
 pub(super) const MAX_NODES: usize = 16;
 /// Old messages that may be delivered once more.

@@ -7,6 +7,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+#[cfg(test)]
+mod tests;
+
 /// Things of one kind to come. Times are microseconds of the true clock, which no node
 /// sees.
 #[derive(Debug)]
