@@ -140,9 +140,12 @@ pub fn run(args: &Args) -> Outcome {
                             all.2 += lived.micros;
                         }
                         Err(failure) if all.0.failed <= TOLD => {
-                            progress.say(&tell(seed, args.seconds, &failure))
+                            progress.say(&tell(seed, args.seconds, &failure));
                         }
-                        Err(_) => {}
+                        Err(failure) => {
+                            let first = failure.0.lines().next().unwrap_or_default();
+                            progress.say(&format!("seed {seed}: {first}"));
+                        }
                     }
                 }
             });
@@ -162,7 +165,7 @@ pub fn run(args: &Args) -> Outcome {
         progress.seconds(),
         args.threads
     );
-    for (what, count) in hits.all() {
+    for (what, count) in hits.all().into_iter().filter(|_| outcome.passed > 0) {
         eprintln!("  {what}: {count}");
         // A part that so many seeds never met is not tested.
         if count == 0 && outcome.passed >= 500 {

@@ -2,13 +2,14 @@
 
 use cs_raft::{
     Action, AppendOutcome, Body, Entry, Event, LogId, Membership, Message, NodeId, Outcome,
-    Readiness, RequestId, Role, SnapshotOutcome, Ticket,
+    Readiness, RequestId, Role, SnapshotOutcome, Term, Ticket,
 };
 use std::sync::Arc;
 
 use crate::{Failure, Verdict};
 
 use super::clients::Reply;
+use super::ledger::Ledger;
 use super::disk::{Ended, Received, Snapshot, Write};
 use super::plan::MILLISECOND;
 use super::server::Waiter;
@@ -197,9 +198,7 @@ impl World {
             self.judge.appended(server.id, entry, chain)?;
             if is_leader && matches!(entry.body, Body::Membership(_)) {
                 self.hits.memberships += 1;
-                let commit = server.commit;
-                self.judge
-                    .changes(server.id, &server.log, &before, commit)?;
+                self.judge.changes(server.id, &server.log, &before)?;
             }
         }
         let supersedes = server.supersedes.take();
@@ -324,21 +323,49 @@ impl World {
         )
     }
 
-    fn commit(&mut self, place: usize, index: u64) -> Verdict {
+    /// The node may know of a new commit after an event, before any of its actions.
+    pub(super) fn look_at_commit(&mut self, place: usize) -> Verdict {
         let server = &self.servers[place];
+        let Some(node) = &server.node else {
+            return Ok(());
+        };
+        let index = node.commit_index().0;
+        if index == server.known {
+            return Ok(());
+        }
         match server.leads {
             Some(term) => {
-                let leader = (server.id, cs_raft::Term(term));
+                let leader = (server.id, Term(term));
                 let image = |id: NodeId| {
-                    self.servers
-                        .get(place_of(id))
-                        .map(|server| &server.disk.image)
+                    let server = self.servers.get(place_of(id));
+                    server.map(|server| &server.disk.image)
                 };
-                self.judge
-                    .leader_commits(leader, &server.log, index, image)?;
+                let log = &server.log;
+                let unsettled = self.judge.leader_commits(leader, log, index, image)?;
+                self.servers[place].unsettled = unsettled;
             }
-            None => self.judge.commits(server.id, &server.log, index)?,
+            None => self.judge.is_committed(server.id, index)?,
         }
+        self.servers[place].known = index;
+        Ok(())
+    }
+
+    /// What was committed by a membership that came into force in the same event.
+    pub(super) fn settle(&mut self, place: usize) -> Verdict {
+        let Some(unsettled) = self.servers[place].unsettled.take() else {
+            return Ok(());
+        };
+        let server = &self.servers[place];
+        self.judge
+            .settles(server.id, &server.log, &unsettled, |id| {
+                let server = self.servers.get(place_of(id));
+                server.map(|server| &server.disk.image)
+            })
+    }
+
+    fn commit(&mut self, place: usize, index: u64) -> Verdict {
+        let server = &self.servers[place];
+        self.judge.commits(server.id, &server.log, index)?;
         let server = &mut self.servers[place];
         if index < server.commit {
             return Err(Failure(format!(
@@ -372,7 +399,7 @@ impl World {
         self.hits.count(outcome);
         match (waiter, outcome) {
             (Waiter::Change { call, attempt }, Outcome::Committed { last }) => {
-                self.judge.tells_committed(node, attempt, *last)?;
+                server.told.push((attempt, *last));
                 server.committed.push((*last, call));
                 self.answer_applied(place);
             }
@@ -433,7 +460,10 @@ impl World {
                 server.id
             )
         })?;
-        server.log.install(id, chain, membership);
+        if server.log.last().index > id.index {
+            self.judge.superseded(server.id, &server.log, id.index.0 + 1)?;
+        }
+        server.log = Ledger::behind(id, chain, membership);
         if let Some(machine) = &snapshot.machine {
             server.machine = machine.clone();
         }

@@ -306,7 +306,7 @@ fn write(image: &mut Image, write: &Write, most_entries: usize) {
                 membership,
                 ..
             } = &**snapshot;
-            image.log.install(*id, *chain, membership.clone());
+            image.log = Ledger::behind(*id, *chain, membership.clone());
             image.snapshot = Some(snapshot.clone());
         }
         Write::Checkpoint(snapshot) => {

@@ -117,11 +117,11 @@ impl World {
         if membership.is_joint() {
             return Some("a change of the membership is under way".into());
         }
-        if leads.commit != leads.log.last().index.0 {
+        if leads.known != leads.log.last().index.0 {
             return Some(format!(
                 "{} has committed i{} of {}",
                 leads.id,
-                leads.commit,
+                leads.known,
                 leads.log.last()
             ));
         }

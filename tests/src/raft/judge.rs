@@ -15,6 +15,7 @@
 //! | what was refused is never done | an entry is committed, a request refused |
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cs_raft::{Body, Entry, LogId, Members, Membership, NodeId, Status, Term};
 
@@ -35,6 +36,14 @@ struct Fact {
     chain: u64,
     /// The term of the leader that committed it first.
     by: Term,
+}
+
+/// A commit that the membership of before does not explain.
+#[derive(Clone, Debug)]
+pub(super) struct Unsettled {
+    id: LogId,
+    of: LogId,
+    membership: Arc<Membership>,
 }
 
 /// What becomes of one try of a request.
@@ -170,7 +179,7 @@ impl Judge {
         log: &Ledger,
         index: u64,
         image: impl Fn(NodeId) -> Option<&'a Image>,
-    ) -> Verdict {
+    ) -> Verdict<Option<Unsettled>> {
         let known = self.commit();
         for at in known + 1..=index {
             let Some((id, chain)) = log.at(at) else {
@@ -199,28 +208,52 @@ impl Judge {
             }
         }
         self.commits(node, log, index)?;
-        if index > known
-            && let Some((id, _)) = log.at(index)
-        {
-            let (_, membership) = log.membership();
-            let holds = |voter: NodeId| image(voter).is_some_and(|image| image.holds(id));
-            ensure(is_quorum(membership, holds), || {
-                let voters = membership.incoming_voters();
-                let old = membership.outgoing_voters();
-                let have: Vec<_> = membership
-                    .everybody()
-                    .into_iter()
-                    .filter(|id| holds(*id))
-                    .collect();
-                format!(
-                    "{node} commits {id}, and after a crash of all only {have:?} of voters {voters:?} (before: {old:?}) had it"
-                )
-            })?;
+        let (of, membership) = log.membership();
+        match log.at(index) {
+            Some((id, _)) if index > known && !on_quorum(membership, id, &image) => {
+                // Committing a membership, its leader may have ended the change, and have
+                // committed more by the newer one, all at once.
+                Ok(Some(Unsettled {
+                    id,
+                    of,
+                    membership: membership.clone(),
+                }))
+            }
+            _ => Ok(None),
         }
-        Ok(())
     }
 
-    /// A node hears of a commit.
+    /// After an event in which a leader committed what no quorum of its membership had: the
+    /// membership itself must have been on a quorum, and the rest on one of the next.
+    pub(super) fn settles<'a>(
+        &self,
+        node: NodeId,
+        log: &Ledger,
+        unsettled: &Unsettled,
+        image: impl Fn(NodeId) -> Option<&'a Image>,
+    ) -> Verdict {
+        let Unsettled { id, of, membership } = unsettled;
+        let (newer, next) = log.membership();
+        let is_settled = newer.index > of.index
+            && on_quorum(membership, *of, &image)
+            && on_quorum(next, *id, &image);
+        ensure(is_settled, || {
+            let holds = |voter: &NodeId| image(*voter).is_some_and(|image| image.holds(*id));
+            let have: Vec<_> = next.everybody().into_iter().filter(holds).collect();
+            format!(
+                "{node} commits {id}, and after a crash of all only {have:?} would have it: {membership} of {of}, {next} of {newer}"
+            )
+        })
+    }
+
+    /// A node that does not lead knows of a commit.
+    pub(super) fn is_committed(&self, node: NodeId, index: u64) -> Verdict {
+        ensure(index <= self.commit(), || {
+            format!("{node} takes i{index} for committed, no leader has committed it")
+        })
+    }
+
+    /// A node is asked to apply what is committed.
     pub(super) fn commits(&self, node: NodeId, log: &Ledger, index: u64) -> Verdict {
         let found = log.at(index);
         let fact = self.fact(index);
@@ -327,26 +360,22 @@ impl Judge {
     }
 
     /// A leader appended a membership after another.
-    pub(super) fn changes(
-        &self,
-        node: NodeId,
-        log: &Ledger,
-        before: &Membership,
-        commit: u64,
-    ) -> Verdict {
+    pub(super) fn changes(&self, node: NodeId, log: &Ledger, before: &Membership) -> Verdict {
         let (id, membership) = log.membership();
-        let uncommitted = log
-            .later_memberships()
-            .iter()
-            .filter(|(id, _)| id.index.0 > commit)
-            .count();
-        ensure(uncommitted <= 1, || {
-            format!("{node} has {uncommitted} memberships that are not committed, with {id}")
-        })?;
         ensure(majorities_meet(before, membership), || {
-            format!(
-                "{node} changes the membership with {id} so that a majority of before and one of after need not meet: {before:?} {membership:?}"
-            )
+            format!("{node} changes the membership with {id} so that a majority of before and one of after need not meet: {before} {membership}")
+        })
+    }
+
+    /// What a leader has after an event: its log, and what it has committed.
+    pub(super) fn leads_on(&self, node: NodeId, log: &Ledger, commit: u64) -> Verdict {
+        if log.membership().0.index.0 <= commit {
+            return Ok(());
+        }
+        let later = log.later_memberships().iter();
+        let uncommitted = later.filter(|(id, _)| id.index.0 > commit).count();
+        ensure(uncommitted <= 1, || {
+            format!("{node} leads with {uncommitted} memberships that are not committed")
         })
     }
 
@@ -416,6 +445,17 @@ impl Judge {
             )
         })
     }
+}
+
+/// Whether an entry is on the disks of a quorum.
+fn on_quorum<'a>(
+    membership: &Membership,
+    id: LogId,
+    image: impl Fn(NodeId) -> Option<&'a Image>,
+) -> bool {
+    is_quorum(membership, |voter| {
+        image(voter).is_some_and(|image| image.holds(id))
+    })
 }
 
 /// Whether those who hold something decide, by counting.

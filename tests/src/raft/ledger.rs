@@ -124,17 +124,6 @@ impl Ledger {
         self.memberships.drain(..covered.saturating_sub(1));
     }
 
-    /// The log begins behind a snapshot: what is behind it stays if the log has its
-    /// last entry.
-    pub(super) fn install(&mut self, id: LogId, chain: u64, membership: Arc<Membership>) {
-        match self.at(id.index.0) {
-            Some((found, _)) if found == id => {
-                self.compact(id.index.0);
-            }
-            _ => *self = Self::behind(id, chain, membership),
-        }
-    }
-
     /// The membership at the end, and its entry.
     pub(super) fn membership(&self) -> (LogId, &Arc<Membership>) {
         let last = self.memberships.len() - 1;

@@ -15,6 +15,7 @@ use crate::{Failure, Verdict};
 use super::clients::Call;
 use super::dice::Dice;
 use super::disk::{Disk, Image, Received, Snapshot};
+use super::judge::Unsettled;
 use super::ledger::Ledger;
 use super::machine::Machine;
 use super::plan::Plan;
@@ -50,7 +51,11 @@ impl Clock {
 
     /// The true time at which it shows this, at the earliest.
     pub(super) fn when(&self, shows: Time) -> u64 {
-        (shows.0.saturating_sub(self.begins) * 1000).div_ceil(self.rate)
+        shows
+            .0
+            .saturating_sub(self.begins)
+            .saturating_mul(1000)
+            .div_ceil(self.rate)
     }
 }
 
@@ -87,7 +92,10 @@ pub(super) struct Server {
     /// Superseded from here on; goes to disk with the next entries.
     pub(super) supersedes: Option<u64>,
     pub(super) machine: Machine,
+    /// What it may apply.
     pub(super) commit: u64,
+    /// What the node takes for committed.
+    pub(super) known: u64,
     pub(super) is_applying: bool,
     pub(super) is_checkpointing: bool,
     /// Writes that have not ended.
@@ -98,6 +106,9 @@ pub(super) struct Server {
     pub(super) waiting: BTreeMap<RequestId, Waiter>,
     /// Committed requests whose entry is not applied yet.
     pub(super) committed: Vec<(LogId, Call)>,
+    /// Requests that were said to be committed since the last event, by their tries.
+    pub(super) told: Vec<(u64, LogId)>,
+    pub(super) unsettled: Option<Unsettled>,
     pub(super) requests: u64,
     /// When the next tick is due.
     pub(super) tick_at: u64,
@@ -131,6 +142,7 @@ impl Server {
             supersedes: None,
             machine: Machine::new(),
             commit: 0,
+            known: 0,
             is_applying: false,
             is_checkpointing: false,
             open: Vec::new(),
@@ -138,6 +150,8 @@ impl Server {
             stored: Vec::new(),
             waiting: BTreeMap::new(),
             committed: Vec::new(),
+            told: Vec::new(),
+            unsettled: None,
             requests: 0,
             tick_at: u64::MAX,
             paused_until: 0,
@@ -159,6 +173,8 @@ impl Server {
         self.stored.clear();
         self.waiting.clear();
         self.committed.clear();
+        self.told.clear();
+        self.unsettled = None;
         self.backlog.clear();
         self.paused_until = 0;
         self.tick_at = u64::MAX;
@@ -172,10 +188,9 @@ impl Server {
     pub(super) fn start(&mut self, dice: &mut Dice, now: u64, plan: &Plan) -> Verdict {
         let image = &mut self.disk.image;
         let log = &image.log;
-        let applied = image
-            .snapshot
-            .as_ref()
-            .map_or(log.base().index, |snapshot| snapshot.id.index);
+        // A witness has applied whatever its log begins behind.
+        let state = image.snapshot.as_ref().map(|snapshot| snapshot.id.index);
+        let applied = state.unwrap_or_default().max(log.base().index);
         let own =
             |(id, membership): &(LogId, Arc<_>)| (*id, cs_raft::Membership::clone(membership));
         // As many of the newest entries as the driver likes.
@@ -200,6 +215,7 @@ impl Server {
         };
         self.supersedes = None;
         self.commit = applied.0;
+        self.known = applied.0;
         self.is_applying = false;
         self.is_checkpointing = false;
         self.boot += 1;

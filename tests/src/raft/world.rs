@@ -22,6 +22,9 @@ const MAX_ACTIONS: u32 = 10_000;
 /// Things that may happen in one simulated second.
 const MAX_THINGS_PER_SECOND: u64 = 200_000;
 
+/// A tick this late never comes.
+const NEVER: u64 = 1 << 50;
+
 /// Something that happens. Servers are known by their places; what is meant for one
 /// process is lost on the next.
 #[derive(Clone, Debug)]
@@ -330,6 +333,7 @@ impl World {
 
     /// Does what a node wants, until it wants no more or crashes in between.
     fn drain(&mut self, place: usize) -> Verdict {
+        self.look_at_commit(place)?;
         for _ in 0..MAX_ACTIONS {
             let server = &mut self.servers[place];
             let Some(node) = server.node.as_deref_mut() else {
@@ -360,10 +364,18 @@ impl World {
     }
 
     fn look(&mut self, place: usize) -> Verdict {
-        let server = &self.servers[place];
+        self.settle(place)?;
+        let server = &mut self.servers[place];
+        for (attempt, last) in server.told.drain(..) {
+            self.judge.tells_committed(server.id, attempt, last)?;
+        }
         let Some(node) = &server.node else {
             return Ok(());
         };
+        if server.leads.is_some() {
+            let commit = server.known.max(self.judge.commit());
+            self.judge.leads_on(server.id, &server.log, commit)?;
+        }
         self.judge.looks(
             place,
             server.boot,
@@ -379,7 +391,7 @@ impl World {
         let server = &mut self.servers[place];
         let Some(node) = &server.node else { return };
         let due = server.clock.when(node.deadline()).max(now + 1);
-        if due < server.tick_at {
+        if due < server.tick_at.min(NEVER) {
             server.tick_at = due;
             let boot = server.boot;
             self.schedule.after(due - now, What::Tick { place, boot });

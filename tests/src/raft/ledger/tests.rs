@@ -79,17 +79,6 @@ fn memberships_go_with_their_entries_and_stay_when_compacted() {
 }
 
 #[test]
-fn a_snapshot_keeps_what_is_behind_it_if_the_log_has_its_last_entry() {
-    let mut ledger = ledger();
-    ledger.install(id(2, 4), 99, voters(5));
-    assert_eq!((ledger.base(), ledger.last()), (id(2, 4), id(3, 5)));
-    let mut ledger = self::ledger();
-    ledger.install(id(4, 4), 99, voters(1));
-    assert_eq!((ledger.base(), ledger.last()), (id(4, 4), id(4, 4)));
-    assert_eq!((ledger.chain(), ledger.membership().1), (99, &voters(1)));
-}
-
-#[test]
 fn reads_are_bounded_by_bytes_and_empty_where_the_log_is_gone() {
     let mut ledger = ledger();
     let indexes = |ledger: &Ledger, after, bytes| -> Vec<u64> {
