@@ -113,6 +113,10 @@ impl World {
     /// Forgets the log up to an index, on disk and in memory.
     fn forget(&mut self, place: usize, to: u64) -> Verdict {
         let server = &mut self.servers[place];
+        let Some(node) = &server.node else {
+            return Ok(());
+        };
+        let to = to.min(node.durable_index().0).min(node.applied_index().0);
         if to <= server.log.base().index.0 {
             return Ok(());
         }

@@ -1,7 +1,12 @@
 //! What goes wrong, from time to time.
 
+use std::sync::Arc;
+
+use cs_raft::Membership;
+
 use crate::Verdict;
 
+use super::actions::place_of;
 use super::judge::is_quorum;
 use super::plan::{Fault, MILLISECOND, SECOND};
 use super::server::Fate;
@@ -236,8 +241,14 @@ impl World {
         }
         let commit = self.judge.commit();
         let is_left = |id| {
-            let other = super::actions::place_of(id);
+            let other = place_of(id);
             other != place && self.servers[other].fate != Fate::Lost
+        };
+        // A witness never leads: what it alone has left, nobody can bring to the others.
+        let is_no_help = |id| !is_left(id) || self.servers[place_of(id)].is_witness;
+        let decides = |membership: &Arc<Membership>| {
+            membership.members.is_empty()
+                || (is_quorum(membership, is_left) && !is_quorum(membership, is_no_help))
         };
         let all_decide = self
             .servers
@@ -247,9 +258,7 @@ impl World {
                 let in_memory = server.log.memberships_from(commit);
                 let on_disk = server.disk.image.log.memberships_from(commit);
                 let mut known = in_memory.chain(on_disk);
-                known.all(|membership| {
-                    membership.members.is_empty() || is_quorum(membership, is_left)
-                })
+                known.all(decides)
             });
         if all_decide {
             self.crash(place);

@@ -88,10 +88,6 @@ impl World {
         for _ in 0..self.dice.between(1, 3) {
             self.vary(&mut members)?;
         }
-        let voters = Membership::new(members.clone()).incoming_voters().len();
-        if voters == 0 || voters > MOST_VOTERS {
-            return Ok(());
-        }
         self.change(leader, members)
     }
 
@@ -141,6 +137,14 @@ impl World {
     }
 
     fn change(&mut self, place: usize, members: Members) -> Verdict {
+        let counted = Membership::new(members.clone()).incoming_voters();
+        let with_state = counted.iter().filter(|id| !self.servers[place_of(**id)].is_witness);
+        // A witness never leads: where nothing is decided without it, an entry that it
+        // alone has is an end of all elections.
+        let leads = 2 * with_state.count() > counted.len();
+        if !leads || counted.len() > MOST_VOTERS {
+            return Ok(());
+        }
         self.hits.changes += 1;
         if self.servers[place].paused_until > self.schedule.now() {
             return Ok(());
