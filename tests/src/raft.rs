@@ -20,7 +20,7 @@
 //! | `disk.rs`, `ledger.rs` | what a disk has after a crash; a log |
 //! | `network.rs`, `nemesis.rs` | messages; what goes wrong |
 //! | `clients.rs`, `asking.rs`, `machine.rs`, `operator.rs` | who asks for something, and what is done |
-//! | `judge.rs`, `heal.rs` | what must hold |
+//! | `judge.rs`, `rules.rs`, `heal.rs` | what must hold |
 //! | `trace.rs`, `digest.rs`, `hash.rs`, `hits.rs` | what happened |
 //! | `mutants.rs` | the hunt for planted bugs |
 
@@ -51,6 +51,7 @@ mod nemesis;
 mod network;
 mod operator;
 mod plan;
+mod rules;
 mod schedule;
 mod server;
 mod trace;

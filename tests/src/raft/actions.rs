@@ -25,6 +25,7 @@ impl World {
     pub(super) fn perform(&mut self, place: usize, action: Action) -> Verdict {
         match action {
             Action::Send { to, message, after } => {
+                self.rule_of_sending(place, to, &message)?;
                 let server = &mut self.servers[place];
                 match after.filter(|ticket| server.open.contains(ticket)) {
                     Some(ticket) => server.held.push((ticket, to, message)),
@@ -183,9 +184,12 @@ impl World {
     }
 
     fn append(&mut self, place: usize, ticket: Ticket, entries: Vec<Entry>) -> Verdict {
-        let server = &mut self.servers[place];
-        let is_leader = server.leads.is_some();
+        let is_leader = self.servers[place].leads.is_some();
         for entry in &entries {
+            if is_leader {
+                self.rule_of_leading(place, entry)?;
+            }
+            let server = &mut self.servers[place];
             let before = server.log.membership().1.clone();
             let Some(chain) = server.log.push(entry.clone()) else {
                 return Err(Failure(format!(
@@ -198,10 +202,11 @@ impl World {
             self.judge.appended(server.id, entry, chain)?;
             if is_leader && matches!(entry.body, Body::Membership(_)) {
                 self.hits.memberships += 1;
+                server.has_changed = true;
                 self.judge.changes(server.id, &server.log, &before)?;
             }
         }
-        let supersedes = server.supersedes.take();
+        let supersedes = self.servers[place].supersedes.take();
         self.write(
             place,
             Some(ticket),
@@ -414,7 +419,7 @@ impl World {
                 let leader = elsewhere.flatten();
                 self.reply(place, call, Reply::Elsewhere(leader));
             }
-            (Waiter::Operator, _) => {}
+            (Waiter::Operator | Waiter::Transfer, _) => {}
         }
         Ok(())
     }

@@ -216,11 +216,12 @@ impl Disk {
         let is_it = |one: &Pending| one.number == number && !one.has_ended;
         let of_log = self.pending.iter().position(is_it);
         let beside = self.beside.iter().position(is_it);
-        if self.fails || self.has_failed {
+        let pending = of_log.map(|place| &self.pending[place]);
+        let pending = pending.or_else(|| beside.map(|place| &self.beside[place]));
+        let ticket = pending.and_then(|pending| pending.ticket);
+        // What the node is not told of fails only behind something that it was told of.
+        if self.has_failed || (self.fails && ticket.is_some()) {
             self.has_failed = true;
-            let failed = of_log.map(|place| &self.pending[place]);
-            let failed = failed.or_else(|| beside.map(|place| &self.beside[place]));
-            let ticket = failed.and_then(|pending| pending.ticket);
             return ticket.map(Ended::Failed).into_iter().collect();
         }
         let mut told = Vec::new();

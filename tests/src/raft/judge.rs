@@ -12,6 +12,7 @@
 //! | term, vote, commit and applied index only go on | after each event |
 //! | one uncommitted membership at most, and majorities that meet | a leader appends one |
 //! | a read sees what was acknowledged before it began | a read is served |
+//! | a leader commits nothing of an older term by counting | a leader commits |
 //! | what was refused is never done | an entry is committed, a request refused |
 
 use std::collections::BTreeMap;
@@ -208,6 +209,10 @@ impl Judge {
             }
         }
         self.commits(node, log, index)?;
+        let of_term = log.at(index).is_none_or(|(id, _)| id.term == term);
+        ensure(index == known || of_term, || {
+            format!("{node} commits i{index} of an older term than {term} by counting")
+        })?;
         let (of, membership) = log.membership();
         match log.at(index) {
             Some((id, _)) if index > known && !on_quorum(membership, id, &image) => {

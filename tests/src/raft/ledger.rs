@@ -159,8 +159,11 @@ impl Ledger {
             .map(|(_, membership)| membership)
     }
 
-    /// The first entry of a term behind the base.
+    /// The first entry of a term, unless it was compacted away.
     pub(super) fn first_of(&self, term: Term) -> Option<u64> {
+        if self.base.term == term {
+            return None;
+        }
         let before = self
             .entries
             .partition_point(|kept| kept.entry.id.term < term);

@@ -171,7 +171,7 @@ impl World {
             .copied()
             .collect();
         let to = self.dice.pick(&members).filter(|_| self.dice.coin());
-        let id = self.servers[place].request(Waiter::Operator);
+        let id = self.servers[place].request(Waiter::Transfer);
         self.feed(place, Event::Transfer { id, to })
     }
 }

@@ -72,8 +72,9 @@ pub(super) enum Waiter {
         key: u64,
         began: u64,
     },
-    /// Whoever changes memberships and hands over.
+    /// Whoever changes memberships.
     Operator,
+    Transfer,
 }
 
 /// A server.
@@ -120,6 +121,10 @@ pub(super) struct Server {
     /// What it said last: leading in this term.
     pub(super) leads: Option<u64>,
     pub(super) is_ready: bool,
+    /// It appended a membership in this event.
+    pub(super) has_changed: bool,
+    /// Where the memberships lie that were compared last.
+    pub(super) compared: (usize, usize),
 }
 
 impl Server {
@@ -160,6 +165,8 @@ impl Server {
             is_stalled: false,
             leads: None,
             is_ready: false,
+            has_changed: false,
+            compared: (0, 0),
         }
     }
 
@@ -182,6 +189,8 @@ impl Server {
         self.is_stalled = false;
         self.leads = None;
         self.is_ready = false;
+        self.has_changed = false;
+        self.compared = (0, 0);
     }
 
     /// A process starts from what the disk has.
@@ -225,6 +234,12 @@ impl Server {
         let node = node.map_err(|error| Failure(format!("{} does not start: {error}", self.id)))?;
         self.node = Some(Box::new(node));
         Ok(())
+    }
+
+    /// Whether it was asked to hand over, and has not answered.
+    pub(super) fn hands_over(&self) -> bool {
+        let mut waiting = self.waiting.values();
+        waiting.any(|waiter| matches!(waiter, Waiter::Transfer))
     }
 
     /// A name for a new request.

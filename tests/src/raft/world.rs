@@ -334,13 +334,14 @@ impl World {
     /// Does what a node wants, until it wants no more or crashes in between.
     fn drain(&mut self, place: usize) -> Verdict {
         self.look_at_commit(place)?;
+        let led = self.servers[place].leads;
         for _ in 0..MAX_ACTIONS {
             let server = &mut self.servers[place];
             let Some(node) = server.node.as_deref_mut() else {
                 return Ok(());
             };
             let Some(action) = node.take() else {
-                return self.look(place);
+                return self.look(place, led);
             };
             if let Some(left) = &mut server.crash_after {
                 if *left == 0 {
@@ -363,8 +364,9 @@ impl World {
         )))
     }
 
-    fn look(&mut self, place: usize) -> Verdict {
+    fn look(&mut self, place: usize, led: Option<u64>) -> Verdict {
         self.settle(place)?;
+        self.rules_after(place, led)?;
         let server = &mut self.servers[place];
         for (attempt, last) in server.told.drain(..) {
             self.judge.tells_committed(server.id, attempt, last)?;

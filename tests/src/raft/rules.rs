@@ -1,0 +1,111 @@
+//! Rules of the core that need no luck to be seen broken: each holds in every single
+//! event, where the harm that it prevents takes a long chain of them.
+//!
+//! | rule | else |
+//! |---|---|
+//! | a node with a stalled or poisoned disk neither votes nor leads | a cluster hangs behind its disk |
+//! | who is told to stand has the whole log of the leader on disk | an election that cannot be won |
+//! | a leader that hands over takes no proposals | the other never catches up |
+//! | no membership before the first commit of the term | two majorities that do not meet |
+//! | a removed leader stays until its removal is committed | nobody with the newest log may stand |
+//! | the membership in force is the newest one of the log | majorities of somebody else |
+
+use cs_raft::{Body, Entry, Message, NodeId};
+
+use crate::Verdict;
+use crate::verdict::ensure;
+
+use super::actions::place_of;
+use super::world::World;
+
+impl World {
+    /// A node wants to send something.
+    pub(super) fn rule_of_sending(&self, place: usize, to: NodeId, message: &Message) -> Verdict {
+        let server = &self.servers[place];
+        match message {
+            Message::VoteAnswer { granted: true, .. } => ensure(
+                !server.is_stalled && !server.disk.has_failed(),
+                || format!("{} votes with a disk that is stalled or failed", server.id),
+            ),
+            Message::TimeoutNow { term } => {
+                // A leader that leaves since it was removed tells whoever is next; one that
+                // was asked to hand over waits until the other has everything.
+                let last = match server.hands_over() {
+                    true => server.log.last(),
+                    false => server.log.at(server.known).map_or(server.log.base(), |at| at.0),
+                };
+                let image = &self.servers[place_of(to)].disk.image;
+                // One that has moved on will not listen.
+                let is_fit = image.holds(last) || image.vote.term > *term;
+                ensure(is_fit, || {
+                    format!(
+                        "{} tells {to} to stand, whose disk ends at {} and not at {last}",
+                        server.id,
+                        image.log.last()
+                    )
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A leader wants to append an entry to its log, which does not have it yet.
+    pub(super) fn rule_of_leading(&self, place: usize, entry: &Entry) -> Verdict {
+        let server = &self.servers[place];
+        match &entry.body {
+            Body::Data(_) => {
+                ensure(!server.hands_over(), || {
+                    format!("{} takes {} while it hands over", server.id, entry.id)
+                })
+            }
+            Body::Membership(_) => {
+                let first = server.log.first_of(entry.id.term);
+                let base = server.log.base();
+                let is_committed = match first {
+                    Some(first) => self.judge.commit() >= first,
+                    None => base.term == entry.id.term,
+                };
+                ensure(is_committed, || {
+                    format!(
+                        "{} appends the membership {} before anything of its term is committed",
+                        server.id, entry.id
+                    )
+                })
+            }
+            Body::NoOp => Ok(()),
+        }
+    }
+
+    /// What holds after each event; `led` is the term in which the node led before.
+    pub(super) fn rules_after(&mut self, place: usize, led: Option<u64>) -> Verdict {
+        let server = &mut self.servers[place];
+        let Some(node) = &server.node else {
+            return Ok(());
+        };
+        ensure(
+            server.leads.is_none() || !(server.is_stalled || server.disk.has_failed()),
+            || format!("{} leads with a disk that is stalled or failed", server.id),
+        )?;
+        if std::mem::take(&mut server.has_changed) && led.is_some() && server.leads.is_none() {
+            let (id, membership) = server.log.membership();
+            let left = membership.may_lead(server.id) || self.judge.commit() >= id.index.0;
+            ensure(left || node.vote().term.0 != led.unwrap_or_default(), || {
+                format!("{} leaves office before its removal {id} is committed", server.id)
+            })?;
+        }
+        // Compared when one of them is another object than the last time.
+        let ours = server.log.membership().1;
+        let theirs = node.membership();
+        let pair = (
+            std::sync::Arc::as_ptr(ours) as usize,
+            std::sync::Arc::as_ptr(theirs) as usize,
+        );
+        if pair != server.compared {
+            server.compared = pair;
+            ensure(ours == theirs, || {
+                format!("{} goes by {theirs}, its log says {ours}", server.id)
+            })?;
+        }
+        Ok(())
+    }
+}
