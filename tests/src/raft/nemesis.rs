@@ -14,6 +14,8 @@ use super::world::{What, World};
 
 /// Longest pause of a node.
 const LONGEST_PAUSE: u64 = 30 * SECOND;
+/// Faults wait so long for the first request that is acknowledged.
+const LONGEST_CALM: u64 = 10 * SECOND;
 /// Longest time that a write takes, or that a disk stands still.
 const SLOWEST_WRITE: u64 = 10 * SECOND;
 /// Nodes that may lose their disks in one run.
@@ -33,8 +35,16 @@ impl World {
         if self.is_healed {
             return Ok(());
         }
-        let gap = self.dice.skewed(50 * MILLISECOND, 2 * self.plan.fault_gap);
+        let gap = if self.plan.is_fierce {
+            self.dice.skewed(50 * MILLISECOND, 2 * self.plan.fault_gap)
+        } else {
+            self.dice.between(50 * MILLISECOND, 2 * self.plan.fault_gap)
+        };
         self.schedule.after(gap, What::Fault);
+        // A cluster that never lived shows nothing.
+        if self.hits.acknowledged == 0 && self.schedule.now() < LONGEST_CALM {
+            return Ok(());
+        }
         let Some(fault) = self.dice.pick(&self.plan.faults) else {
             return Ok(());
         };

@@ -87,6 +87,8 @@ pub(super) struct Plan {
     pub(super) faults: Vec<Fault>,
     /// Microseconds between faults, about.
     pub(super) fault_gap: u64,
+    /// Many faults come close together.
+    pub(super) is_fierce: bool,
     /// How long a fault lasts at most.
     pub(super) fault_lasts: u64,
     /// Delay of a write, at least and at most.
@@ -144,6 +146,7 @@ impl Plan {
             rates: (0..super::network::MAX_NODES)
                 .map(|_| dice.between(800, 1200))
                 .collect(),
+            is_fierce: dice.permille(300),
             fault_gap: dice.between(300, 5000) * MILLISECOND,
             fault_lasts: dice.skewed(200 * MILLISECOND, 12 * SECOND),
             faults,

@@ -27,13 +27,9 @@ impl World {
                 !server.is_stalled && !server.disk.has_failed(),
                 || format!("{} votes with a disk that is stalled or failed", server.id),
             ),
-            Message::TimeoutNow { term } => {
-                // A leader that leaves since it was removed tells whoever is next; one that
-                // was asked to hand over waits until the other has everything.
-                let last = match server.hands_over() {
-                    true => server.log.last(),
-                    false => server.log.at(server.known).map_or(server.log.base(), |at| at.0),
-                };
+            // A leader that leaves by itself tells somebody who may be of use.
+            Message::TimeoutNow { term } if server.hands_over() && !server.is_stalled => {
+                let last = server.log.last();
                 let image = &self.servers[place_of(to)].disk.image;
                 // One that has moved on will not listen.
                 let is_fit = image.holds(last) || image.vote.term > *term;
@@ -58,7 +54,7 @@ impl World {
                     format!("{} takes {} while it hands over", server.id, entry.id)
                 })
             }
-            Body::Membership(_) => {
+            Body::Membership(membership) if membership != server.log.membership().1 => {
                 let first = server.log.first_of(entry.id.term);
                 let base = server.log.base();
                 let is_committed = match first {
@@ -72,7 +68,8 @@ impl World {
                     )
                 })
             }
-            Body::NoOp => Ok(()),
+            // The first entry of all says who founded the cluster.
+            Body::Membership(_) | Body::NoOp => Ok(()),
         }
     }
 
