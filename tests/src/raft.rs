@@ -20,7 +20,7 @@
 //! | `disk.rs`, `ledger.rs` | what a disk has after a crash; a log |
 //! | `network.rs`, `nemesis.rs` | messages; what goes wrong |
 //! | `clients.rs`, `asking.rs`, `machine.rs`, `operator.rs` | who asks for something, and what is done |
-//! | `judge.rs`, `rules.rs`, `heal.rs` | what must hold |
+//! | `judge.rs`, `rules.rs`, `heal.rs`, `degrade.rs` | what must hold |
 //! | `trace.rs`, `digest.rs`, `hash.rs`, `hits.rs` | what happened |
 //! | `mutants.rs` | the hunt for planted bugs |
 
@@ -37,6 +37,7 @@ mod actions;
 mod apply;
 mod asking;
 mod clients;
+mod degrade;
 mod dice;
 mod digest;
 mod disk;

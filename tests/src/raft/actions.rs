@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::{Failure, Verdict};
 
 use super::clients::Reply;
-use super::ledger::Ledger;
 use super::disk::{Ended, Received, Snapshot, Write};
+use super::ledger::Ledger;
 use super::plan::MILLISECOND;
 use super::server::Waiter;
 use super::world::{What, World};
@@ -55,6 +55,11 @@ impl World {
                     Some(Waiter::Read { call, key, began }) => {
                         self.judge
                             .reads(server.id, began, index.0, server.machine.applied)?;
+                        if server.asked == Some(id) {
+                            let term = server.leads.unwrap_or_default();
+                            self.judge.reads_at_once(server.id, Term(term))?;
+                            self.hits.reads_at_once += 1;
+                        }
                         let found = server.machine.read(key);
                         self.reply(place, call, Reply::Done(found));
                         Ok(())
@@ -466,7 +471,8 @@ impl World {
             )
         })?;
         if server.log.last().index > id.index {
-            self.judge.superseded(server.id, &server.log, id.index.0 + 1)?;
+            self.judge
+                .superseded(server.id, &server.log, id.index.0 + 1)?;
         }
         server.log = Ledger::behind(id, chain, membership);
         if let Some(machine) = &snapshot.machine {

@@ -12,7 +12,7 @@ use super::world::{What, World};
 
 impl World {
     pub(super) fn think(&mut self, client: usize) {
-        if self.is_quiet {
+        if self.is_quiet || self.clients.is_busy(client) {
             return;
         }
         let now = self.schedule.now();
@@ -64,7 +64,10 @@ impl World {
                 } else {
                     Consistency::Linearizable
                 };
-                self.feed(place, Event::Read { id, consistency })
+                self.servers[place].asked = Some(id);
+                let done = self.feed(place, Event::Read { id, consistency });
+                self.servers[place].asked = None;
+                done
             }
             Wish::Change(mut request) => {
                 let attempt = self.judge.new_try();

@@ -105,6 +105,11 @@ impl Clients {
         self.clients.len()
     }
 
+    /// Whether a client waits for an answer.
+    pub(super) fn is_busy(&self, client: usize) -> bool {
+        self.clients[client].current.is_some()
+    }
+
     /// From now on they hurry, and read as often as they write.
     pub(super) fn hurry(&mut self) {
         self.thinks = 20 * MILLISECOND;

@@ -59,6 +59,9 @@ hits! {
     wiped_disks: "wiped disks",
     changes: "changes of membership asked",
     transfers: "transfers asked",
+    bursts: "bursts of proposals",
+    reads_at_once: "reads by a lease",
+    degraded: "links broken for good",
     compacted_to_tip: "compactions to the tip",
 }
 

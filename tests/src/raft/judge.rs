@@ -364,11 +364,21 @@ impl Judge {
         })
     }
 
+    /// A read is served without asking anybody: by a lease, or by a leader that is alone.
+    pub(super) fn reads_at_once(&self, node: NodeId, term: Term) -> Verdict {
+        let newest = self.leaders.last_key_value();
+        ensure(newest.is_none_or(|(newest, _)| *newest <= term), || {
+            format!("{node} reads by its lease of {term} while there is a newer leader: {newest:?}")
+        })
+    }
+
     /// A leader appended a membership after another.
     pub(super) fn changes(&self, node: NodeId, log: &Ledger, before: &Membership) -> Verdict {
         let (id, membership) = log.membership();
         ensure(majorities_meet(before, membership), || {
-            format!("{node} changes the membership with {id} so that a majority of before and one of after need not meet: {before} {membership}")
+            format!(
+                "{node} changes the membership with {id} so that a majority of before and one of after need not meet: {before} {membership}"
+            )
         })
     }
 

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use cs_raft::Membership;
+use cs_raft::{Event, Membership, Payload};
 
 use crate::Verdict;
 
 use super::actions::place_of;
 use super::judge::is_quorum;
+use super::machine::filler;
 use super::plan::{Fault, MILLISECOND, SECOND};
-use super::server::Fate;
+use super::server::{Fate, Waiter};
 use super::world::{What, World};
 
 /// Longest pause of a node.
@@ -18,6 +19,8 @@ const LONGEST_PAUSE: u64 = 30 * SECOND;
 const LONGEST_CALM: u64 = 10 * SECOND;
 /// Longest time that a write takes, or that a disk stands still.
 const SLOWEST_WRITE: u64 = 10 * SECOND;
+/// Proposals at once.
+const MOST_IN_BURST: u64 = 40;
 /// Nodes that may lose their disks in one run.
 const MOST_LOST: usize = 3;
 
@@ -51,7 +54,13 @@ impl World {
         let now = self.schedule.now();
         self.trace.say(now, format_args!("fault: {fault:?}"));
         self.hits.faults += 1;
-        self.commit_fault(fault)
+        self.commit_fault(fault)?;
+        // What a leader takes while nobody hears it becomes a tail that differs.
+        let cuts = [Fault::Partition, Fault::Bridge, Fault::Isolate];
+        if cuts.contains(&fault) && self.dice.permille(300) {
+            self.burst()?;
+        }
+        Ok(())
     }
 
     fn commit_fault(&mut self, fault: Fault) -> Verdict {
@@ -152,6 +161,7 @@ impl World {
             }
             Fault::FlippedBit => self.hits.flipped_bits += u64::from(self.lose()),
             Fault::WipedDisk => self.hits.wiped_disks += u64::from(self.lose()),
+            Fault::Burst => return self.burst(),
             Fault::Churn => return self.churn(),
             Fault::Transfer => return self.transfer(),
             Fault::Compact => {
@@ -164,6 +174,26 @@ impl World {
                         self.checkpoint(place, 1);
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// The leader is asked for many entries at once.
+    fn burst(&mut self) -> Verdict {
+        let Some(place) = self.leader() else {
+            return Ok(());
+        };
+        if self.servers[place].paused_until > self.schedule.now() {
+            return Ok(());
+        }
+        self.hits.bursts += 1;
+        for _ in 0..self.dice.between(5, MOST_IN_BURST) {
+            let id = self.servers[place].request(Waiter::Operator);
+            let payloads = vec![Payload::new(filler(8))];
+            self.feed(place, Event::Propose { id, payloads })?;
+            if self.servers[place].node.is_none() {
+                break;
             }
         }
         Ok(())
@@ -186,7 +216,7 @@ impl World {
         leading.max_by_key(|place| self.servers[*place].leads)
     }
 
-    fn links(&self, is_cut: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
+    pub(super) fn links(&self, is_cut: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
         let places = 0..self.servers.len();
         let all = places
             .clone()

@@ -138,7 +138,9 @@ impl World {
 
     fn change(&mut self, place: usize, members: Members) -> Verdict {
         let counted = Membership::new(members.clone()).incoming_voters();
-        let with_state = counted.iter().filter(|id| !self.servers[place_of(**id)].is_witness);
+        let with_state = counted
+            .iter()
+            .filter(|id| !self.servers[place_of(**id)].is_witness);
         // A witness never leads: where nothing is decided without it, an entry that it
         // alone has is an end of all elections.
         let leads = 2 * with_state.count() > counted.len();

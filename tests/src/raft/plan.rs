@@ -48,11 +48,13 @@ pub(super) enum Fault {
     Transfer,
     /// Logs are compacted to the applied index.
     Compact,
+    /// Many proposals at once.
+    Burst,
 }
 
 impl Fault {
     /// Every fault, in order.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Partition,
         Self::OneWay,
         Self::Bridge,
@@ -71,6 +73,7 @@ impl Fault {
         Self::Churn,
         Self::Transfer,
         Self::Compact,
+        Self::Burst,
     ];
 }
 
@@ -118,6 +121,12 @@ pub(super) struct Plan {
     pub(super) heartbeat: u64,
     /// Bytes that a request has beyond what it needs, at most.
     pub(super) padding: u64,
+    /// When all faults are over, clients rest until the members are of one mind.
+    pub(super) is_quiet_first: bool,
+    /// At last some links break for good.
+    pub(super) is_degraded: bool,
+    /// Clocks run almost alike, and leases rely on it.
+    pub(super) is_exact: bool,
     /// Entries kept in memory and in flight are few.
     pub(super) is_tight: bool,
 }
@@ -131,6 +140,7 @@ impl Plan {
         };
         let delay = dice.skewed(100, 3 * MILLISECOND);
         let election_timeout = dice.pick(&[200, 300, 500, 1000]).unwrap_or(300) * MILLISECOND;
+        let is_exact = dice.permille(300);
         Self {
             voters,
             learners: dice.below(4).saturating_sub(1),
@@ -144,7 +154,13 @@ impl Plan {
                 late_by: dice.skewed(10 * MILLISECOND, 3 * SECOND),
             },
             rates: (0..super::network::MAX_NODES)
-                .map(|_| dice.between(800, 1200))
+                .map(|_| {
+                    if is_exact {
+                        dice.between(990, 1010)
+                    } else {
+                        dice.between(800, 1200)
+                    }
+                })
                 .collect(),
             is_fierce: dice.permille(300),
             fault_gap: dice.between(300, 5000) * MILLISECOND,
@@ -168,6 +184,9 @@ impl Plan {
             election_timeout,
             heartbeat: election_timeout / dice.pick(&[5, 10]).unwrap_or(10),
             padding: dice.pick(&[0, 0, 50, 500]).unwrap_or(0),
+            is_quiet_first: dice.coin(),
+            is_degraded: dice.coin(),
+            is_exact,
             is_tight: dice.permille(300),
         }
     }

@@ -23,10 +23,11 @@ impl World {
     pub(super) fn rule_of_sending(&self, place: usize, to: NodeId, message: &Message) -> Verdict {
         let server = &self.servers[place];
         match message {
-            Message::VoteAnswer { granted: true, .. } => ensure(
-                !server.is_stalled && !server.disk.has_failed(),
-                || format!("{} votes with a disk that is stalled or failed", server.id),
-            ),
+            Message::VoteAnswer { granted: true, .. } => {
+                ensure(!server.is_stalled && !server.disk.has_failed(), || {
+                    format!("{} votes with a disk that is stalled or failed", server.id)
+                })
+            }
             // A leader that leaves by itself tells somebody who may be of use.
             Message::TimeoutNow { term } if server.hands_over() && !server.is_stalled => {
                 let last = server.log.last();
@@ -49,11 +50,9 @@ impl World {
     pub(super) fn rule_of_leading(&self, place: usize, entry: &Entry) -> Verdict {
         let server = &self.servers[place];
         match &entry.body {
-            Body::Data(_) => {
-                ensure(!server.hands_over(), || {
-                    format!("{} takes {} while it hands over", server.id, entry.id)
-                })
-            }
+            Body::Data(_) => ensure(!server.hands_over(), || {
+                format!("{} takes {} while it hands over", server.id, entry.id)
+            }),
             Body::Membership(membership) if membership != server.log.membership().1 => {
                 let first = server.log.first_of(entry.id.term);
                 let base = server.log.base();
@@ -86,9 +85,15 @@ impl World {
         if std::mem::take(&mut server.has_changed) && led.is_some() && server.leads.is_none() {
             let (id, membership) = server.log.membership();
             let left = membership.may_lead(server.id) || self.judge.commit() >= id.index.0;
-            ensure(left || node.vote().term.0 != led.unwrap_or_default(), || {
-                format!("{} leaves office before its removal {id} is committed", server.id)
-            })?;
+            ensure(
+                left || node.vote().term.0 != led.unwrap_or_default(),
+                || {
+                    format!(
+                        "{} leaves office before its removal {id} is committed",
+                        server.id
+                    )
+                },
+            )?;
         }
         // Compared when one of them is another object than the last time.
         let ours = server.log.membership().1;

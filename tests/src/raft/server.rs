@@ -110,6 +110,8 @@ pub(super) struct Server {
     /// Requests that were said to be committed since the last event, by their tries.
     pub(super) told: Vec<(u64, LogId)>,
     pub(super) unsettled: Option<Unsettled>,
+    /// The read that it is asked for in this event.
+    pub(super) asked: Option<RequestId>,
     pub(super) requests: u64,
     /// When the next tick is due.
     pub(super) tick_at: u64,
@@ -157,6 +159,7 @@ impl Server {
             committed: Vec::new(),
             told: Vec::new(),
             unsettled: None,
+            asked: None,
             requests: 0,
             tick_at: u64::MAX,
             paused_until: 0,
@@ -269,8 +272,8 @@ fn config(plan: &Plan, id: NodeId, seed: u64) -> Config {
     config.transfer_timeout = Duration::from_micros(2 * plan.election_timeout);
     config.snapshot_timeout = Duration::from_micros(2 * plan.transfer_takes + 1_000_000);
     config.lease = plan.leases.then_some(cs_raft::Lease {
-        // From 0.8 to 1.2.
-        max_drift_per_mille: 500,
+        // From 0.99 to 1.01, or from 0.8 to 1.2.
+        max_drift_per_mille: if plan.is_exact { 25 } else { 500 },
     });
     if plan.is_tight {
         config.max_append_bytes = 600;
