@@ -21,7 +21,8 @@ const REQUESTS: u64 = 3;
 /// What stays broken. The leader is among the victims.
 #[derive(Clone, Copy, Debug)]
 enum Manner {
-    /// The victims hear one voter of the others, who hears all.
+    /// The leader hears one voter of the others, who hears all and whom they need to
+    /// decide; other victims are gone.
     Bridge,
     /// The victims hear nobody, or nobody hears them, or both.
     Deaf,
@@ -70,28 +71,34 @@ impl World {
         let others: Vec<NodeId> = voters.iter().copied().filter(is_there).collect();
         let majority = voters.len() / 2 + 1;
         let most = others.len().checked_sub(majority)?;
-        let mut victims = BTreeSet::from([place_of(leader)]);
-        for _ in 0..self.dice.below(most as u64 + 1) {
-            victims.extend(self.dice.pick(&others).map(place_of));
-        }
         let manner = self
             .dice
             .pick(&[Manner::Bridge, Manner::Deaf, Manner::Dumb, Manner::Gone])?;
+        let mut victims = BTreeSet::from([place_of(leader)]);
+        let count = match manner {
+            Manner::Bridge => most,
+            Manner::Deaf | Manner::Dumb | Manner::Gone => self.dice.below(most as u64 + 1) as usize,
+        };
+        while victims.len() < count + 1 {
+            victims.extend(self.dice.pick(&others).map(place_of));
+        }
         let rest: Vec<usize> = others.iter().copied().map(place_of).collect();
         let rest: Vec<usize> = rest
             .into_iter()
             .filter(|at| !victims.contains(at))
             .collect();
         let bridge = self.dice.pick(&rest)?;
+        let leader = place_of(leader);
         let links = self.links(|from, to| {
+            let is_inside = victims.contains(&from) && victims.contains(&to);
             let crosses = victims.contains(&from) != victims.contains(&to);
-            crosses
-                && match manner {
-                    Manner::Bridge => from != bridge && to != bridge,
-                    Manner::Deaf => victims.contains(&to),
-                    Manner::Dumb => victims.contains(&from),
-                    Manner::Gone => true,
-                }
+            let is_bridge = [(leader, bridge), (bridge, leader)].contains(&(from, to));
+            match manner {
+                Manner::Bridge => (crosses || is_inside) && !is_bridge,
+                Manner::Deaf => crosses && victims.contains(&to),
+                Manner::Dumb => crosses && victims.contains(&from),
+                Manner::Gone => crosses,
+            }
         });
         Some((manner, links))
     }

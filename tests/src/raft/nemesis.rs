@@ -95,7 +95,11 @@ impl World {
             Fault::Isolate => {
                 self.hits.isolations += 1;
                 let victim = self.victim();
-                self.cut_for(lasts, |from, to| from == victim || to == victim);
+                if self.dice.coin() {
+                    self.cut_for(lasts, |from, to| from == victim || to == victim);
+                } else {
+                    self.isolate_late(victim, lasts);
+                }
             }
             Fault::Flap => self.flap(lasts),
             Fault::Clog => {
@@ -231,6 +235,21 @@ impl World {
             self.network.cut(*from, *to);
         }
         self.schedule.after(lasts, What::Undo(Undo::Mend(links)));
+    }
+
+    /// A node is cut off, but what was said to it shortly before comes late.
+    fn isolate_late(&mut self, victim: usize, lasts: u64) {
+        let late = self.dice.between(1, self.plan.election_timeout);
+        let until = self.schedule.now() + late;
+        for other in 0..self.servers.len() {
+            self.network.clog(other, victim, until);
+        }
+        let links = self.links(|from, to| from == victim || to == victim);
+        let begins = self.dice.between(1, 2 * self.plan.heartbeat).min(late);
+        self.schedule
+            .after(begins, What::Undo(Undo::Cut(links.clone())));
+        let ends = begins + lasts.max(2 * self.plan.election_timeout);
+        self.schedule.after(ends, What::Undo(Undo::Mend(links)));
     }
 
     fn flap(&mut self, lasts: u64) {

@@ -174,6 +174,17 @@ impl World {
             .collect();
         let to = self.dice.pick(&members).filter(|_| self.dice.coin());
         let id = self.servers[place].request(Waiter::Transfer);
-        self.feed(place, Event::Transfer { id, to })
+        self.feed(place, Event::Transfer { id, to })?;
+        // The one who hands over hears late that another leads.
+        if self.dice.permille(400) {
+            let clogged = self
+                .dice
+                .skewed(self.plan.heartbeat, 2 * self.plan.election_timeout);
+            let until = self.schedule.now() + clogged;
+            for other in 0..self.servers.len() {
+                self.network.clog(other, place, until);
+            }
+        }
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@
 //! | who is told to stand has the whole log of the leader on disk | an election that cannot be won |
 //! | a leader that hands over takes no proposals | the other never catches up |
 //! | no membership before the first commit of the term | two majorities that do not meet |
+//! | a leader that hears no quorum for some election timeouts leads no more | its clients hang |
 //! | a removed leader stays until its removal is committed | nobody with the newest log may stand |
 //! | the membership in force is the newest one of the log | majorities of somebody else |
 
@@ -16,9 +17,46 @@ use crate::Verdict;
 use crate::verdict::ensure;
 
 use super::actions::place_of;
+use super::judge::is_quorum;
 use super::world::World;
 
+/// Election timeouts, by the true clock, until a leader without a quorum has left. Clocks
+/// run at 0.8 at least, and the last answer may be one of an election timeout ago.
+const QUORUM_TIMEOUTS: u64 = 3;
+
 impl World {
+    /// A node hears another.
+    pub(super) fn hears(&mut self, place: usize, from: NodeId, message: &Message) {
+        let answers = matches!(
+            message,
+            Message::HeartbeatAnswer { .. }
+                | Message::AppendAnswer { .. }
+                | Message::SnapshotAnswer { .. }
+        );
+        let now = self.schedule.now();
+        let server = &mut self.servers[place];
+        if answers && server.leads == Some(message.term().0) {
+            server.heard[place_of(from)] = now;
+        }
+    }
+
+    /// A leader that has looked at the time hears a quorum, or leads no more.
+    pub(super) fn rule_of_office(&self, place: usize) -> Verdict {
+        let now = self.schedule.now();
+        let server = &self.servers[place];
+        let patience = QUORUM_TIMEOUTS * self.plan.election_timeout;
+        if server.leads.is_none() || server.leads_since + patience > now {
+            return Ok(());
+        }
+        let hears = |id: NodeId| id == server.id || server.heard[place_of(id)] + patience > now;
+        ensure(is_quorum(server.log.membership().1, hears), || {
+            format!(
+                "{} leads though it has heard no quorum for {QUORUM_TIMEOUTS} election timeouts",
+                server.id
+            )
+        })
+    }
+
     /// A node wants to send something.
     pub(super) fn rule_of_sending(&self, place: usize, to: NodeId, message: &Message) -> Verdict {
         let server = &self.servers[place];
@@ -102,6 +140,9 @@ impl World {
             std::sync::Arc::as_ptr(ours) as usize,
             std::sync::Arc::as_ptr(theirs) as usize,
         );
+        if led.is_none() || pair != server.compared {
+            server.leads_since = self.schedule.now();
+        }
         if pair != server.compared {
             server.compared = pair;
             ensure(ours == theirs, || {

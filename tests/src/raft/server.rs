@@ -18,6 +18,7 @@ use super::disk::{Disk, Image, Received, Snapshot};
 use super::judge::Unsettled;
 use super::ledger::Ledger;
 use super::machine::Machine;
+use super::network::MAX_NODES;
 use super::plan::Plan;
 use super::world::What;
 
@@ -122,6 +123,10 @@ pub(super) struct Server {
     pub(super) is_stalled: bool,
     /// What it said last: leading in this term.
     pub(super) leads: Option<u64>,
+    /// Since when it leads by the membership that is in force.
+    pub(super) leads_since: u64,
+    /// By place: when an answer to it as a leader came last.
+    pub(super) heard: [u64; MAX_NODES],
     pub(super) is_ready: bool,
     /// It appended a membership in this event.
     pub(super) has_changed: bool,
@@ -167,6 +172,8 @@ impl Server {
             crash_after: None,
             is_stalled: false,
             leads: None,
+            leads_since: 0,
+            heard: [0; MAX_NODES],
             is_ready: false,
             has_changed: false,
             compared: (0, 0),

@@ -236,7 +236,10 @@ impl World {
             }
         }
         match what {
-            What::Deliver { to, from, message } => self.feed(to, Event::Receive { from, message }),
+            What::Deliver { to, from, message } => {
+                self.hears(to, from, &message);
+                self.feed(to, Event::Receive { from, message })
+            }
             What::Tick { place, .. } => self.tick(place),
             What::WriteEnds {
                 place,
@@ -414,7 +417,8 @@ impl World {
             return Ok(());
         }
         self.watch_disk(place)?;
-        self.feed(place, Event::Tick)
+        self.feed(place, Event::Tick)?;
+        self.rule_of_office(place)
     }
 
     /// The process is gone, at once.
