@@ -55,6 +55,8 @@ mod plan;
 mod rules;
 mod schedule;
 mod server;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod world;
 
@@ -116,11 +118,12 @@ struct Lived {
 #[must_use]
 pub fn run(args: &Args) -> Outcome {
     eprintln!("raft: seeds from {}", args.first_seed);
+    if args.trace {
+        cs_raft::mutants::plant(args.mutant);
+        return trace(args);
+    }
     if args.mutants || args.mutant.is_some() {
         return mutants::hunt_all(args);
-    }
-    if args.trace {
-        return trace(args);
     }
     let progress = Progress::new("raft, seeds", args.seeds);
     let next = AtomicU64::new(args.first_seed);

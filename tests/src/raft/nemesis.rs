@@ -98,7 +98,8 @@ impl World {
                 if self.dice.coin() {
                     self.cut_for(lasts, |from, to| from == victim || to == victim);
                 } else {
-                    self.isolate_late(victim, lasts);
+                    let leader = self.leader().filter(|_| self.dice.permille(700));
+                    self.isolate_late(leader.unwrap_or(victim), lasts);
                 }
             }
             Fault::Flap => self.flap(lasts),
@@ -299,15 +300,14 @@ impl World {
             return false;
         }
         let commit = self.judge.commit();
+        // A witness never leads, and refuses those who lack what it has: they must not
+        // need it.
         let is_left = |id| {
-            let other = place_of(id);
-            other != place && self.servers[other].fate != Fate::Lost
+            let other = &self.servers[place_of(id)];
+            other.id != self.servers[place].id && other.fate != Fate::Lost && !other.is_witness
         };
-        // A witness never leads: what it alone has left, nobody can bring to the others.
-        let is_no_help = |id| !is_left(id) || self.servers[place_of(id)].is_witness;
         let decides = |membership: &Arc<Membership>| {
-            membership.members.is_empty()
-                || (is_quorum(membership, is_left) && !is_quorum(membership, is_no_help))
+            membership.members.is_empty() || is_quorum(membership, is_left)
         };
         let all_decide = self
             .servers

@@ -140,7 +140,8 @@ impl Plan {
         };
         let delay = dice.skewed(100, 3 * MILLISECOND);
         let election_timeout = dice.pick(&[200, 300, 500, 1000]).unwrap_or(300) * MILLISECOND;
-        let is_exact = dice.permille(300);
+        let leases = dice.permille(300);
+        let is_exact = dice.permille(if leases { 700 } else { 200 });
         Self {
             voters,
             learners: dice.below(4).saturating_sub(1),
@@ -175,7 +176,7 @@ impl Plan {
             thinks: dice.between(20, 300) * MILLISECOND,
             reads: dice.between(100, 700),
             compares: dice.between(0, 700),
-            leases: dice.permille(300),
+            leases,
             snapshot_every: dice.pick(&[10, 50, 200, 2000]).unwrap_or(50),
             snapshot_keeps: dice.pick(&[0, 0, 5, 100]).unwrap_or(5),
             transfers_cut: some(dice, 600),
