@@ -27,6 +27,7 @@ macro_rules! hits {
 hits! {
     messages: "messages",
     leaders: "leaders elected",
+    older_candidates: "votes asked with an older log",
     acknowledged: "requests acknowledged",
     superseded: "logs cut at a conflict",
     committed: "answered committed",

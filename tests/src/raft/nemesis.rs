@@ -193,6 +193,15 @@ impl World {
             return Ok(());
         }
         self.hits.bursts += 1;
+        // One other alone hears of it, and the leader dies: a tail of a minority.
+        if self.dice.permille(400) {
+            let hearer = self.dice.below(self.servers.len() as u64) as usize;
+            let lasts = 2 * self.plan.election_timeout;
+            self.cut_for(lasts, |from, to| from == place && to != hearer);
+            let boot = self.servers[place].boot;
+            let after = self.dice.between(MILLISECOND, self.plan.heartbeat);
+            self.schedule.after(after, What::CrashAt { place, boot });
+        }
         for _ in 0..self.dice.between(5, MOST_IN_BURST) {
             let id = self.servers[place].request(Waiter::Operator);
             let payloads = vec![Payload::new(filler(8))];

@@ -4,6 +4,7 @@
 //! | rule | else |
 //! |---|---|
 //! | a node with a stalled or poisoned disk neither votes nor leads | a cluster hangs behind its disk |
+//! | a vote goes to nobody whose log is older | a leader without committed entries |
 //! | who is told to stand has the whole log of the leader on disk | an election that cannot be won |
 //! | a leader that hands over takes no proposals | the other never catches up |
 //! | no membership before the first commit of the term | two majorities that do not meet |
@@ -35,6 +36,14 @@ impl World {
         );
         let now = self.schedule.now();
         let server = &mut self.servers[place];
+        server.vote_asked = match message {
+            Message::Vote { last, .. } => Some(*last),
+            _ => None,
+        };
+        let is_older = server
+            .vote_asked
+            .is_some_and(|last| last < server.log.last());
+        self.hits.older_candidates += u64::from(is_older);
         if answers && server.leads == Some(message.term().0) {
             server.heard[place_of(from)] = now;
         }

@@ -125,6 +125,8 @@ pub(super) struct Server {
     pub(super) leads: Option<u64>,
     /// Since when it leads by the membership that is in force.
     pub(super) leads_since: u64,
+    /// The last entry of the candidate whose message it heard last.
+    pub(super) vote_asked: Option<LogId>,
     /// By place: when an answer to it as a leader came last.
     pub(super) heard: [u64; MAX_NODES],
     pub(super) is_ready: bool,
@@ -173,6 +175,7 @@ impl Server {
             is_stalled: false,
             leads: None,
             leads_since: 0,
+            vote_asked: None,
             heard: [0; MAX_NODES],
             is_ready: false,
             has_changed: false,
