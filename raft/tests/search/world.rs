@@ -305,9 +305,12 @@ impl World {
         flying.retain(|flying| {
             let (node, message) = (&places[flying.to].node, &flying.message);
             let (term, kind) = (node.vote().term, message.kind());
-            let is_old = message.term() < term && kind.ends_with("answer");
-            let is_vote = message.term() == term && kind == "vote-answer";
-            !is_old && !(is_vote && node.role() != Role::Candidate)
+            let is_over = if message.term() < term {
+                kind.ends_with("answer")
+            } else {
+                kind == "vote-answer" && message.term() == term && node.role() != Role::Candidate
+            };
+            !is_over
         });
     }
 
