@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::mutants::{Mutant, planted};
 use crate::node::{Node, State};
@@ -50,6 +51,8 @@ struct Write {
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Disk {
     pub(crate) health: Health,
+    /// Why it is poisoned.
+    pub(crate) failure: Option<Arc<str>>,
     writes: VecDeque<Write>,
     last_ticket: Ticket,
     durable: Index,
@@ -61,6 +64,7 @@ impl Disk {
     pub(crate) fn new(durable: Index) -> Self {
         Self {
             health: Health::Good,
+            failure: None,
             writes: VecDeque::new(),
             last_ticket: Ticket(0),
             durable,
@@ -178,8 +182,9 @@ impl Node {
         Ok(())
     }
 
-    pub(crate) fn poisoned(&mut self) {
+    pub(crate) fn poisoned(&mut self, reason: Arc<str>) {
         self.disk.health = Health::Poisoned;
+        self.disk.failure = Some(reason);
         self.become_follower();
         for (id, outcome) in self.waiters.expired(None) {
             self.answer(id, outcome);

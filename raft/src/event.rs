@@ -36,7 +36,7 @@ pub enum Event {
     PersistFailed {
         /// The write.
         ticket: Ticket,
-        /// Why, for status and trace.
+        /// Why; [`Status`](crate::Status) tells it.
         reason: Arc<str>,
     },
     /// The disk has not answered for too long; or whatever else, such as

@@ -163,9 +163,9 @@ impl Node {
             Event::Tick => self.tick(),
             Event::Propose { id, payloads } => self.propose(id, payloads),
             Event::Persisted { ticket } => self.persisted(ticket)?,
-            Event::PersistFailed { ticket, .. } => {
+            Event::PersistFailed { ticket, reason } => {
                 self.check_ticket(ticket)?;
-                self.poisoned();
+                self.poisoned(reason);
             }
             Event::DiskStalled => self.stalled(),
             Event::DiskHealthy => self.healthy(),

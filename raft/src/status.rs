@@ -24,6 +24,8 @@ pub struct Status {
     pub readiness: Readiness,
     /// How its disk is.
     pub health: Health,
+    /// Why it is poisoned, if it is.
+    pub failure: Option<Arc<str>>,
     /// What is committed, as far as is known.
     pub commit: Index,
     /// What is applied.
@@ -98,6 +100,7 @@ impl Node {
             leader: self.leader,
             readiness: self.readiness(),
             health: self.disk.health,
+            failure: self.disk.failure.clone(),
             commit: self.commit,
             applied: self.applied,
             durable: self.disk.durable(),

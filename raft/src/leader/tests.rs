@@ -200,6 +200,7 @@ fn a_poisoned_node_takes_part_in_nothing_and_says_so() {
     cluster.on(id(1), Event::PersistFailed { ticket, reason });
     assert_eq!(cluster.answers[&written], Outcome::Unknown);
     assert_eq!(cluster.answers[&read], Outcome::NotLeader { leader: None });
+    assert_eq!(cluster.status(1).failure.as_deref(), Some("no space"));
     let later = cluster.propose(id(1), "b");
     assert_eq!(
         cluster.answers[&later],
