@@ -73,6 +73,10 @@ impl World {
             Message::VoteAnswer { granted: true, .. } => {
                 ensure(!server.is_stalled && !server.disk.has_failed(), || {
                     format!("{} votes with a disk that is stalled or failed", server.id)
+                })?;
+                let (last, asked) = (server.log.last(), server.vote_asked);
+                ensure(asked.is_none_or(|asked| asked >= last), || {
+                    format!("{} with {last} votes for {to} with {asked:?}", server.id)
                 })
             }
             // A leader that leaves by itself tells somebody who may be of use.
