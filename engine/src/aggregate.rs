@@ -40,6 +40,7 @@ use bson::RawDocumentBuf;
 
 use crate::error::Result;
 use crate::expression::Scope;
+use crate::index::Hint;
 use crate::surroundings::Surroundings;
 use parse::{Place, refused};
 use rows::Held;
@@ -52,16 +53,19 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Of its documents.
-    pub(crate) fn parse(stages: impl IntoIterator<Item = Result<RawDocumentBuf>>) -> Result<Self> {
+    /// Of its documents, which may name the variables of `scope`.
+    pub(crate) fn parse(
+        stages: impl IntoIterator<Item = Result<RawDocumentBuf>>,
+        scope: &Scope,
+    ) -> Result<Self> {
         let documents = stages.into_iter().collect::<Result<Vec<_>>>()?;
         // What is malformed anywhere comes before what is constant and fails.
         parse::stages(
             documents.iter().cloned().map(Ok),
-            &Scope::new().plain(),
+            &scope.clone().plain(),
             Place::TOP,
         )?;
-        let stages = parse::stages(documents.into_iter().map(Ok), &Scope::new(), Place::TOP)?;
+        let stages = parse::stages(documents.into_iter().map(Ok), scope, Place::TOP)?;
         let stages = optimise::optimise(stages);
         Ok(Self { stages })
     }
@@ -125,10 +129,23 @@ impl Pipeline {
     /// At work on the documents of a collection, of which only those are read that the
     /// first stages want.
     pub(crate) fn open_on(&self, collection: Option<&str>, run: &Run) -> Result<Box<dyn Rows>> {
+        self.open_by(collection, None, run)
+    }
+
+    /// The same, by this index.
+    pub(crate) fn open_by(
+        &self,
+        collection: Option<&str>,
+        hint: Option<Hint>,
+        run: &Run,
+    ) -> Result<Box<dyn Rows>> {
         let Some(collection) = collection.filter(|_| !self.has_documents()) else {
             return self.open_over(Box::new(Held::new(Vec::new())), run);
         };
-        let mut scan = Scan::default();
+        let mut scan = Scan {
+            hint,
+            ..Scan::default()
+        };
         let mut stages = self.stages.as_slice();
         if let [Stage::Match(filter), rest @ ..] = stages {
             scan.filter = Some(filter.clone());

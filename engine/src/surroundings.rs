@@ -1,9 +1,9 @@
 //! What all expressions of one operation see besides their documents: the time, and
 //! the variables of whoever surrounds them.
 
-use crate::expression::{Environment, Scope, Slot, Value};
+use crate::expression::{Environment, Expression, Scope, Slot, Value};
 use crate::filter::Variables;
-use crate::values::OwnedValue;
+use crate::values::{Elements, OwnedValue};
 
 /// The time of an operation, and its variables.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,26 @@ impl Surroundings {
         let slot = self.scope.define(name)?;
         self.variables.push((slot, None));
         Ok(slot)
+    }
+
+    /// The names of its variables.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The same, with the variables of a `let`: constants, which see no document.
+    pub(crate) fn with_constants(mut self, variables: &[u8]) -> crate::error::Result<Self> {
+        for variable in Elements::new(variables) {
+            let name = String::from_utf8_lossy(variable.name);
+            let expression = Expression::parse(variable.value, &Scope::new())?;
+            let nothing = [5, 0, 0, 0, 0];
+            let mut environment = Environment::new(&nothing).now(self.now_ms);
+            let value = expression.evaluate(&mut environment)?;
+            let value = value.map(|value| value.to_owned_value()).transpose()?;
+            let slot = self.define(&name)?;
+            self.set(slot, value);
+        }
+        Ok(self)
     }
 
     /// Gives a variable its value; `None` is missing.

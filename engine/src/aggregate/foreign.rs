@@ -4,6 +4,7 @@ use crate::collection::{Collection, Cursor, View};
 use crate::context::Watch;
 use crate::error::Result;
 use crate::filter::Filter;
+use crate::index::Hint;
 use crate::sort::SortPattern;
 
 use super::rows::{Rows, Run};
@@ -20,6 +21,7 @@ pub(crate) struct Scan {
     pub(crate) filter: Option<Filter>,
     pub(crate) sort: Option<SortPattern>,
     pub(crate) limit: Option<u64>,
+    pub(crate) hint: Option<Hint>,
 }
 
 impl Foreign {

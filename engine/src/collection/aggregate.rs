@@ -12,8 +12,9 @@ use super::place::View;
 use crate::aggregate::{Foreign, Pipeline, Rows, Run, Scan};
 use crate::catalog::entry_in;
 use crate::context::{OperationContext, Watch};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
+use crate::index::Hint;
 use crate::input::IntoDocument;
 use crate::monitor::Operation;
 use crate::names::Namespace;
@@ -26,12 +27,17 @@ use crate::values::validate_document;
 #[must_use]
 pub struct AggregateOptions {
     allow_disk_use: bool,
+    hint: Option<Hint>,
+    /// What is no document is said when the options are used.
+    variables: Result<Option<RawDocumentBuf>, String>,
 }
 
 impl Default for AggregateOptions {
     fn default() -> Self {
         Self {
             allow_disk_use: true,
+            hint: None,
+            variables: Ok(None),
         }
     }
 }
@@ -46,6 +52,32 @@ impl AggregateOptions {
     /// as they do unless told; if not, they end with code 292.
     pub fn allow_disk_use(mut self, allow: bool) -> Self {
         self.allow_disk_use = allow;
+        self
+    }
+
+    /// Reads the collection by this index.
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Variables that all expressions of the pipeline may name, as `$$x`: MongoDB's `let`.
+    ///
+    /// ```
+    /// use bson::{doc, rawdoc};
+    /// use collection_store::{AggregateOptions, OperationContext};
+    /// # let database = collection_store::Database::open_in_memory()?;
+    /// # let sales = database.collection("sales");
+    /// sales.insert_one(doc! { "_id": 1, "cents": 300 })?;
+    /// let options = AggregateOptions::new().variables(doc! { "rate": 2 });
+    /// let doubled = doc! { "$set": { "cents": { "$multiply": ["$cents", "$$rate"] } } };
+    /// let mut found = sales.aggregate_with(&OperationContext::new(), [doubled], &options)?;
+    /// assert_eq!(found.next().unwrap()?, rawdoc! { "_id": 1, "cents": 600 });
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    pub fn variables(mut self, variables: impl IntoDocument) -> Self {
+        let variables = variables.into_document();
+        self.variables = variables.map(Some).map_err(|error| error.to_string());
         self
     }
 }
@@ -112,18 +144,27 @@ impl Collection {
             validate_document(stage.as_bytes())?;
             Ok(stage)
         });
-        let pipeline = Pipeline::parse(stages)?;
+        let mut surroundings = self.environment.surroundings();
+        match &options.variables {
+            Ok(None) => {}
+            Ok(Some(variables)) => {
+                validate_document(variables.as_bytes())?;
+                surroundings = surroundings.with_constants(variables.as_bytes())?;
+            }
+            Err(failed) => return Err(Error::new(ErrorKind::InvalidDocument, failed)),
+        }
+        let pipeline = Pipeline::parse(stages, surroundings.scope())?;
         if pipeline.writes() {
             self.environment.writable()?;
         }
         let run = Run {
             environment: Arc::clone(&self.environment),
             watch,
-            surroundings: Arc::new(self.environment.surroundings()),
+            surroundings: Arc::new(surroundings),
             foreign: Arc::new(Foreign::new(self.clone())?),
             allow_disk_use: options.allow_disk_use,
         };
-        let rows = pipeline.open_on(Some(self.name()), &run)?;
+        let rows = pipeline.open_by(Some(self.name()), options.hint.clone(), &run)?;
         let mut cursor = AggregateCursor {
             run,
             rows: Some(rows),
@@ -184,6 +225,7 @@ impl Collection {
     ) -> Result<Cursor> {
         Counters::add(&self.environment.counters.queries, 1);
         let wish = Wish {
+            hint: scan.hint.clone(),
             sort: scan.sort.iter().flat_map(SortPattern::paths).collect(),
             ..Wish::default()
         };

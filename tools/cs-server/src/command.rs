@@ -8,9 +8,20 @@
 //!   name where it is read.
 //! * Whatever goes wrong is a reply.
 
+mod aggregate;
+mod bulk_write;
+mod collections;
 mod diagnostic;
+mod explain;
+mod find_and_modify;
+mod indexes;
 pub(crate) mod login;
+pub mod pipeline;
+pub(crate) mod read;
+mod statement;
 mod users;
+mod variables;
+mod write;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -20,13 +31,14 @@ use bson::{RawBsonRef, RawDocument};
 use collection_store::{CancelFlag, Collection, OperationContext};
 
 use crate::connection::ConnectionState;
+use crate::cursor::Cursor;
 use crate::error::{CommandError, Result, code};
 use crate::fields::Fields;
 use crate::hello;
 use crate::namespace::{Namespace, check_client_database};
 use crate::observe::{Operation, tell_if_slow};
 use crate::reply::Reply;
-use crate::security::{Ask, authorize, is_sensitive};
+use crate::security::{Ask, Grant, authorize, is_sensitive, may_see_database};
 use crate::server::Server;
 use crate::session::{Envelope, is_generic};
 use crate::wire::Sequence;
@@ -89,6 +101,14 @@ static FAMILIES: &[&[CommandSpec]] = &[
     diagnostic::COMMANDS,
     login::COMMANDS,
     users::COMMANDS,
+    read::COMMANDS,
+    write::COMMANDS,
+    find_and_modify::COMMANDS,
+    bulk_write::COMMANDS,
+    aggregate::COMMANDS,
+    explain::COMMANDS,
+    collections::COMMANDS,
+    indexes::COMMANDS,
 ];
 
 /// The command of this name.
@@ -346,23 +366,93 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The engine's handle.
-    #[must_use]
-    pub fn collection(&self, namespace: &Namespace) -> Collection {
+    /// The engine's handle: of the transaction that the command is part of, if it is.
+    ///
+    /// # Errors
+    /// There is no such transaction.
+    pub fn collection(&self, namespace: &Namespace) -> Result<Collection> {
         let database = self.server.database.database(&namespace.database);
-        database.collection(&namespace.collection)
+        Ok(database.collection(&namespace.collection))
     }
 
     /// Limits and wishes of the operation.
     #[must_use]
     pub fn operation(&self) -> OperationContext {
-        let memory = self.server.config.limits.operation_memory.get();
-        let operation = OperationContext::new()
-            .memory_limit(memory)
-            .cancel_flag(self.cancel.clone());
         match self.envelope.max_time {
-            Some(time) => operation.timeout(time),
-            None => operation,
+            Some(time) => self.operation_without_time().timeout(time),
+            None => self.operation_without_time(),
+        }
+    }
+
+    /// The same for a cursor, whose time is kept batch by batch.
+    #[must_use]
+    pub fn operation_without_time(&self) -> OperationContext {
+        let memory = self.server.config.limits.operation_memory.get();
+        OperationContext::new()
+            .memory_limit(memory)
+            .cancel_flag(self.cancel.clone())
+    }
+
+    /// Limits and wishes of a write: the statement at this place of its command.
+    ///
+    /// # Errors
+    /// The write concern cannot be.
+    pub fn write_operation(&self, _statement: usize) -> Result<OperationContext> {
+        Ok(self.operation())
+    }
+
+    /// The number of the transaction that the command is part of.
+    #[must_use]
+    pub fn transaction_number(&self) -> Option<i64> {
+        let number = self.envelope.txn_number;
+        number.filter(|_| self.envelope.is_in_transaction())
+    }
+
+    /// Whether the command may ask this cursor for more.
+    ///
+    /// # Errors
+    /// The cursor belongs to another session or transaction.
+    pub fn check_cursor(&self, cursor: &Cursor) -> Result<()> {
+        if cursor.lsid == self.envelope.lsid && cursor.txn_number == self.transaction_number() {
+            return Ok(());
+        }
+        let message = "the cursor was made in another session, or in another transaction";
+        Err(CommandError::new(50738, message))
+    }
+
+    /// Who gives the command.
+    #[must_use]
+    pub fn user_name(&self) -> Option<String> {
+        self.connection.user.as_ref().map(|(user, _)| user.id())
+    }
+
+    /// Demands a privilege on what the command touches beside its own namespace.
+    ///
+    /// # Errors
+    /// The user has it not (13).
+    pub fn demand(&self, privilege: Privilege, namespace: &Namespace) -> Result<()> {
+        if !self.server.config.security.authentication {
+            return Ok(());
+        }
+        let database = &namespace.database;
+        let has = |grant: &Grant| grant.allows(privilege, database);
+        let user = self.connection.user.as_ref();
+        if user.is_some_and(|(user, _)| user.grants.iter().any(has)) {
+            return Ok(());
+        }
+        let message = format!(
+            "not authorized on {database} to execute command {}",
+            self.spec.name
+        );
+        Err(CommandError::new(code::UNAUTHORIZED, message))
+    }
+
+    /// Whether the user may know of this database.
+    #[must_use]
+    pub fn may_see(&self, database: &str) -> bool {
+        match &self.connection.user {
+            Some((user, _)) => may_see_database(user, database),
+            None => !self.server.config.security.authentication,
         }
     }
 

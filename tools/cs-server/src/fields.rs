@@ -1,7 +1,9 @@
 //! The fields of a command: read once, refused by name where nobody knows them, and handed out
 //! by type with the messages that clients know.
 
-use bson::{RawArray, RawBsonRef, RawDocument};
+use std::sync::LazyLock;
+
+use bson::{RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
 
 use crate::error::{CommandError, Result, code};
 use crate::wire::Sequence;
@@ -223,6 +225,13 @@ fn asks_for_something(value: RawBsonRef<'_>) -> bool {
         RawBsonRef::Undefined => false,
         other => integer(other) != Some(0),
     }
+}
+
+/// The document without fields.
+#[must_use]
+pub fn empty() -> &'static RawDocument {
+    static EMPTY: LazyLock<RawDocumentBuf> = LazyLock::new(RawDocumentBuf::new);
+    &EMPTY
 }
 
 /// A whole number of any numeric type.

@@ -72,7 +72,8 @@ fn ping(_context: &mut Context<'_>) -> Result<Reply> {
     Ok(Reply::ok())
 }
 
-fn version() -> String {
+/// The version of MongoDB that it presents itself as.
+pub(super) fn version() -> String {
     let [major, minor, patch, _] = MONGODB_VERSION;
     format!("{major}.{minor}.{patch}")
 }
