@@ -84,6 +84,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         Privilege::DbAdmin,
         &[
             "full",
+            "scandata",
             "repair",
             "metadata",
             "checkBSONConformance",
