@@ -8,6 +8,7 @@
 //! | `bson`, `json` | `documents.rs`: a document and a filter, validated, scanned, written as text; text, parsed |
 //! | `expression`, `pipeline` | `expressions.rs`: an expression over a document; `pipelines.rs`: a pipeline over documents, and as an update |
 //! | `query`, `update`, `keys` | `queries.rs`: a filter over a document, in both forms; an update of one; keys of values |
+//! | `wire` | `wire.rs`: a message of a client of the server |
 //!
 //! The functions here are what the targets in `tests/fuzz` call with inputs of
 //! libFuzzer. `cs-torture fuzz` calls them with mutations of the seeds, drawn
@@ -30,6 +31,7 @@ mod pipelines;
 mod queries;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::fs;
 use std::path::PathBuf;
@@ -52,7 +54,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target {
         name: "meta",
         run: pages::meta,
@@ -117,6 +119,11 @@ pub const TARGETS: [Target; 13] = [
         name: "keys",
         run: queries::keys,
         seeds: queries::keys_seeds,
+    },
+    Target {
+        name: "wire",
+        run: wire::wire,
+        seeds: wire::wire_seeds,
     },
 ];
 
