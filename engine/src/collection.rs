@@ -408,6 +408,22 @@ impl Collection {
         })
     }
 
+    /// The bytes of the keys in each index but that of `_id`, which is the documents
+    /// themselves; in order of creation. None where there is no collection.
+    ///
+    /// # Errors
+    /// As [`stats`](Self::stats).
+    pub fn index_sizes(&self) -> Result<Vec<(String, u64)>> {
+        self.outside_only("figures of indexes")?;
+        let (snapshot, entry) = self.environment.snapshot(&self.namespace)?;
+        let mut sizes = Vec::new();
+        for index in entry.iter().flat_map(|entry| entry.indexes.iter()) {
+            let stats = snapshot.tree_stats(index.tree)?.unwrap_or_default();
+            sizes.push((index.definition.name.to_string(), stats.bytes));
+        }
+        Ok(sizes)
+    }
+
     fn exists(&self) -> Error {
         let message = format!("collection '{}' already exists", self.namespace);
         Error::new(ErrorKind::NamespaceExists, message)

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bson::RawDocumentBuf;
@@ -91,6 +91,8 @@ pub struct Connections {
     /// How many there may be of which it is not known who they are.
     unknown_limit: usize,
     unknown: AtomicUsize,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
     last_id: AtomicI32,
     open: Mutex<HashMap<i32, String>>,
     one_gone: Notify,
@@ -106,6 +108,8 @@ impl Connections {
                 false => usize::MAX,
             },
             unknown: AtomicUsize::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
             last_id: AtomicI32::new(0),
             open: Mutex::default(),
             one_gone: Notify::new(),
@@ -128,6 +132,19 @@ impl Connections {
     #[must_use]
     pub fn created(&self) -> i32 {
         self.last_id.load(Ordering::Relaxed)
+    }
+
+    /// The other side of a connection that is open.
+    #[must_use]
+    pub fn peer(&self, id: i32) -> Option<String> {
+        self.open.lock().get(&id).cloned()
+    }
+
+    /// Bytes that came in, and that went out, of messages.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, u64) {
+        let get = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
+        (get(&self.bytes_in), get(&self.bytes_out))
     }
 
     /// How many there are of which it is not known who they are.
@@ -370,6 +387,8 @@ where
         let len = header.body_len();
         let mut limited = (&mut self.reader).take(len as u64);
         let read = limited.read_to_end(body).await?;
+        let came = &self.server.connections.bytes_in;
+        came.fetch_add((Header::LEN + read) as u64, Ordering::Relaxed);
         Ok((read == len).then_some(header))
     }
 
@@ -489,6 +508,8 @@ where
             compress(plain, envelope.compressor)
         };
         self.writer.write_all(&bytes).await?;
+        let went = &self.server.connections.bytes_out;
+        went.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(id)
     }
 }
