@@ -16,6 +16,7 @@ mod explain;
 mod find_and_modify;
 mod indexes;
 pub(crate) mod login;
+mod monitor;
 pub mod pipeline;
 pub(crate) mod read;
 mod statement;
@@ -109,6 +110,7 @@ static FAMILIES: &[&[CommandSpec]] = &[
     explain::COMMANDS,
     collections::COMMANDS,
     indexes::COMMANDS,
+    monitor::COMMANDS,
 ];
 
 /// The command of this name.

@@ -40,7 +40,7 @@ pub const MAX_SCRAM_ITERATIONS: u32 = 1_000_000;
 /// Everything that can be configured, as it came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// For trying out and developing: no authentication, loopback alone.
+    /// For trying out and developing: no authentication, loopback alone, in memory unless told where.
     pub dev: bool,
     /// Where the database lies; in memory if nowhere.
     pub data_dir: Option<PathBuf>,
@@ -276,16 +276,18 @@ impl Config {
     pub fn dev() -> Self {
         let mut config = Self::default();
         config.dev = true;
+        config.data_dir = None;
         config.security.authentication = false;
+        // Several may be tried out beside each other; the port is told at the start.
+        config.http.port = 0;
         config
     }
 
-    /// As [`dev`](Self::dev), in memory, at ports that the system chooses, and without a listener
+    /// As [`dev`](Self::dev), at ports that the system chooses, and without a listener
     /// of figures: for tests.
     #[must_use]
     pub fn in_memory() -> Self {
         let mut config = Self::dev();
-        config.data_dir = None;
         config.port = 0;
         config.http.enabled = false;
         config.http.port = 0;

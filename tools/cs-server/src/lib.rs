@@ -32,3 +32,6 @@ pub use session::Envelope;
 pub const MONGODB_VERSION: [i32; 4] = [8, 0, 0, 0];
 /// The newest wire version that it speaks: that of MongoDB 8.0.
 pub const MAX_WIRE_VERSION: i32 = 25;
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,9 @@ async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error + Send + 
     let running = Server::start(loaded.config).await?;
     // Scripts wait for this line, and read the port from it.
     println!("cs-server: listening on {}", running.address);
+    if running.server.config.data_dir.is_none() {
+        println!("cs-server: in memory; with --data-dir DIR it is kept");
+    }
     if let Some(address) = running.http_address {
         println!("cs-server: figures and health on http://{address}/");
     }

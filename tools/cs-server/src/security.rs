@@ -22,7 +22,7 @@ mod manage;
 mod role;
 mod scram;
 #[cfg(test)]
-mod scram_client;
+pub(crate) mod scram_client;
 mod tls;
 mod users;
 

@@ -209,7 +209,7 @@ fn open(config: &Config) -> Result<(Database, Users), StartError> {
         None => options.open_in_memory()?,
     };
     let security = &config.security;
-    let users = Users::open(&database, security.scram_iterations)?;
+    let users = Users::open(&database, security.scram_iterations);
     if let (Some(name), Some(path)) = (&security.bootstrap_user, &security.bootstrap_password_file)
     {
         let password = password(path).map_err(|error| {

@@ -231,7 +231,7 @@ impl Sizes {
 
 fn coll_stats(context: &mut Context<'_>) -> Result<Reply> {
     let (namespace, scale) = (context.namespace()?, scale(context)?);
-    let collection = context.collection(&namespace);
+    let collection = context.collection(&namespace)?;
     let mut sizes = Sizes::default();
     let is_there = collection.exists_now()?;
     if is_there {
@@ -243,7 +243,10 @@ fn coll_stats(context: &mut Context<'_>) -> Result<Reply> {
         "count": whole(sizes.documents),
     };
     if sizes.documents > 0 {
-        #[allow(clippy::cast_possible_truncation, reason = "a document has 16 MiB at most")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a document has 16 MiB at most"
+        )]
         document.insert("avgObjSize", sizes.average() as i32);
     }
     let all = whole(sizes.bytes + sizes.index_bytes) / scale;
@@ -298,9 +301,16 @@ fn current_op(context: &mut Context<'_>) -> Result<Reply> {
     let own = context.fields.boolean("$ownOps")? == Some(true);
     let user = context.connection.user.as_ref().map(|(user, _)| user.id());
     let running = context.server.operations.list();
-    let wanted = running.iter().filter(|operation| !own || operation.user == user);
+    let wanted = running
+        .iter()
+        .filter(|operation| !own || operation.user == user);
     let shown: Vec<Document> = wanted
-        .map(|operation| describe(operation, context.server.connections.peer(operation.connection)))
+        .map(|operation| {
+            describe(
+                operation,
+                context.server.connections.peer(operation.connection),
+            )
+        })
         .collect();
     reply(&doc! { "inprog": shown })
 }
@@ -349,10 +359,11 @@ fn kill_op(context: &mut Context<'_>) -> Result<Reply> {
     context.admin_only()?;
     let fields = &context.fields;
     let wanted = fields.required("op")?;
-    let id = fields.integer("op")?.ok_or_else(|| fields.mismatch("op", wanted, "number"))?;
-    let id = i32::try_from(id).map_err(|_| {
-        CommandError::new(code::BAD_VALUE, format!("invalid op : {id}"))
-    })?;
+    let id = fields
+        .integer("op")?
+        .ok_or_else(|| fields.mismatch("op", wanted, "number"))?;
+    let id = i32::try_from(id)
+        .map_err(|_| CommandError::new(code::BAD_VALUE, format!("invalid op : {id}")))?;
     context.server.operations.kill(id);
     reply(&doc! { "info": "attempting to kill op" })
 }

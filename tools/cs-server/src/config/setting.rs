@@ -71,7 +71,7 @@ macro_rules! settings {
 }
 
 settings! {
-    "dev" switch dev: "for trying out and developing: no authentication, loopback alone";
+    "dev" switch dev: "for trying out and developing: no authentication, loopback alone, in memory unless told where";
     "data_dir" value data_dir: "where the database lies; empty: in memory, and lost at the end";
     "bind" value bind: "the address to listen at";
     "port" value port: "the port to listen at; 0 lets the system choose";

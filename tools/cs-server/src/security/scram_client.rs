@@ -7,15 +7,15 @@ use sha2::{Digest, Sha256};
 use super::scram::keyed;
 
 /// A client that knows a name and a password.
-pub(super) struct Client {
+pub(crate) struct Client {
     user: String,
     password: String,
-    pub(super) nonce: String,
-    pub(super) header: String,
+    pub(crate) nonce: String,
+    pub(crate) header: String,
 }
 
 impl Client {
-    pub(super) fn new(user: &str, password: &str) -> Self {
+    pub(crate) fn new(user: &str, password: &str) -> Self {
         Self {
             user: user.replace('=', "=3D").replace(',', "=2C"),
             password: password.to_owned(),
@@ -28,12 +28,12 @@ impl Client {
         format!("n={},r={}", self.user, self.nonce)
     }
 
-    pub(super) fn first(&self) -> Vec<u8> {
+    pub(crate) fn first(&self) -> Vec<u8> {
         format!("{}{}", self.header, self.bare()).into_bytes()
     }
 
     /// The last message, and the signature that the server has to show.
-    pub(super) fn last(&self, server_first: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn last(&self, server_first: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let server_first = std::str::from_utf8(server_first).unwrap();
         let parts: Vec<&str> = server_first.split(',').collect();
         let nonce = parts[0].strip_prefix("r=").unwrap();

@@ -4,6 +4,7 @@
 //! `database.user`. The engine makes changes durable and, in a cluster, would carry them like
 //! any data.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bson::spec::BinarySubtype;
@@ -58,7 +59,9 @@ fn id(database: &str, name: &str) -> String {
 #[derive(Debug)]
 pub struct Users {
     collection: Collection,
-    secret: Vec<u8>,
+    secrets: Collection,
+    /// Read, or made, when somebody logs in first.
+    secret: OnceLock<Vec<u8>>,
     iterations: u32,
     /// Changes since the server started: who remembers a user looks again after one.
     changes: AtomicU64,
@@ -66,17 +69,16 @@ pub struct Users {
 
 impl Users {
     /// The users in this database. `iterations` is for new passwords.
-    ///
-    /// # Errors
-    /// The engine failed, or the system has no random bytes.
-    pub fn open(database: &Database, iterations: u32) -> Result<Self> {
+    #[must_use]
+    pub fn open(database: &Database, iterations: u32) -> Self {
         let internal = database.database(INTERNAL_DATABASE);
-        Ok(Self {
+        Self {
             collection: internal.collection(USERS),
-            secret: secret(&internal.collection(SECRETS))?,
+            secrets: internal.collection(SECRETS),
+            secret: OnceLock::new(),
             iterations,
             changes: AtomicU64::new(0),
-        })
+        }
     }
 
     /// How often users were changed since the server started.
@@ -229,10 +231,19 @@ impl Users {
         Ok(true)
     }
 
+    fn secret(&self) -> Result<&[u8]> {
+        if let Some(secret) = self.secret.get() {
+            return Ok(secret);
+        }
+        let found = secret(&self.secrets)?;
+        Ok(self.secret.get_or_init(|| found))
+    }
+
     /// What a login is judged by, and whether the user is there.
     pub(super) fn login(&self, database: &str, name: &str) -> Result<(Credentials, Option<User>)> {
         // Computed in either case, so that the time tells nothing.
-        let pretended = Credentials::pretended(&self.secret, &id(database, name), self.iterations);
+        let pretended =
+            Credentials::pretended(self.secret()?, &id(database, name), self.iterations);
         let user = self.find(database, name)?;
         let credentials = user.as_ref().map(|user| user.credentials.clone());
         Ok((credentials.unwrap_or(pretended), user))
@@ -274,8 +285,14 @@ fn secret(secrets: &Collection) -> Result<Vec<u8>> {
     }
     let mut bytes = vec![0; SECRET_BYTES];
     random(&mut bytes)?;
-    secrets.insert_one(doc! { "_id": PRETENCE, "bytes": binary(&bytes) })?;
-    Ok(bytes)
+    match secrets.insert_one(doc! { "_id": PRETENCE, "bytes": binary(&bytes) }) {
+        Ok(_) => Ok(bytes),
+        // Somebody else was first: theirs is the one.
+        Err(error) if error.kind() == ErrorKind::DuplicateKey => {
+            stored(secrets)?.ok_or_else(|| damaged("no secret"))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn binary(bytes: &[u8]) -> Binary {

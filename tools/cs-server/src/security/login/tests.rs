@@ -5,7 +5,7 @@ use super::super::scram_client::Client;
 use super::*;
 
 fn users() -> Users {
-    let users = Users::open(&Database::open_in_memory().unwrap(), 100).unwrap();
+    let users = Users::open(&Database::open_in_memory().unwrap(), 100);
     let read = Grant {
         role: Role::Read,
         database: "shop".to_owned(),

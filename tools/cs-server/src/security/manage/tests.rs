@@ -3,7 +3,7 @@ use collection_store::Database;
 use super::*;
 
 fn users() -> Users {
-    Users::open(&Database::open_in_memory().unwrap(), 10).unwrap()
+    Users::open(&Database::open_in_memory().unwrap(), 10)
 }
 
 fn run(users: &Users, database: &str, body: Document) -> Result<Document> {
