@@ -253,3 +253,12 @@ fn requests_are_told_apart() {
     assert_eq!(load(&shown.sources).unwrap().config.port, 5);
     assert!(load(&shown.sources).unwrap().config.dev);
 }
+
+#[test]
+fn the_readme_names_every_setting() {
+    let readme = include_str!("../../README.md");
+    for setting in SETTINGS {
+        let name = setting.key.rsplit('.').next().unwrap();
+        assert!(readme.contains(&format!("`{name}`")), "{}", setting.key);
+    }
+}
