@@ -6,11 +6,13 @@
 //! | `retry.rs` | `with_transaction`: commit, roll back, try again |
 //! | `session.rs` | a transaction under way, as its collections use it |
 //! | `registry.rs` | those under way, by id |
+//! | `kept.rs` | what is kept of sessions |
 //! | `two_phase.rs` | prepared transactions, and stores of the caller's own |
 //!
 //! A collection that is taken from a transaction reads and writes in it, with the
 //! same methods as any other.
 
+mod kept;
 mod registry;
 mod retry;
 pub(crate) mod session;
@@ -28,6 +30,7 @@ use crate::environment::Environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::Namespace;
 
+pub(crate) use kept::last_of;
 pub(crate) use registry::Registry;
 pub(crate) use retry::pause;
 use session::{End, Session};

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use cs_kv::{SessionStatement, Snapshot, system};
+use cs_kv::SessionStatement;
 
 use super::insert::InsertMany;
 use super::update::UpdateResult;
@@ -28,7 +28,7 @@ use super::{Collection, MAX_ATTEMPTS};
 use crate::context::{OperationContext, Statement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::Counters;
-use crate::transaction::pause;
+use crate::transaction::{last_of, pause};
 use crate::transaction::session::{End, Session};
 use crate::values::validate_document;
 
@@ -137,7 +137,7 @@ impl Collection {
         loop {
             watch.check()?;
             let transaction = self.environment.writable()?.begin()?;
-            if let Some((number, kept)) = last(transaction.snapshot(), statement)?
+            if let Some((number, kept)) = last_of(transaction.snapshot(), &statement.session)?
                 && number >= statement.number
             {
                 return repeated(statement, number, &kept);
@@ -165,20 +165,6 @@ impl Collection {
             }
         }
     }
-}
-
-/// The last statement of the session, and what it came to.
-fn last(snapshot: &Snapshot, statement: Statement) -> Result<Option<(u64, Vec<u8>)>> {
-    let kept = match snapshot.get(system::SESSIONS, &statement.session) {
-        Ok(Some(kept)) => kept,
-        Ok(None) | Err(cs_kv::Error::UnknownTree(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let Some((number, results)) = kept.split_first_chunk() else {
-        let message = "what is kept of a session is damaged";
-        return Err(Error::new(ErrorKind::Corruption, message));
-    };
-    Ok(Some((u64::from_le_bytes(*number), results.to_vec())))
 }
 
 /// A batch of which some writes failed is rolled back as a whole.

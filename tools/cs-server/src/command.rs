@@ -29,8 +29,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bson::{RawBsonRef, RawDocument};
-use collection_store::{CancelFlag, Collection, OperationContext};
+use collection_store::CancelFlag;
 
+use crate::clock;
 use crate::connection::ConnectionState;
 use crate::cursor::Cursor;
 use crate::error::{CommandError, Result, code};
@@ -41,7 +42,8 @@ use crate::observe::{Operation, tell_if_slow};
 use crate::reply::Reply;
 use crate::security::{Ask, Grant, authorize, is_sensitive, may_see_database};
 use crate::server::Server;
-use crate::session::{Envelope, is_generic};
+use crate::session::{self, Envelope, is_generic};
+use crate::transaction::{self, Part};
 use crate::wire::Sequence;
 
 /// What a command demands of who gives it.
@@ -111,6 +113,8 @@ static FAMILIES: &[&[CommandSpec]] = &[
     collections::COMMANDS,
     indexes::COMMANDS,
     monitor::COMMANDS,
+    session::commands::COMMANDS,
+    transaction::COMMANDS,
 ];
 
 /// The command of this name.
@@ -217,6 +221,8 @@ pub struct Context<'a> {
     pub envelope: Envelope<'a>,
     /// Ends it, if somebody wants that.
     pub cancel: CancelFlag,
+    /// What it is in its session.
+    pub part: Part,
 }
 
 /// Carries a command out.
@@ -224,7 +230,7 @@ pub struct Context<'a> {
 pub fn run(server: &Arc<Server>, state: &mut ConnectionState, request: &Request<'_>) -> Reply {
     let running = server.operations.begin(operation(state, request));
     let operation = &running.operation;
-    let (reply, code) = match try_run(server, state, request, operation) {
+    let (mut reply, code) = match try_run(server, state, request, operation) {
         Ok(reply) => (reply, None),
         Err(error) => {
             let reply = Reply {
@@ -236,6 +242,7 @@ pub fn run(server: &Arc<Server>, state: &mut ConnectionState, request: &Request<
     };
     server.observer.finished(server, operation, code);
     tell_if_slow(server, operation, request, code);
+    clock::stamp(server, &mut reply);
     reply
 }
 
@@ -302,10 +309,10 @@ fn try_run(
         sequences: request.sequences.clone(),
         envelope,
         cancel: operation.cancel.clone(),
+        part: Part::default(),
     };
-    context.check_transaction()?;
     context.authorize()?;
-    (spec.run)(&mut context)
+    transaction::run(&mut context)
 }
 
 impl<'a> Context<'a> {
@@ -344,15 +351,6 @@ impl<'a> Context<'a> {
         Ok(authorize(&ask)?)
     }
 
-    /// Transactions are yet to come.
-    fn check_transaction(&self) -> Result<()> {
-        if !self.envelope.is_in_transaction() && !self.envelope.start_transaction {
-            return Ok(());
-        }
-        let message = "transactions are not supported by this server yet";
-        Err(CommandError::new(code::ILLEGAL_OPERATION, message))
-    }
-
     /// The value of the command's first field, where that is the name of a collection.
     ///
     /// # Errors
@@ -368,54 +366,12 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The engine's handle: of the transaction that the command is part of, if it is.
-    ///
-    /// # Errors
-    /// There is no such transaction.
-    pub fn collection(&self, namespace: &Namespace) -> Result<Collection> {
-        let database = self.server.database.database(&namespace.database);
-        Ok(database.collection(&namespace.collection))
-    }
-
-    /// Limits and wishes of the operation.
-    #[must_use]
-    pub fn operation(&self) -> OperationContext {
-        match self.envelope.max_time {
-            Some(time) => self.operation_without_time().timeout(time),
-            None => self.operation_without_time(),
-        }
-    }
-
-    /// The same for a cursor, whose time is kept batch by batch.
-    #[must_use]
-    pub fn operation_without_time(&self) -> OperationContext {
-        let memory = self.server.config.limits.operation_memory.get();
-        OperationContext::new()
-            .memory_limit(memory)
-            .cancel_flag(self.cancel.clone())
-    }
-
-    /// Limits and wishes of a write: the statement at this place of its command.
-    ///
-    /// # Errors
-    /// The write concern cannot be.
-    pub fn write_operation(&self, _statement: usize) -> Result<OperationContext> {
-        Ok(self.operation())
-    }
-
-    /// The number of the transaction that the command is part of.
-    #[must_use]
-    pub fn transaction_number(&self) -> Option<i64> {
-        let number = self.envelope.txn_number;
-        number.filter(|_| self.envelope.is_in_transaction())
-    }
-
     /// Whether the command may ask this cursor for more.
     ///
     /// # Errors
     /// The cursor belongs to another session or transaction.
     pub fn check_cursor(&self, cursor: &Cursor) -> Result<()> {
-        if cursor.lsid == self.envelope.lsid && cursor.txn_number == self.transaction_number() {
+        if cursor.lsid == self.session_id() && cursor.txn_number == self.transaction_number() {
             return Ok(());
         }
         let message = "the cursor was made in another session, or in another transaction";

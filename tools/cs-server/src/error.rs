@@ -42,6 +42,7 @@ pub mod code {
     pub const COMMAND_NOT_SUPPORTED: i32 = 115;
     pub const CURSOR_IN_USE: i32 = 12051;
     pub const EXCEEDED_MEMORY: i32 = 146;
+    pub const TRANSACTION_TOO_OLD: i32 = 225;
     pub const NO_SUCH_TRANSACTION: i32 = 251;
     pub const NOT_IN_TRANSACTION: i32 = 263;
     pub const OBJECT_TOO_LARGE: i32 = 10334;
@@ -126,8 +127,10 @@ pub fn code_name(code: i32) -> String {
         251 => "NoSuchTransaction",
         256 => "TransactionCommitted",
         260 => "InvalidResumeToken",
+        261 => "TooManyLogicalSessions",
         262 => "ExceededTimeLimit",
         263 => "OperationNotSupportedInTransaction",
+        267 => "PreparedTransactionInProgress",
         276 => "IndexBuildAborted",
         280 => "ChangeStreamFatalError",
         286 => "ChangeStreamHistoryLost",

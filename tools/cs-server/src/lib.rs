@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod command;
+mod concern;
 pub mod config;
 pub mod connection;
 pub mod cursor;
@@ -16,6 +18,7 @@ pub mod reply;
 pub mod security;
 pub mod server;
 pub mod session;
+pub mod transaction;
 pub mod wire;
 
 pub use command::{CommandSpec, Context, Privilege};

@@ -17,6 +17,7 @@ use crate::http::HttpListener;
 use crate::listener::Listeners;
 use crate::observe::{Observer, Operations, process_memory};
 use crate::security::{SecurityFault, TlsError, TlsIdentity, Users};
+use crate::session::{self, Sessions};
 
 /// How often cursors that nobody asked for long are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(30);
@@ -36,6 +37,8 @@ pub struct Server {
     pub config: Config,
     /// The cursors of all clients.
     pub cursors: Cursors,
+    /// The sessions of all clients.
+    pub sessions: Sessions,
     /// Who is there.
     pub connections: Connections,
     /// What is being done.
@@ -108,6 +111,7 @@ impl Server {
         let (stopping, _) = watch::channel(false);
         let server = Arc::new(Self {
             connections: Connections::new(&config),
+            sessions: Sessions::of(&database)?,
             operations: Operations::default(),
             observer: Observer::new(&database, &config),
             users,
@@ -245,6 +249,9 @@ async fn reap(server: Arc<Server>) {
     let mut every = tokio::time::interval(REAP_EVERY);
     loop {
         every.tick().await;
-        tokio::task::block_in_place(|| server.cursors.reap(Instant::now()));
+        tokio::task::block_in_place(|| {
+            server.cursors.reap(Instant::now());
+            session::commands::reap(&server);
+        });
     }
 }

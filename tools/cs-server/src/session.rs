@@ -1,5 +1,19 @@
 //! The fields that any command may have: which session and transaction it belongs to, what it
 //! asks of reads and writes, how long it may take. Read here, and nowhere else.
+//!
+//! | file | what |
+//! |---|---|
+//! | `session.rs` | the fields |
+//! | `registry.rs` | the sessions that there are, and when they end |
+//! | `state.rs` | what a session is at: which transaction, in which state |
+//! | `commands.rs` | commands about sessions |
+
+pub(crate) mod commands;
+mod registry;
+mod state;
+
+pub use registry::{MAX_SESSIONS, SESSION_TIMEOUT, Session, SessionId, Sessions};
+pub(crate) use state::{Phase, State};
 
 use std::time::Duration;
 
@@ -10,7 +24,7 @@ use crate::error::{CommandError, Result, code};
 use crate::fields::Fields;
 
 /// Fields of every command.
-const GENERIC: [&str; 21] = [
+const GENERIC: [&str; 22] = [
     "$db",
     "$clusterTime",
     "$readPreference",
@@ -30,6 +44,7 @@ const GENERIC: [&str; 21] = [
     "readConcern",
     "startTransaction",
     "stmtId",
+    "stmtIds",
     "txnNumber",
     "writeConcern",
 ];
@@ -48,7 +63,9 @@ pub struct Envelope<'a> {
     /// The number of the transaction, or of the retryable write, in its session.
     pub txn_number: Option<i64>,
     /// Whether the command begins a transaction.
-    pub start_transaction: bool,
+    pub start_transaction: Option<bool>,
+    /// The number of the first write of the command among those of its `txnNumber`.
+    pub statement: Option<i64>,
     /// `false` in all commands of a transaction.
     pub autocommit: Option<bool>,
     /// What a read asks for.
@@ -75,7 +92,8 @@ impl<'a> Envelope<'a> {
         let envelope = Self {
             lsid: fields.document("lsid")?.map(session_id).transpose()?,
             txn_number: fields.integer("txnNumber")?,
-            start_transaction: fields.boolean("startTransaction")? == Some(true),
+            start_transaction: fields.boolean("startTransaction")?,
+            statement: fields.integer("stmtId")?,
             autocommit: fields.boolean("autocommit")?,
             read_concern: fields.document("readConcern")?,
             write_concern: fields.document("writeConcern")?,
@@ -84,13 +102,47 @@ impl<'a> Envelope<'a> {
             max_time: max_time.map(Duration::from_millis),
             comment: fields.get("comment"),
         };
+        fields.refuse(&["stmtIds"])?;
         if let Some(version) = fields.text("apiVersion")?
             && version != "1"
         {
             let message = format!("API version must be \"1\", found \"{version}\"");
             return Err(CommandError::new(322, message));
         }
+        envelope.check()?;
         Ok(envelope)
+    }
+
+    /// Whether the fields make sense together.
+    fn check(&self) -> Result<()> {
+        let wrong = |message: &str| Err(CommandError::new(code::INVALID_OPTIONS, message));
+        if self.txn_number.is_some_and(|number| number < 0) {
+            return wrong("Transaction number cannot be negative");
+        }
+        if self.txn_number.is_some() && self.lsid.is_none() {
+            return wrong("Transaction number requires a session ID to also be specified");
+        }
+        match (self.autocommit, self.start_transaction) {
+            (None, None) => {}
+            (Some(true), _) => return wrong("Specifying autocommit=true is not allowed."),
+            (_, Some(false)) => return wrong("Specifying startTransaction=false is not allowed."),
+            (None, Some(true)) => {
+                return wrong(
+                    "'startTransaction' field requires 'autocommit' field to also be specified",
+                );
+            }
+            (Some(false), _) if self.txn_number.is_none() => {
+                return wrong(
+                    "'autocommit' field requires a transaction number to also be specified",
+                );
+            }
+            (Some(false), _) => {}
+        }
+        // Drivers never say it; one that does may only say what holds anyway.
+        match self.statement {
+            None | Some(0) => Ok(()),
+            Some(_) => wrong("option 'stmtId' is supported as 0 only: a command has all its writes"),
+        }
     }
 
     /// Whether the command is part of a transaction.
@@ -101,7 +153,7 @@ impl<'a> Envelope<'a> {
 }
 
 /// The UUID of `lsid: { id: UUID }`.
-fn session_id(lsid: &RawDocument) -> Result<[u8; 16]> {
+pub(crate) fn session_id(lsid: &RawDocument) -> Result<[u8; 16]> {
     match lsid.get("id")? {
         Some(RawBsonRef::Binary(id)) if id.subtype == BinarySubtype::Uuid => id
             .bytes

@@ -65,7 +65,6 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         free_monitoring,
     ),
     spec("listCommands", Privilege::None, false, &[], list_commands),
-    spec("endSessions", Privilege::None, true, &[], end_sessions),
 ];
 
 fn ping(_context: &mut Context<'_>) -> Result<Reply> {
@@ -238,8 +237,4 @@ fn list_commands(_context: &mut Context<'_>) -> Result<Reply> {
         }
     }
     Ok(rawdoc! { "commands": commands }.into())
-}
-
-fn end_sessions(_context: &mut Context<'_>) -> Result<Reply> {
-    Ok(Reply::ok())
 }

@@ -198,7 +198,7 @@ pub(crate) fn open(
         namespace: opening.namespace,
         source,
         pending: None,
-        lsid: context.envelope.lsid,
+        lsid: context.session_id(),
         txn_number: context.transaction_number(),
         owner: context.user_name(),
         cancel: context.cancel.clone(),
