@@ -12,6 +12,7 @@
 //! | `read.rs` | one effect, as an event |
 //! | `difference.rs` | what an update did to a document |
 //! | `follow.rs` | a place in the history, and the way on from it |
+//! | `since.rs` | the place in the history at a moment |
 //! | `stream.rs` | change streams: a caller asks for the next event |
 //! | `listen.rs` | listeners: a thread of the database calls |
 //!
@@ -31,6 +32,7 @@ mod listen;
 mod names;
 mod read;
 mod scope;
+mod since;
 mod stream;
 mod token;
 

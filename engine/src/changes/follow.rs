@@ -10,6 +10,7 @@ use super::event::{ChangeEvent, ChangeOperation};
 use super::names::{Names, add_replaced};
 use super::read::{Current, Filter, Shown};
 use super::scope::{Scope, Start, Wants, WatchOptions};
+use super::since::place_at;
 use super::token::ResumeToken;
 use crate::context::Watch;
 use crate::environment::Environment;
@@ -56,6 +57,7 @@ impl Follower {
                 Some(token)
             }
             Start::Behind(token) => Some(token),
+            Start::At(time) => place_at(store, time, watch)?.map(ResumeToken::at),
         };
         let place = match token {
             None => Place::now(environment, store)?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bson::{RawBsonRef, RawDocument};
+use cs_kv::base::HybridTime;
 use parking_lot::Mutex;
 
 use super::event::ChangeOperation;
@@ -50,6 +51,7 @@ pub(super) enum Start {
     Now,
     Resume(ResumeToken),
     Behind(ResumeToken),
+    At(HybridTime),
 }
 
 /// How changes are followed: see [`Database::watch_with`](crate::Database::watch_with).
@@ -99,6 +101,32 @@ impl WatchOptions {
     /// [`Invalidate`](ChangeOperation::Invalidate) event.
     pub fn start_after(mut self, token: ResumeToken) -> Self {
         self.start = Start::Behind(token);
+        self
+    }
+
+    /// All changes of commits that are not before this time, which is that of an
+    /// [event](super::ChangeEvent::time).
+    /// [`ErrorKind::ChangesLost`](crate::ErrorKind::ChangesLost) where what is kept of the
+    /// history does not go back to it.
+    ///
+    /// ```
+    /// use bson::doc;
+    /// use collection_store::{Database, WatchOptions};
+    ///
+    /// let database = Database::open_in_memory()?;
+    /// let orders = database.collection("orders");
+    /// let mut stream = orders.watch()?;
+    /// for id in 1..=3 {
+    ///     orders.insert_one(doc! { "_id": id })?;
+    /// }
+    /// let events = std::iter::from_fn(|| stream.next().transpose());
+    /// let second = events.collect::<Result<Vec<_>, _>>()?.remove(2);
+    /// let mut again = orders.watch_with(WatchOptions::new().start_at(second.time))?;
+    /// assert_eq!(again.next()?, Some(second));
+    /// # Ok::<(), collection_store::Error>(())
+    /// ```
+    pub fn start_at(mut self, time: HybridTime) -> Self {
+        self.start = Start::At(time);
         self
     }
 
