@@ -3,13 +3,18 @@
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import unittest
 
+import bson
 import pymongo
+from pymongo.errors import OperationFailure
 
-PROGRAM = os.environ.get("CS_SERVER", "target/debug/cs-server")
+# Taken out, for the server has settings of its own in variables that begin so.
+PROGRAM = os.environ.pop("CS_SERVER", "target/debug/cs-server")
 
 
 class Server:
@@ -48,6 +53,34 @@ class Server:
         self.folder.cleanup()
 
 
+class Raw:
+    """A connection without a driver: what is sent is what was said."""
+
+    def __init__(self, server):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+    def command(self, database, command):
+        body = b"\0" * 4 + b"\0" + bson.encode({**command, "$db": database})
+        self.socket.sendall(struct.pack("<iiii", 16 + len(body), 1, 0, 2013) + body)
+        length = struct.unpack("<i", self.read(4))[0]
+        reply = bson.decode(self.read(length - 4)[12 + 5 :])
+        if reply["ok"] != 1:
+            raise OperationFailure(reply["errmsg"], reply["code"], reply)
+        return reply
+
+    def read(self, length):
+        read = b""
+        while len(read) < length:
+            more = self.socket.recv(length - len(read))
+            if not more:
+                raise ConnectionError("the server closed the connection")
+            read += more
+        return read
+
+    def close(self):
+        self.socket.close()
+
+
 class ServerTest(unittest.TestCase):
     """Tests that share a server and have a database each."""
 
@@ -65,3 +98,11 @@ class ServerTest(unittest.TestCase):
 
     def setUp(self):
         self.db = self.client[self.id().rsplit(".", 1)[-1][:60]]
+
+    def raw(self, command, database=None):
+        """Sends a command as it is, over a connection of its own."""
+        connection = Raw(self.server)
+        try:
+            return connection.command(database or self.db.name, command)
+        finally:
+            connection.close()

@@ -72,15 +72,29 @@ impl Registry {
 
     /// Ends those whose time is over; says whether there were any.
     pub(crate) fn expire(&self) -> bool {
-        let active: Vec<u64> = self.active().iter().map(|session| session.id).collect();
+        let looked: Vec<_> = {
+            let known = self.known.lock();
+            let sessions = known.iter();
+            sessions.map(|(id, known)| (*id, known.session.upgrade())).collect()
+        };
+        // Judged by this look alone: one that began since is not among them.
+        let ended = looked.into_iter().filter_map(|(id, session)| {
+            let is_active = session.is_some_and(|session| session.expire());
+            (!is_active).then_some(id)
+        });
+        let ended: Vec<u64> = ended.collect();
         let mut known = self.known.lock();
         let before = known.len();
-        // One that timed out is remembered as long as somebody has a handle.
-        known.retain(|id, known| {
-            let is_active = active.binary_search(id).is_ok();
-            known.detached = known.detached.take().filter(|_| is_active);
-            is_active || known.session.strong_count() > 0
-        });
+        for id in ended {
+            let Some(one) = known.get_mut(&id) else {
+                continue;
+            };
+            one.detached = None;
+            // One that timed out is remembered as long as somebody has a handle.
+            if one.session.strong_count() == 0 {
+                known.remove(&id);
+            }
+        }
         known.len() < before
     }
 }

@@ -54,6 +54,18 @@ pub struct Cursor {
     pub never_times_out: bool,
 }
 
+impl Cursor {
+    /// Where a change stream goes on behind what was handed out: not told while a document that
+    /// was read waits for the next batch.
+    #[must_use]
+    pub fn token(&self) -> Option<RawDocumentBuf> {
+        match self.pending {
+            None => self.source.token(),
+            Some(_) => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Slot {
     Idle {

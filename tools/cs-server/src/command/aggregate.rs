@@ -6,6 +6,7 @@ use collection_store::AggregateOptions;
 use super::pipeline::touched;
 use super::read::{Opening, hint_of, open};
 use super::{CommandSpec, Context, Privilege};
+use crate::changes;
 use crate::cursor::Aggregated;
 use crate::error::{CommandError, Result, code};
 use crate::fields::Fields;
@@ -111,6 +112,15 @@ fn aggregate(context: &mut Context<'_>) -> Result<Reply> {
     };
     let cursor = Fields::within("aggregate.cursor", cursor, &["batchSize"])?;
     fields.refuse(&["collation"])?;
+    if changes::is_asked(&aggregation.stages) {
+        let collection = match aggregation.is_without_collection() {
+            true => None,
+            false => Some(&aggregation.namespace),
+        };
+        let source = changes::open(context, collection, &aggregation.stages)?;
+        let opening = Opening::new(aggregation.shown, cursor.natural("batchSize")?);
+        return open(context, Box::new(source), opening);
+    }
     if aggregation.is_without_collection() && aggregation.first_stage() != Some("$documents") {
         let message = format!(
             "{{aggregate: 1}} is not valid for '{}'; a collection is required.",

@@ -211,7 +211,7 @@ pub(crate) fn open(
         cancel: context.cancel.clone(),
     };
     let batch = Batch::fill("firstBatch", &mut cursor, &limits)?;
-    let token = cursor.source.token();
+    let token = cursor.token();
     let namespace = cursor.namespace.clone();
     let id = match batch.has_more && !opening.is_single {
         true => context.server.cursors.keep(cursor)?,
@@ -250,7 +250,7 @@ fn get_more(context: &mut Context<'_>) -> Result<Reply> {
     };
     match Batch::fill("nextBatch", &mut cursor, &limits) {
         Ok(batch) => {
-            let token = cursor.source.token();
+            let token = cursor.token();
             let next = if batch.has_more {
                 cursors.put_back(id, cursor);
                 id

@@ -91,8 +91,8 @@ impl Batch {
                 Step::Pause => {
                     let left = limits.wait.map(|wait| wait.saturating_sub(began.elapsed()));
                     match left.filter(|left| !left.is_zero() && writer.is_empty()) {
-                        Some(left) => source.wait(left),
-                        None => break true,
+                        Some(left) if source.wait(left) => {}
+                        _ => break true,
                     }
                     if cursor.cancel.is_cancelled() || limits.cancel.is_cancelled() {
                         return Err(CommandError::new(237, "the cursor was killed"));

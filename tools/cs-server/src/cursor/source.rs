@@ -31,8 +31,11 @@ pub trait Source: Send + fmt::Debug {
         false
     }
 
-    /// Waits until there may be something new, for so long at most: for sources that pause.
-    fn wait(&mut self, _longest: Duration) {}
+    /// Waits until there may be something new, for so long at most: for sources that pause. Says
+    /// whether it may be waited for any longer.
+    fn wait(&mut self, _longest: Duration) -> bool {
+        true
+    }
 
     /// Where a change stream goes on behind what was handed out.
     fn token(&self) -> Option<RawDocumentBuf> {

@@ -59,7 +59,9 @@ pub(super) fn run(context: &mut Context<'_>, session: &Session, number: i64) -> 
         kill_cursors(context, session, number);
         return ended.map(|()| Reply::ok()).map_err(labelled_end);
     }
-    let outcome = run_one(context, session, number);
+    // What cannot even begin leaves the transaction as it is.
+    enter(context, session, number).map_err(labelled)?;
+    let outcome = (context.spec.run)(context).map_err(expired);
     let has_failed = match &outcome {
         Ok(reply) => tells_of_failure(&reply.document),
         Err(_) => true,
@@ -79,7 +81,8 @@ fn tells_of_failure(reply: &RawDocument) -> bool {
     has("writeErrors").is_some() || errors.is_some_and(|errors| errors > 0)
 }
 
-fn run_one(context: &mut Context<'_>, session: &Session, number: i64) -> Result<Reply> {
+/// Makes the command part of the transaction, which may begin with it.
+fn enter(context: &mut Context<'_>, session: &Session, number: i64) -> Result<()> {
     let name = context.spec.name;
     if !context.spec.in_txn {
         let message = format!("Cannot run '{name}' in a multi-document transaction.");
@@ -109,7 +112,7 @@ fn run_one(context: &mut Context<'_>, session: &Session, number: i64) -> Result<
     };
     context.part.transaction = Some(database.transaction(id).map_err(gone)?);
     context.part.number = Some(number);
-    (context.spec.run)(context).map_err(expired)
+    Ok(())
 }
 
 /// Begins it; one of an older number is rolled back.
