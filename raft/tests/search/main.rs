@@ -148,16 +148,25 @@ fn every_way_within_a_small_bound_keeps_the_rules() {
         proposals: 1,
         crashes: 0,
         max_term: 2,
+        changes: 0,
         heartbeats: false,
     };
     let found = explore("from nothing", &World::new(budget), usize::MAX);
     assert!(found.is_whole);
     let found = explore("from a leader", &led(budget), usize::MAX);
     assert!(found.is_whole);
+    let change = Budget {
+        timeouts: 0,
+        proposals: 0,
+        changes: 1,
+        ..budget
+    };
+    let found = explore("a change", &led(change), usize::MAX);
+    assert!(found.is_whole);
 }
 
 /// `cargo test --release -p cs-raft --test search -- --ignored --nocapture`, with `TIMEOUTS`,
-/// `PROPOSALS`, `CRASHES`, `TERMS` and `STATES` (in thousands, the most that are kept) as one likes.
+/// `PROPOSALS`, `CRASHES`, `CHANGES`, `TERMS`, `HEARTBEATS` and `STATES` (in thousands, the most that are kept) as one likes.
 #[test]
 #[ignore = "minutes, and gigabytes"]
 fn every_way_within_a_large_bound_keeps_the_rules() {
@@ -167,6 +176,7 @@ fn every_way_within_a_large_bound_keeps_the_rules() {
         proposals: number("PROPOSALS", 2),
         crashes: number("CRASHES", 1),
         max_term: u64::from(number("TERMS", 2)),
+        changes: number("CHANGES", 0),
         heartbeats: number("HEARTBEATS", 0) > 0,
     };
     let max_states = number("STATES", 40_000) as usize * 1000;
@@ -188,6 +198,7 @@ fn each_planted_bug_of_votes_and_acknowledgements_is_found() {
         proposals: 1,
         crashes: 1,
         max_term: 2,
+        changes: 0,
         heartbeats: false,
     };
     let root = led(budget);

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use cs_raft::{
-    Action, Config, Entry, Event, Index, LogId, Membership, Message, Node, NodeId, Payload,
+    Action, Body, Config, Entry, Event, Index, LogId, Membership, Message, Node, NodeId, Payload,
     RequestId, Restored, Role, Run, Ticket, Time, Vote,
 };
 
@@ -96,6 +96,8 @@ pub(crate) enum Move {
     Propose(usize),
     /// This node's machine stops and comes up again.
     Crash(usize),
+    /// This node is asked for a cluster without the other.
+    Change(usize, usize),
 }
 
 /// How much may happen on a way.
@@ -107,6 +109,8 @@ pub(crate) struct Budget {
     pub(crate) proposals: u32,
     /// Crashes.
     pub(crate) crashes: u32,
+    /// Changes of the membership: to two of the three.
+    pub(crate) changes: u32,
     /// No node goes beyond this term by a timeout of its own.
     pub(crate) max_term: u64,
     /// Otherwise every heartbeat is lost.
@@ -125,6 +129,8 @@ pub(crate) struct World {
     leaders: Vec<(u64, usize)>,
     /// What was committed anywhere, by index from one.
     committed: Vec<LogId>,
+    /// The members may be others than in the beginning.
+    has_changed: bool,
     /// Whether something was answered as committed.
     pub(crate) acknowledged: u64,
 }
@@ -157,6 +163,7 @@ impl World {
             proposed: 0,
             leaders: Vec::new(),
             committed: Vec::new(),
+            has_changed: false,
             acknowledged: 0,
         }
     }
@@ -190,6 +197,9 @@ impl World {
             if self.budget.crashes > 0 {
                 moves.push(Move::Crash(at));
             }
+            if self.budget.changes > 0 && leads {
+                moves.extend((0..NODES).map(|gone| Move::Change(at, gone)));
+            }
         }
         moves
     }
@@ -206,6 +216,7 @@ impl World {
             Move::Persist(at) => format!("{} has written", at + 1),
             Move::Timeout(at) => format!("{} stands for election", at + 1),
             Move::Propose(at) => format!("{} is proposed to", at + 1),
+            Move::Change(at, gone) => format!("{} is asked to remove {}", at + 1, gone + 1),
             Move::Crash(at) => format!("{} crashes and comes back", at + 1),
         }
     }
@@ -241,6 +252,16 @@ impl World {
                 self.on(at, Event::Propose { id, payloads })
             }
             Move::Crash(at) => self.crash(at),
+            Move::Change(at, gone) => {
+                self.budget.changes -= 1;
+                self.has_changed = true;
+                self.proposed += 1;
+                let id = RequestId(self.proposed);
+                let stay = (0..NODES).filter(|node| *node != gone);
+                let stay = stay.map(|node| NodeId(node as u64 + 1));
+                let members = Membership::of_voters(stay).members;
+                self.on(at, Event::ChangeMembership { id, members })
+            }
         }
     }
 
@@ -385,7 +406,8 @@ impl World {
         for (place, id) in self.committed.iter().enumerate() {
             let holds = |it: &&Rc<Place>| it.image.log.get(place).is_some_and(|it| it.id == *id);
             let holders = self.places.iter().filter(holds).count();
-            if 2 * holders <= NODES {
+            // After a change the majority is of others: what a later leader lacks would show.
+            if 2 * holders <= NODES && !self.has_changed {
                 return Err(format!(
                     "{id} is committed and durable on {holders} of {NODES}"
                 ));
@@ -502,13 +524,19 @@ fn restored(image: &Image, incarnation: u64) -> Restored {
             });
         }
     }
-    let membership = Membership::of_voters((1..=NODES as u64).map(NodeId));
+    let membership = |entry: &Entry| match &entry.body {
+        Body::Membership(membership) => Some((entry.id, membership.as_ref().clone())),
+        _ => None,
+    };
+    let memberships = image.log.iter().filter_map(membership).collect();
+    let founding = Membership::of_voters((1..=NODES as u64).map(NodeId));
     Restored {
         vote: image.vote,
         runs,
+        memberships,
         last: Index(image.log.len() as u64),
         recent: image.log.clone(),
         incarnation,
-        ..Restored::founding(membership)
+        ..Restored::founding(founding)
     }
 }
