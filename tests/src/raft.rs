@@ -211,7 +211,7 @@ fn live(seed: u64, seconds: u64, lines: usize) -> (Vec<String>, Verdict<Lived>) 
         Err(failure) => return (Vec::new(), Err(failure)),
     };
     let verdict = panics::catch(|| {
-        world.live(seconds * SECOND, |_| false)?;
+        world.suffer(seconds * SECOND)?;
         let acknowledged = world.hits.acknowledged;
         world.recover()?;
         Ok(Lived {

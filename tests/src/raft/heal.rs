@@ -25,10 +25,25 @@ const ELECTION_TIMEOUTS: u64 = 10;
 const BUDGET: u64 = 30 * SECOND;
 /// Writes, and reads, that must be done.
 const REQUESTS: u64 = 10;
+/// How long clients rest before the end of the faults.
+const REST: u64 = 6 * SECOND;
 /// The slowest clock, in thousandths.
 const SLOWEST: u64 = 800;
 
 impl World {
+    /// The first phase: things go wrong until `end`. Where clients rest first, they do so
+    /// before the end, and logs are compacted to the tip meanwhile: whoever was away then
+    /// comes back to a leader that has nothing to say and nothing to send but a snapshot.
+    pub(super) fn suffer(&mut self, end: u64) -> Verdict {
+        if self.plan.is_quiet_first && end > 2 * REST {
+            self.live(end - REST, |_| false)?;
+            self.is_quiet = true;
+            self.live(end - REST / 2, |_| false)?;
+            self.compact_all(0);
+        }
+        self.live(end, |_| false)
+    }
+
     /// Ends all faults, and judges how the cluster lives.
     pub(super) fn recover(&mut self) -> Verdict {
         self.heal()?;

@@ -171,17 +171,26 @@ impl World {
             Fault::Transfer => return self.transfer(),
             Fault::Compact => {
                 self.hits.compacted_to_tip += 1;
-                if self.dice.coin() {
-                    self.plan.snapshot_keeps = 0;
-                }
-                for place in 0..self.servers.len() {
-                    if self.servers[place].fate == Fate::Up && !self.servers[place].is_witness {
-                        self.checkpoint(place, 1);
-                    }
-                }
+                let keeps = if self.dice.coin() {
+                    0
+                } else {
+                    self.plan.snapshot_keeps
+                };
+                self.compact_all(keeps);
             }
         }
         Ok(())
+    }
+
+    /// Everybody takes a snapshot of what is applied, and keeps so many entries behind it
+    /// from now on.
+    pub(super) fn compact_all(&mut self, keeps: u64) {
+        self.plan.snapshot_keeps = keeps;
+        for place in 0..self.servers.len() {
+            if self.servers[place].fate == Fate::Up && !self.servers[place].is_witness {
+                self.checkpoint(place, 1);
+            }
+        }
     }
 
     /// The leader is asked for many entries at once.

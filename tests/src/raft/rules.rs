@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a node with a stalled or poisoned disk neither votes nor leads | a cluster hangs behind its disk |
 //! | a vote goes to nobody whose log is older | a leader without committed entries |
+//! | a pre-vote is answered with the own term | a candidate that stays behind for ever |
 //! | who is told to stand has the whole log of the leader on disk | an election that cannot be won |
 //! | a leader that hands over takes no proposals | the other never catches up |
 //! | no membership before the first commit of the term | two majorities that do not meet |
@@ -77,6 +78,15 @@ impl World {
                 let (last, asked) = (server.log.last(), server.vote_asked);
                 ensure(asked.is_none_or(|asked| asked >= last), || {
                     format!("{} with {last} votes for {to} with {asked:?}", server.id)
+                })
+            }
+            Message::PreVoteAnswer { term, .. } => {
+                let own = server.node.as_ref().map(|node| node.vote().term);
+                ensure(own.is_none_or(|own| own == *term), || {
+                    format!(
+                        "{} answers a pre-vote with {term}, its term is {own:?}",
+                        server.id
+                    )
                 })
             }
             // A leader that leaves by itself tells somebody who may be of use.
