@@ -33,7 +33,7 @@ impl World {
         let servers: Vec<usize> = (0..self.servers.len())
             .filter(|place| self.servers[*place].fate != Fate::Lost)
             .collect();
-        let place = self.clients.place(&mut self.dice, call.client, &servers);
+        let place = self.clients.place(&mut self.dice, &call, &servers);
         self.schedule
             .after(after + self.clients.patience(), What::Patience { call });
         if self.is_healed || !self.dice.permille(self.plan.weather.lost / 3) {

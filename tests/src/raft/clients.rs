@@ -158,9 +158,12 @@ impl Clients {
         call
     }
 
-    /// Where a client sends its requests: to the leader it heard of, else anywhere.
-    pub(super) fn place(&self, dice: &mut Dice, client: usize, places: &[usize]) -> usize {
-        let known = self.clients[client].leader;
+    /// Where a client sends a request: to the leader it heard of, else anywhere.
+    pub(super) fn place(&self, dice: &mut Dice, call: &Call, places: &[usize]) -> usize {
+        let known = self.clients[call.client].leader;
+        // Whoever only reads may ask anybody.
+        let asks_anybody = matches!(call.wish, Wish::Read { .. }) && dice.permille(300);
+        let known = known.filter(|_| !asks_anybody);
         known.or_else(|| dice.pick(places)).unwrap_or(0)
     }
 

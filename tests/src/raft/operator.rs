@@ -8,6 +8,7 @@ use cs_raft::{Event, Kind, Member, Members, Membership, NodeId};
 use crate::Verdict;
 
 use super::actions::place_of;
+use super::dice::Dice;
 use super::network::MAX_NODES;
 use super::plan::{Plan, SECOND};
 use super::server::{Fate, Waiter};
@@ -17,18 +18,34 @@ use super::world::{What, World};
 const MOST_VOTERS: usize = 7;
 
 /// Who is there at first: voters, one of them a witness perhaps, then learners.
-pub(super) fn founders(plan: &Plan) -> Members {
-    let all = 1..=plan.voters + plan.learners;
-    let member = |number: u64| {
-        if number > plan.voters {
-            Member::learner()
+pub(super) fn founders(dice: &mut Dice, plan: &Plan) -> Members {
+    let has_favourites = dice.coin();
+    let mut members = Members::new();
+    for number in 1..=plan.voters + plan.learners {
+        let member = if number > plan.voters {
+            Member::of(any_learner(dice))
         } else if plan.has_witness && number == plan.voters {
             Member::witness()
+        } else if has_favourites {
+            Member::of(any_voter(dice))
         } else {
             Member::voter()
-        }
-    };
-    all.map(|number| (NodeId(number), member(number))).collect()
+        };
+        members.insert(NodeId(number), member);
+    }
+    members
+}
+
+fn any_voter(dice: &mut Dice) -> Kind {
+    let priority = dice.below(256) as u8;
+    Kind::Voter { priority }
+}
+
+fn any_learner(dice: &mut Dice) -> Kind {
+    let hidden = dice.coin();
+    let delay = if dice.coin() { 0 } else { dice.below(1000) };
+    let delay = Duration::from_millis(delay);
+    Kind::Learner { hidden, delay }
 }
 
 impl World {
@@ -116,18 +133,9 @@ impl World {
             }
             _ if !is_witness => {
                 let kind = if self.dice.coin() {
-                    Kind::Voter {
-                        priority: self.dice.below(256) as u8,
-                    }
+                    any_voter(&mut self.dice)
                 } else {
-                    Kind::Learner {
-                        hidden: self.dice.coin(),
-                        delay: Duration::from_millis(if self.dice.coin() {
-                            0
-                        } else {
-                            self.dice.below(1000)
-                        }),
-                    }
+                    any_learner(&mut self.dice)
                 };
                 members.insert(id, Member::of(kind));
             }

@@ -136,7 +136,7 @@ impl World {
             plan,
             dice,
         };
-        let members = operator::founders(&world.plan);
+        let members = operator::founders(&mut world.dice, &world.plan);
         let membership = Membership::new(members.clone());
         world
             .trace
