@@ -30,7 +30,8 @@ impl Node {
     /// The time has come to ask for votes.
     pub(crate) fn stand(&mut self) {
         self.wait_for_leader();
-        if !self.may_stand() {
+        // Every timeout ends after the promise; this is the rule itself.
+        if !self.may_stand() || self.is_loyal() {
             return;
         }
         self.become_follower();
@@ -43,11 +44,9 @@ impl Node {
     /// Stands for election in the next term; `forced` by the leader itself.
     pub(crate) fn campaign(&mut self, forced: bool) {
         self.wait_for_leader();
-        self.become_follower();
         let (term, voted_for) = (self.vote.term.next(), Some(self.config.id));
-        self.vote = Vote { term, voted_for };
         // Counted for itself only once it is durable.
-        self.save_vote();
+        self.enter_term(Vote { term, voted_for });
         self.state = State::Candidate(Poll::default());
         let last = self.last_id();
         self.ask_voters(&Message::Vote { term, last, forced });

@@ -236,12 +236,13 @@ impl Node {
         }
     }
 
-    /// A newer term: whatever the node was, it follows now.
-    pub(crate) fn enter_term(&mut self, term: Term) {
-        let voted_for = None;
-        self.vote = Vote { term, voted_for };
-        self.save_vote();
+    /// A newer term, with or without a vote in it: whatever the node was, it
+    /// follows now. What it knew of the log of the leader of the old one ends
+    /// with that, and no earlier: within a term a leader's log only grows.
+    pub(crate) fn enter_term(&mut self, vote: Vote) {
         self.become_follower();
+        self.vote = vote;
+        self.save_vote();
         self.following = Following {
             session: Session(0),
             agreed: self.commit,
@@ -266,10 +267,6 @@ impl Node {
     pub(crate) fn step_down(&mut self) {
         self.become_follower();
         self.loyal_until = self.now;
-        self.following = Following {
-            session: Session(0),
-            agreed: self.commit,
-        };
     }
 
     /// That node leads in this term.
@@ -280,10 +277,6 @@ impl Node {
         self.become_follower();
         self.leader = Some(leader);
         self.wait_for_leader();
-        self.following = Following {
-            session: Session(0),
-            agreed: self.commit,
-        };
         self.handover_ended(leader);
     }
 

@@ -8,7 +8,7 @@
 //! - only the leader itself may call for an election against its own followers.
 
 use crate::node::Node;
-use crate::{Message, NodeId, Token};
+use crate::{Message, NodeId, Token, Vote};
 
 impl Node {
     pub(crate) fn receive(&mut self, from: NodeId, message: Message) {
@@ -31,7 +31,8 @@ impl Node {
             _ => {}
         }
         if term > self.vote.term {
-            self.enter_term(term);
+            let voted_for = None;
+            self.enter_term(Vote { term, voted_for });
         }
         if term < self.vote.term {
             return self.on_older_term(from, &message);

@@ -213,3 +213,18 @@ fn a_disk_with_too_much_to_write_takes_no_more() {
     cluster.receive(1, 2, append(log_id(1, 1), &[(1, 2)], 0));
     assert_eq!(outcomes(&mut cluster), [matched(1), matched(2)]);
 }
+
+/// A follower that had asked for votes, and heard its leader again, forgot how
+/// far their logs agree; the leader had nothing more to send, and the follower
+/// never learned of the last commit.
+#[test]
+fn what_agrees_with_a_leader_agrees_for_its_term() {
+    let mut cluster = Cluster::of(3);
+    cluster.receive(1, 2, append(log_id(0, 0), &[(1, 1), (1, 2)], 1));
+    cluster.forget_promises();
+    cluster.node_mut(1).campaign_at = Time(0);
+    cluster.on(id(1), Event::Tick);
+    assert_eq!(cluster.status(1).role, Role::PreCandidate);
+    cluster.receive(1, 2, heartbeat(2, Duration::ZERO));
+    assert_eq!(cluster.status(1).commit, Index(2));
+}
