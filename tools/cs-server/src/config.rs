@@ -274,9 +274,11 @@ impl Config {
     /// What `--dev` changes of the defaults.
     #[must_use]
     pub fn dev() -> Self {
-        let mut config = Self::default();
-        config.dev = true;
-        config.data_dir = None;
+        let mut config = Self {
+            dev: true,
+            data_dir: None,
+            ..Self::default()
+        };
         config.security.authentication = false;
         // Several may be tried out beside each other; the port is told at the start.
         config.http.port = 0;

@@ -276,11 +276,21 @@ pub(crate) fn serve<S>(
         };
         match ended {
             Ok(()) => tracing::debug!(connection = id, peer, "connection closed"),
+            Err(Ended::Io(error)) if is_hang_up(&error) => {
+                tracing::debug!(connection = id, peer, "connection closed");
+            }
             Err(ended) => {
-                tracing::info!(connection = id, peer, reason = %ended, "connection closed")
+                let reason = ended.to_string();
+                tracing::info!(connection = id, peer, reason, "connection closed");
             }
         }
     });
+}
+
+/// Whether the other side has just gone, as clients do that are ended, or think little of manners.
+fn is_hang_up(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
 struct Connection<S> {

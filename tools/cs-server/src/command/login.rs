@@ -101,10 +101,9 @@ fn settle(context: &mut Context<'_>, step: Result<LoginReply, SecurityFault>) ->
         context.connection.id,
         context.connection.peer.address.as_str(),
     );
-    let step = step.map_err(|fault| {
+    let step = step.inspect_err(|fault| {
         tracing::warn!(target: "audit", connection, peer, code = fault.code, "login failed");
         context.server.observer.login(false);
-        fault
     })?;
     if let Some(user) = step.user {
         tracing::info!(target: "audit", connection, peer, user = user.id(), "login");

@@ -11,6 +11,15 @@ use super::{Config, Origin, SETTINGS, Setting};
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// What variables of ours begin with.
 const PREFIX: &str = "CS_";
+/// Variables of tests and benches, which are no settings and no mistakes either.
+const OTHERS: [&str; 6] = [
+    "CS_SERVER",
+    "CS_URI",
+    "CS_TEST_",
+    "CS_BENCH_",
+    "CS_SEED",
+    "CS_GOLDEN_",
+];
 /// Says which file to read, and is no setting itself.
 const FILE_VARIABLE: &str = "CS_CONFIG";
 
@@ -230,7 +239,8 @@ fn from_environment(
 ) -> Result<(), ConfigError> {
     for (name, value) in environment {
         let name = name.to_string_lossy();
-        if !name.starts_with(PREFIX) || name == FILE_VARIABLE {
+        let is_other = OTHERS.iter().any(|other| name.starts_with(other));
+        if !name.starts_with(PREFIX) || name == FILE_VARIABLE || is_other {
             continue;
         }
         let origin = Origin::Environment(name.clone().into_owned());

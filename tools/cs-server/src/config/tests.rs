@@ -62,7 +62,12 @@ fn what_is_shown_is_a_file_that_says_the_same() {
 fn a_later_source_wins_and_is_named_as_the_origin() {
     let file = file("port = 1\nreplica_set = \"from-file\"\n[limits]\ncursors = 5\n");
     let path = file.path().to_str().unwrap();
-    let environment = [("CS_PORT", "2"), ("CS_LIMITS_CURSORS", "6"), ("HOME", "/")];
+    let environment = [
+        ("CS_PORT", "2"),
+        ("CS_LIMITS_CURSORS", "6"),
+        ("HOME", "/"),
+        ("CS_SERVER", "x"),
+    ];
     let invocation = parse_with(&["--config", path, "--port", "3"], &environment);
     let loaded = load(&invocation.sources).unwrap();
     assert_eq!(loaded.config.port, 3);
