@@ -6,6 +6,7 @@ use cs_raft::{
 };
 use std::sync::Arc;
 
+use crate::verdict::ensure;
 use crate::{Failure, Verdict};
 
 use super::clients::Reply;
@@ -40,7 +41,15 @@ impl World {
             }
             Action::SupersedeTail { from } => {
                 let server = &mut self.servers[place];
-                self.judge.superseded(server.id, &server.log, from.0)?;
+                self.judge
+                    .superseded(server.id, server.term(), &server.log, from.0)?;
+                let known = server.known;
+                ensure(from.0 > known, || {
+                    format!(
+                        "{} supersedes {from}, it knows that i{known} is committed",
+                        server.id
+                    )
+                })?;
                 self.hits.superseded += 1;
                 server.log.supersede(from.0);
                 let first = server.supersedes.map_or(from.0, |first| first.min(from.0));
@@ -120,6 +129,9 @@ impl World {
                 let server = &mut self.servers[place];
                 server.leads = (role == Role::Leader).then_some(term.0);
                 server.is_ready = readiness == Readiness::Ready;
+                ensure(role == Role::Follower || !server.is_witness, || {
+                    format!("{} is a witness and stands", server.id)
+                })?;
                 if role == Role::Leader {
                     self.judge.leads(server.id, term, &server.log)?;
                     self.hits.leaders += u64::from(readiness == Readiness::AwaitingCommit);
@@ -464,7 +476,7 @@ impl World {
             }
         };
         let is_right = *snapshot.membership == *membership && snapshot.chain == chain;
-        crate::verdict::ensure(is_right, || {
+        ensure(is_right, || {
             format!(
                 "{} installs {id} with another membership than it has, or another past",
                 server.id
@@ -472,7 +484,7 @@ impl World {
         })?;
         if server.log.last().index > id.index {
             self.judge
-                .superseded(server.id, &server.log, id.index.0 + 1)?;
+                .superseded(server.id, server.term(), &server.log, id.index.0 + 1)?;
         }
         server.log = Ledger::behind(id, chain, membership);
         if let Some(machine) = &snapshot.machine {

@@ -129,13 +129,16 @@ impl Judge {
         }
     }
 
-    /// A log loses everything from an index on.
-    pub(super) fn superseded(&self, node: NodeId, log: &Ledger, from: u64) -> Verdict {
-        let lost = log
-            .at(from)
-            .is_some_and(|(_, chain)| self.fact(from).is_some_and(|fact| fact.chain == chain));
+    /// A log loses everything from an index on, by the word of a leader of `term`. What was
+    /// committed in that term or before, that leader has. A copy that did not count may
+    /// give way to an older leader of whom a node hears late.
+    pub(super) fn superseded(&self, node: NodeId, term: Term, log: &Ledger, from: u64) -> Verdict {
+        let lost = match (log.at(from), self.fact(from)) {
+            (Some((_, chain)), Some(fact)) => fact.chain == chain && fact.by <= term,
+            _ => false,
+        };
         ensure(!lost && from > log.base().index.0, || {
-            format!("{node} supersedes its log from i{from} on, which is committed")
+            format!("{node} supersedes its log from i{from} on in {term}, which is committed")
         })
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cs_raft::{Config, LogId, Message, Node, NodeId, RequestId, Restored, Ticket, Time};
+use cs_raft::{Config, LogId, Message, Node, NodeId, RequestId, Restored, Term, Ticket, Time};
 
 use crate::{Failure, Verdict};
 
@@ -247,6 +247,12 @@ impl Server {
         let node = node.map_err(|error| Failure(format!("{} does not start: {error}", self.id)))?;
         self.node = Some(Box::new(node));
         Ok(())
+    }
+
+    /// Its term; none while it is down.
+    pub(super) fn term(&self) -> Term {
+        let node = self.node.as_ref();
+        node.map_or(Term(0), |node| node.vote().term)
     }
 
     /// Whether it was asked to hand over, and has not answered.

@@ -68,11 +68,9 @@ fn a_committed_entry_stays_what_it_is() {
     let mut judge = Judge::default();
     assert!(commit(&mut judge, 1, &[1, 1], 2, &[&[1, 1], &[1, 1], &[]]));
     assert!(!commit(&mut judge, 2, &[1, 2], 2, &[&[1, 2], &[1, 2], &[]]));
-    assert!(judge.superseded(NodeId(2), &log(&[1, 1]), 2).is_err());
-    assert!(
-        judge.superseded(NodeId(2), &log(&[1, 2]), 2).is_ok(),
-        "another entry"
-    );
+    let supersedes = |term, terms| judge.superseded(NodeId(2), Term(term), &log(terms), 2);
+    assert!(supersedes(1, &[1, 1]).is_err());
+    assert!(supersedes(1, &[1, 2]).is_ok(), "another entry");
     assert!(judge.commits(NodeId(2), &log(&[1, 1]), 2).is_ok());
     assert!(
         judge.commits(NodeId(2), &log(&[1, 1, 1]), 3).is_err(),
