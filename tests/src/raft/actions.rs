@@ -43,7 +43,7 @@ impl World {
                 let server = &mut self.servers[place];
                 self.judge
                     .superseded(server.id, server.term(), &server.log, from.0)?;
-                let known = server.known;
+                let known = server.commit;
                 ensure(from.0 > known, || {
                     format!(
                         "{} supersedes {from}, it knows that i{known} is committed",
