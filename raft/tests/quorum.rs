@@ -71,7 +71,8 @@ fn reached_by_hand(membership: &Membership, of: impl Fn(NodeId) -> u64) -> u64 {
     least.max().unwrap_or(0)
 }
 
-/// A vote is won when those in favour are a quorum, lost when even all who are silent would not help.
+/// A vote is won when those in favour are a quorum, lost when even all who are silent would not
+/// help.
 fn tally_by_hand(membership: &Membership, of: impl Fn(NodeId) -> Option<bool>) -> Tally {
     let everybody = || (1..=NODES).map(NodeId);
     let granted: Vec<NodeId> = everybody().filter(|id| of(*id) == Some(true)).collect();

@@ -1,8 +1,8 @@
 //! The disk of one node: writes that wait, and what a crash would leave.
 //!
 //! Invariants: writes complete in any order; what a crash leaves of the log is the result of the
-//! completed ones before the first that is not (a log that is read from its beginning ends at a hole);
-//! a failed write leaves nothing; no state is durable beyond the log that is.
+//! completed ones before the first that is not (a log that is read from its beginning ends at a
+//! hole); a failed write leaves nothing; no state is durable beyond the log that is.
 
 use std::collections::BTreeMap;
 

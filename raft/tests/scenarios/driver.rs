@@ -1,7 +1,8 @@
 //! What drives one node: it hands events in, carries actions out, and keeps disk, log and state.
 //!
-//! Invariants: actions are carried out in the order in which the node gave them; a message leaves once the write that
-//! it names is on the disk, and never if that failed; each action and event is one line of the trace.
+//! Invariants: actions are carried out in the order in which the node gave them; a message leaves
+//! once the write that it names is on the disk, and never if that failed; each action and event is
+//! one line of the trace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

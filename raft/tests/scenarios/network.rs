@@ -1,7 +1,8 @@
 //! What is under way between nodes, and the links that carry it.
 //!
-//! Invariants: what was sent over a cut link is gone; on a held link it stays until it is released or named; nothing
-//! else is lost, and between two nodes the order is that of sending unless a script names a message.
+//! Invariants: what was sent over a cut link is gone; on a held link it stays until it is released
+//! or named; nothing else is lost, and between two nodes the order is that of sending unless a
+//! script names a message.
 
 use std::collections::BTreeSet;
 

@@ -2,7 +2,8 @@
 //!
 //! - A line that begins with `#`, and an empty line, is for the reader.
 //! - A line that begins in the first column is a command: words between blanks.
-//! - A line that is indented belongs to the command above it and is what that command is expected to show.
+//! - A line that is indented belongs to the command above it and is what that command is expected
+//!   to show.
 //!
 //! Everything but the indented lines is kept byte for byte when a file is written anew.
 

@@ -1,6 +1,6 @@
-//! Every way that three nodes can go within a bound: each message may arrive at any time, in any order
-//! or never, each write may be done at any time or be lost in a crash. After each step the rules of
-//! `world.rs` hold. See `../README.md` for the bounds and how long they take.
+//! Every way that three nodes can go within a bound: each message may arrive at any time, in any
+//! order or never, each write may be done at any time or be lost in a crash. After each step the
+//! rules of `world.rs` hold. See `../README.md` for the bounds and how long they take.
 //!
 //! A depth-first search over the real core: a state is a copy of the three nodes with disks and
 //! network, and a way is left where a state was met before.
@@ -166,7 +166,8 @@ fn every_way_within_a_small_bound_keeps_the_rules() {
 }
 
 /// `cargo test --release -p cs-raft --test search -- --ignored --nocapture`, with `TIMEOUTS`,
-/// `PROPOSALS`, `CRASHES`, `CHANGES`, `TERMS`, `HEARTBEATS` and `STATES` (in thousands, the most that are kept) as one likes.
+/// `PROPOSALS`, `CRASHES`, `CHANGES`, `TERMS`, `HEARTBEATS` and `STATES` (in thousands, the most
+/// that are kept) as one likes.
 #[test]
 #[ignore = "minutes, and gigabytes"]
 fn every_way_within_a_large_bound_keeps_the_rules() {

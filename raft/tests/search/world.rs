@@ -1,9 +1,11 @@
 //! Three nodes, their disks and what is under way, as one value: small enough to be copied at each
 //! branch of the search, and told apart by a hash.
 //!
-//! Invariants: time goes on only when an election timeout does, and then for all; what is under way is
-//! a set, so a message that was sent twice may arrive once, and any message may arrive never; a disk
-//! does what waits at any time, all at once, and a crash takes what it has not done.
+//! Invariants: time goes on only when an election timeout does, and then for all; what is under way
+//! is a set, so a message that was sent twice may arrive once, and any message may arrive never; a
+//! disk does what waits at any time, all at once, and a crash takes what it has not done.
+
+mod rules;
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -390,97 +392,6 @@ impl World {
             }
             _ => {}
         }
-    }
-
-    /// The rules, after every step.
-    fn check(&mut self) -> Verdict {
-        for at in 0..NODES {
-            self.check_leader(at)?;
-            self.check_commit(at)?;
-        }
-        self.check_logs()?;
-        if self.acknowledged as usize > self.committed.len() {
-            return Err("an entry is acknowledged that is not committed".to_owned());
-        }
-        // What is committed survives the crash of any minority, now and later.
-        for (place, id) in self.committed.iter().enumerate() {
-            let holds = |it: &&Rc<Place>| it.image.log.get(place).is_some_and(|it| it.id == *id);
-            let holders = self.places.iter().filter(holds).count();
-            // After a change the majority is of others: what a later leader lacks would show.
-            if 2 * holders <= NODES && !self.has_changed {
-                return Err(format!(
-                    "{id} is committed and durable on {holders} of {NODES}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_leader(&mut self, at: usize) -> Verdict {
-        let node = &self.places[at].node;
-        if node.role() != Role::Leader {
-            return Ok(());
-        }
-        let term = node.vote().term.0;
-        match self.leaders.iter().find(|(other, _)| *other == term) {
-            None => self.leaders.push((term, at)),
-            Some((_, other)) if *other == at => {}
-            Some((_, other)) => {
-                return Err(format!(
-                    "nodes {} and {} lead in term {term}",
-                    other + 1,
-                    at + 1
-                ));
-            }
-        }
-        for (place, id) in self.committed.iter().enumerate() {
-            let holds = self.places[at]
-                .log
-                .get(place)
-                .is_some_and(|it| it.id == *id);
-            if id.term.0 < term && !holds {
-                return Err(format!("leader {} of term {term} lacks {id}", at + 1));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_commit(&mut self, at: usize) -> Verdict {
-        let commit = self.places[at].node.commit_index().0 as usize;
-        let log = &self.places[at].log;
-        if commit > log.len() {
-            return Err(format!("node {} commits what it lacks", at + 1));
-        }
-        for (place, entry) in log.iter().take(commit).enumerate() {
-            match self.committed.get(place) {
-                None => self.committed.push(entry.id),
-                Some(id) if *id == entry.id => {}
-                Some(id) => return Err(format!("{id} and {} are committed", entry.id)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Log matching: where two logs have the same id, they are the same up to it.
-    fn check_logs(&self) -> Verdict {
-        for (one, left) in self.places.iter().enumerate() {
-            for (other, right) in self.places.iter().enumerate().skip(one + 1) {
-                let pairs = left.log.iter().zip(&right.log);
-                let last = pairs
-                    .clone()
-                    .filter(|(left, right)| left.id == right.id)
-                    .count();
-                let differ = pairs.take(last).any(|(left, right)| left != right);
-                if differ {
-                    return Err(format!(
-                        "the logs of {} and {} do not match",
-                        one + 1,
-                        other + 1
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Tells states apart.
