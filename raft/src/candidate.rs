@@ -71,7 +71,8 @@ impl Node {
         // A broken peer may have brought the last term there is: nobody stands after it.
         let has_term = self.vote.term.next() > self.vote.term;
         let is_healthy = self.disk.health == Health::Good;
-        (is_voter || is_planted) && has_state && has_term && is_healthy
+        let leads = (is_voter && !self.is_witness) || is_planted;
+        leads && has_state && has_term && is_healthy
     }
 
     /// How much less likely this node should lead than the likeliest, 0 to 255.

@@ -2,6 +2,8 @@
 //! later, on a witness without anything to apply.
 //!
 //! Invariants:
+//! - a node is a witness once that is committed, and for ever: until then
+//!   another leader may make it a learner, which has to apply everything;
 //! - what is told never goes back, and never beyond the commit index;
 //! - a delayed member is told of a commit no earlier than its delay after it
 //!   heard of it; after a restart it waits anew;
@@ -78,6 +80,12 @@ impl Node {
             .map(|member| member.kind)
     }
 
+    /// Whether there is no state to read. Also not any more: whoever was a
+    /// witness when that was committed has none after it was removed, either.
+    pub(crate) fn has_no_state(&self) -> bool {
+        self.is_witness || self.kind() == Some(Kind::Witness)
+    }
+
     pub(crate) fn delay(&self) -> Duration {
         match self.kind() {
             Some(Kind::Learner { delay, .. }) => delay,
@@ -109,7 +117,12 @@ impl Node {
             return;
         }
         self.delayed.released = index;
-        if self.kind() == Some(Kind::Witness) {
+        let id = self.config.id;
+        let committed = self.log.membership_at(index).member(id);
+        if committed.is_some_and(|member| member.kind == Kind::Witness) {
+            self.is_witness = true;
+        }
+        if self.is_witness {
             // It has no state that could lag.
             self.applied = index;
         }

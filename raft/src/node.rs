@@ -21,7 +21,7 @@ use crate::reads::Reads;
 use crate::transfer::Handover;
 use crate::waiters::Waiters;
 use crate::{
-    Action, Config, Error, Event, Health, Index, LogId, Membership, Message, NodeId, Outcome,
+    Action, Config, Error, Event, Health, Index, Kind, LogId, Membership, Message, NodeId, Outcome,
     Readiness, Refusal, Refused, RequestId, Restored, Role, Session, Term, Ticket, Time, Vote,
 };
 
@@ -56,6 +56,8 @@ pub struct Node {
     pub(crate) commit: Index,
     pub(crate) applied: Index,
     pub(crate) delayed: Delayed,
+    /// Its membership as a witness was committed, now or once.
+    pub(crate) is_witness: bool,
     pub(crate) state: State,
     pub(crate) leader: Option<NodeId>,
     /// The newest stream that this node began as a leader, in whatever term:
@@ -123,6 +125,7 @@ impl Node {
             commit: restored.applied,
             applied: restored.applied,
             delayed: Delayed::new(restored.applied),
+            is_witness: false,
             state: State::Follower,
             leader: None,
             last_session: Session(0),
@@ -141,6 +144,8 @@ impl Node {
             config,
         };
         node.following.agreed = node.commit;
+        let own = node.log.membership_at(node.commit).member(node.config.id);
+        node.is_witness = own.is_some_and(|member| member.kind == Kind::Witness);
         node.wait_for_leader();
         Ok(node)
     }

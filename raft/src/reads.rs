@@ -23,8 +23,8 @@ use std::collections::VecDeque;
 use crate::mutants::{Mutant, planted};
 use crate::node::{Node, State};
 use crate::{
-    Action, Consistency, Index, Kind, Message, NodeId, Outcome, ReadRound, Refusal, RequestId,
-    Time, Token,
+    Action, Consistency, Index, Message, NodeId, Outcome, ReadRound, Refusal, RequestId, Time,
+    Token,
 };
 
 #[derive(Clone, Copy, Debug, Hash)]
@@ -84,8 +84,13 @@ impl Reads {
 impl Node {
     pub(crate) fn read(&mut self, id: RequestId, consistency: Consistency) {
         let is_fresh = consistency != Consistency::Local;
-        if self.kind() == Some(Kind::Witness) || (is_fresh && !self.delay().is_zero()) {
+        if self.has_no_state() || (is_fresh && !self.delay().is_zero()) {
             return self.refuse(id, Refusal::NoState);
+        }
+        if is_fresh && self.kind().is_none() {
+            // No member, or not yet: its leader sends it nothing.
+            let leader = self.leader;
+            return self.answer(id, Outcome::NotLeader { leader });
         }
         if !is_fresh {
             let index = self.applied;
@@ -224,7 +229,7 @@ impl Node {
 
     /// More is applied.
     pub(crate) fn serve_applied(&mut self) {
-        if self.kind() == Some(Kind::Witness) {
+        if self.has_no_state() {
             // It may have learned just now that it is one.
             return self.give_up_applying(&Refusal::NoState);
         }

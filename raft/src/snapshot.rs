@@ -153,6 +153,8 @@ impl Node {
         }
         self.disk.supersede(old.next());
         self.log.reset(id, membership.clone());
+        let own = membership.member(self.config.id);
+        self.is_witness |= own.is_some_and(|member| member.kind == Kind::Witness);
         self.commit = id.index;
         self.released_by_snapshot(id.index);
         self.following.agreed = id.index;

@@ -253,3 +253,30 @@ fn reads_that_wait_are_bounded() {
     let busy = Outcome::Refused(Refusal::TooBusy { waiting, limit });
     assert!(cluster.answers.values().any(|outcome| *outcome == busy));
 }
+
+/// A witness that was removed took a read, and served it with what it counted
+/// as applied though it has no state.
+#[test]
+fn whoever_is_a_member_no_more_takes_no_read_and_a_witness_never() {
+    let mut cluster = three(|_| {});
+    cluster.add(id(4), Restored::joining());
+    let without = cluster.status(1).membership.members.clone();
+    let mut members = without.clone();
+    members.insert(id(4), Member::witness());
+    cluster.change(id(1), members);
+    cluster.run(200);
+    cluster.change(id(1), without.clone());
+    cluster.run(200);
+    assert!(cluster.status(4).membership.member(id(4)).is_none());
+    for consistency in [Consistency::Linearizable, Consistency::Local] {
+        let read = cluster.read(id(4), consistency);
+        cluster.settle();
+        assert_eq!(cluster.answers[&read], Outcome::Refused(Refusal::NoState));
+    }
+    let mut two = without;
+    two.remove(&id(3));
+    cluster.change(id(1), two);
+    cluster.run(200);
+    let read = cluster.read(id(3), Consistency::Linearizable);
+    assert!(matches!(cluster.answers[&read], Outcome::NotLeader { .. }));
+}
