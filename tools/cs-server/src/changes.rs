@@ -158,9 +158,7 @@ fn starting(fields: &Fields<'_>, options: WatchOptions) -> Result<WatchOptions> 
         (None, None, None) => Ok(options),
         (Some(token), None, None) => Ok(options.resume_after(token_of(token)?)),
         (None, Some(token), None) => Ok(options.start_after(token_of(token)?)),
-        (None, None, Some(RawBsonRef::Timestamp(time))) => {
-            Ok(options.start_at(hybrid_time(time)))
-        }
+        (None, None, Some(RawBsonRef::Timestamp(time))) => Ok(options.start_at(hybrid_time(time))),
         (None, None, Some(other)) => {
             Err(fields.mismatch("startAtOperationTime", other, "timestamp"))
         }
@@ -251,8 +249,9 @@ fn before(fields: &Fields<'_>) -> Result<Image> {
 }
 
 fn unknown(field: &str, value: &str) -> Result<Image> {
-    let message =
-        format!("Enumeration value '{value}' for field '$changeStream.{field}' is not a valid value.");
+    let message = format!(
+        "Enumeration value '{value}' for field '$changeStream.{field}' is not a valid value."
+    );
     Err(CommandError::bad_value(message))
 }
 

@@ -48,7 +48,9 @@ pub(crate) fn stamp(server: &Server, reply: &mut Reply) {
         return;
     };
     reply.document.append(cstr!("operationTime"), now);
-    reply.document.append(cstr!("$clusterTime"), cluster_time(now));
+    reply
+        .document
+        .append(cstr!("$clusterTime"), cluster_time(now));
 }
 
 /// As clients hand it on to each other. It is not signed: there is nothing that it could harm.

@@ -122,7 +122,9 @@ pub(crate) fn check_read(context: &Context<'_>) -> Result<()> {
     match level {
         "local" | "majority" => Ok(()),
         "snapshot" if is_in_transaction => Ok(()),
-        "snapshot" => refuse("read concern 'snapshot' is supported in transactions only".to_owned()),
+        "snapshot" => {
+            refuse("read concern 'snapshot' is supported in transactions only".to_owned())
+        }
         "available" | "linearizable" if is_in_transaction => refuse(format!(
             "The readConcern level must be either 'local' (default), 'majority' or 'snapshot' in \
              order to run in a transaction, found '{level}'"

@@ -80,8 +80,10 @@ enum Slot {
 }
 
 /// The cursors of all clients.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cursors {
+    limit: usize,
+    idle_timeout: Duration,
     slots: Mutex<HashMap<i64, Slot>>,
     made: AtomicU64,
     timed_out: AtomicU64,
@@ -100,7 +102,26 @@ pub struct CursorFigures {
     pub timed_out: u64,
 }
 
+impl Default for Cursors {
+    fn default() -> Self {
+        Self::new(MAX_CURSORS, IDLE_TIMEOUT)
+    }
+}
+
 impl Cursors {
+    /// So many at most, and none that nobody asked for so long.
+    #[must_use]
+    pub fn new(limit: usize, idle_timeout: Duration) -> Self {
+        Self {
+            limit,
+            idle_timeout,
+            slots: Mutex::default(),
+            made: AtomicU64::new(0),
+            timed_out: AtomicU64::new(0),
+            ids: RandomState::default(),
+        }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -113,8 +134,9 @@ impl Cursors {
     /// There are too many.
     pub fn keep(&self, cursor: Cursor) -> Result<i64> {
         let mut slots = self.slots.lock();
-        if slots.len() >= MAX_CURSORS {
-            let message = format!("there are {MAX_CURSORS} cursors, which is the limit");
+        let limit = self.limit;
+        if slots.len() >= limit {
+            let message = format!("there are {limit} cursors, which is the limit");
             return Err(CommandError::new(code::EXCEEDED_MEMORY, message));
         }
         let id = loop {
@@ -243,7 +265,7 @@ impl Cursors {
     /// Ends those that nobody asked for long.
     pub fn reap(&self, now: Instant) {
         let ended = self.retain(|cursor, since| {
-            cursor.never_times_out || now.saturating_duration_since(since) < IDLE_TIMEOUT
+            cursor.never_times_out || now.saturating_duration_since(since) < self.idle_timeout
         });
         self.timed_out.fetch_add(ended, Ordering::Relaxed);
     }

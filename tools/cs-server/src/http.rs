@@ -157,30 +157,8 @@ fn status(server: &Server) -> Value {
         "in_memory": config.data_dir.is_none(),
         "tls": config.has_tls(),
         "authentication": config.security.authentication,
-        "unsafe": unsafe_settings(config),
+        "unsafe": config.unsafe_settings(),
     })
-}
-
-/// The settings that make the server less safe than it is by itself.
-fn unsafe_settings(config: &Config) -> Vec<&'static str> {
-    let security = &config.security;
-    [
-        ("dev", config.dev),
-        ("security.authentication = false", !security.authentication),
-        (
-            "security.unsafe_no_tls_off_host",
-            security.unsafe_no_tls_off_host,
-        ),
-        (
-            "security.unsafe_no_authentication_off_host",
-            security.unsafe_no_authentication_off_host,
-        ),
-        ("http.unsafe_off_host", config.http.unsafe_off_host),
-        ("test_commands", config.test_commands),
-    ]
-    .into_iter()
-    .filter_map(|(name, is_set)| is_set.then_some(name))
-    .collect()
 }
 
 fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {

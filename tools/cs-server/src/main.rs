@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process::ExitCode;
 
 use cs_server::config::{Loaded, Request, load, read_command_line};
@@ -69,6 +71,7 @@ async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error + Send + 
     if let Some(address) = running.http_address {
         println!("cs-server: figures and health on http://{address}/");
     }
+    tell_manager("READY=1");
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -76,6 +79,7 @@ async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error + Send + 
             _ = hang_up.recv() => running.server.reload(),
         }
     }
+    tell_manager("STOPPING=1");
     // A second signal ends the waiting for whoever is still there.
     tokio::select! {
         stopped = running.stop() => stopped?,
@@ -83,4 +87,21 @@ async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error + Send + 
         _ = interrupt.recv() => tracing::warn!("stopped at once"),
     }
     Ok(())
+}
+
+/// Tells systemd, where it has asked for that (`Type=notify`), how the server is. It is no harm if
+/// nobody listens.
+fn tell_manager(state: &str) {
+    let Some(place) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let address = match place.to_str().and_then(|place| place.strip_prefix('@')) {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(&place),
+    };
+    let told = address
+        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address));
+    if let Err(error) = told {
+        tracing::warn!(error = error.to_string(), "systemd was not told");
+    }
 }

@@ -117,7 +117,7 @@ impl Server {
             users,
             tls,
             database,
-            cursors: Cursors::default(),
+            cursors: Cursors::new(config.limits.cursors as usize, config.limits.cursor_timeout),
             started: Instant::now(),
             process_id: ObjectId::new(),
             advertised,

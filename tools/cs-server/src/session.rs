@@ -141,7 +141,9 @@ impl<'a> Envelope<'a> {
         // Drivers never say it; one that does may only say what holds anyway.
         match self.statement {
             None | Some(0) => Ok(()),
-            Some(_) => wrong("option 'stmtId' is supported as 0 only: a command has all its writes"),
+            Some(_) => {
+                wrong("option 'stmtId' is supported as 0 only: a command has all its writes")
+            }
         }
     }
 

@@ -70,7 +70,10 @@ fn run_in_session(context: &mut Context<'_>) -> Result<Reply> {
         return (context.spec.run)(context);
     };
     let session = context.server.sessions.enter(context.owned(lsid))?;
-    match (context.envelope.txn_number, context.envelope.is_in_transaction()) {
+    match (
+        context.envelope.txn_number,
+        context.envelope.is_in_transaction(),
+    ) {
         (Some(number), true) => within::run(context, &session, number),
         (Some(number), false) => write_once(context, &session, number),
         (None, _) => (context.spec.run)(context),
@@ -123,7 +126,11 @@ impl Context<'_> {
         } = namespace;
         Ok(match &self.part.transaction {
             Some(transaction) => transaction.collection_in(database, collection),
-            None => self.server.database.database(database).collection(collection),
+            None => self
+                .server
+                .database
+                .database(database)
+                .collection(collection),
         })
     }
 

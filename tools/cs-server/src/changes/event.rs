@@ -42,7 +42,10 @@ pub(super) fn shaped(
         shaped.append(cstr!("fullDocument"), document);
     }
     if operation != ChangeOperation::Invalidate {
-        shaped.append(cstr!("ns"), namespace(&event.database, event.collection.as_deref()));
+        shaped.append(
+            cstr!("ns"),
+            namespace(&event.database, event.collection.as_deref()),
+        );
     }
     if let Some(to) = &event.to {
         shaped.append(cstr!("to"), namespace(&event.database, Some(to)));

@@ -20,6 +20,9 @@ fn a_later_commit_has_a_later_timestamp() {
 
 #[test]
 fn a_time_that_is_no_commits_comes_before_what_is_later() {
-    let asked = Timestamp { time: 5, increment: 0 };
+    let asked = Timestamp {
+        time: 5,
+        increment: 0,
+    };
     assert_eq!(hybrid_time(asked), HybridTime::ZERO.tick(5_000));
 }

@@ -141,7 +141,7 @@ fn command_line(context: &mut Context<'_>) -> Result<Reply> {
     .into())
 }
 
-/// Shells show the warnings of the start; there are none.
+/// Shells show the warnings of the start: what makes the server less safe than it is by itself.
 fn get_log(context: &mut Context<'_>) -> Result<Reply> {
     context.admin_only()?;
     let wanted = context.fields.text("getLog")?.unwrap_or_default();
@@ -155,7 +155,30 @@ fn get_log(context: &mut Context<'_>) -> Result<Reply> {
         let message = format!("No log named '{wanted}'");
         return Err(CommandError::new(code::BAD_VALUE, message));
     }
-    Ok(rawdoc! { "totalLinesWritten": 0, "log": RawArrayBuf::new() }.into())
+    let mut log = RawArrayBuf::new();
+    let mut lines = 0;
+    if wanted == "startupWarnings" {
+        for setting in context.server.config.unsafe_settings() {
+            log.push(warning(setting));
+            lines += 1;
+        }
+    }
+    Ok(rawdoc! { "totalLinesWritten": lines, "log": log }.into())
+}
+
+/// A line of the log as shells read it.
+fn warning(setting: &str) -> String {
+    let now = bson::DateTime::now().try_to_rfc3339_string();
+    serde_json::json!({
+        "t": { "$date": now.unwrap_or_default() },
+        "s": "W",
+        "c": "CONTROL",
+        "id": 0,
+        "ctx": "initandlisten",
+        "msg": format!("the server is less safe than by itself: {setting}"),
+        "tags": ["startupWarnings"],
+    })
+    .to_string()
 }
 
 fn get_parameter(context: &mut Context<'_>) -> Result<Reply> {

@@ -6,6 +6,7 @@ use collection_store::DatabaseStats;
 
 use super::{ANY_FIELD, CommandSpec, Context, Handler, Privilege};
 use crate::MONGODB_VERSION;
+use crate::cursor::CursorFigures;
 use crate::error::{CommandError, Result, code};
 use crate::observe::{Operation, process_memory};
 use crate::reply::Reply;
@@ -122,7 +123,7 @@ fn server_status(context: &mut Context<'_>) -> Result<Reply> {
             "virtual": mebibytes(memory.map(|memory| memory.mapped)),
             "supported": memory.is_some(),
         },
-        "metrics": metrics(&stats, server.cursors.open()),
+        "metrics": metrics(&stats, server.cursors.figures()),
         "repl": {
             "setName": &server.config.replica_set,
             "isWritablePrimary": true,
@@ -141,10 +142,14 @@ fn server_status(context: &mut Context<'_>) -> Result<Reply> {
     })
 }
 
-fn metrics(stats: &DatabaseStats, cursors: usize) -> Document {
+fn metrics(stats: &DatabaseStats, cursors: CursorFigures) -> Document {
     let operations = &stats.operations;
     doc! {
-        "cursor": { "open": { "total": size(cursors) } },
+        "cursor": {
+            "open": { "total": whole(cursors.open) },
+            "timedOut": whole(cursors.timed_out),
+            "totalOpened": whole(cursors.total),
+        },
         "document": {
             "inserted": whole(operations.inserted),
             "updated": whole(operations.updated + operations.replaced),

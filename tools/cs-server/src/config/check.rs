@@ -28,6 +28,29 @@ impl Config {
         }
     }
 
+    /// The settings that make the server less safe than it is by itself.
+    #[must_use]
+    pub fn unsafe_settings(&self) -> Vec<&'static str> {
+        let security = &self.security;
+        [
+            ("dev", self.dev),
+            ("security.authentication = false", !security.authentication),
+            (
+                "security.unsafe_no_tls_off_host",
+                security.unsafe_no_tls_off_host,
+            ),
+            (
+                "security.unsafe_no_authentication_off_host",
+                security.unsafe_no_authentication_off_host,
+            ),
+            ("http.unsafe_off_host", self.http.unsafe_off_host),
+            ("test_commands", self.test_commands),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_set)| is_set.then_some(name))
+        .collect()
+    }
+
     /// Nothing leaves the host but encrypted and with authentication.
     fn check_exposure(&self) -> Result<(), String> {
         let security = &self.security;

@@ -157,7 +157,9 @@ impl Sessions {
     pub fn open_transactions(&self) -> usize {
         let known = self.known.lock();
         let sessions = known.values();
-        sessions.filter(|session| session.state().open().is_some()).count()
+        sessions
+            .filter(|session| session.state().open().is_some())
+            .count()
     }
 
     /// Those that nobody used for so long.

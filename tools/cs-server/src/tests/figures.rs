@@ -225,3 +225,25 @@ async fn an_operation_that_is_killed_ends() {
     assert_eq!(code(&work.await.unwrap()), 11601);
     running.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shells_are_told_what_is_unsafe() {
+    let running = serve().await;
+    let mut client = Client::connect(running.address).await;
+    let reply = client
+        .done("admin", doc! { "getLog": "startupWarnings" })
+        .await;
+    let log = reply.get_array("log").unwrap();
+    let read = |line: &bson::Bson| -> serde_json::Value {
+        serde_json::from_str(line.as_str().unwrap()).unwrap()
+    };
+    let told = log.iter().map(read).any(|line| {
+        line["s"] == "W"
+            && line["msg"]
+                .as_str()
+                .unwrap()
+                .contains("security.authentication")
+    });
+    assert!(told, "{reply}");
+    running.stop().await.unwrap();
+}

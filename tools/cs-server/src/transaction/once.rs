@@ -153,9 +153,10 @@ fn try_once(context: &mut Context<'_>, session: SessionId, number: u64) -> Resul
     let transaction = database.transaction_with(id, &options)?;
     match transaction.commit() {
         Ok(()) => Ok(reply),
-        Err(error) if error.kind() == ErrorKind::AlreadyApplied => {
-            Err(CommandError::new(code::TRANSACTION_TOO_OLD, error.message()))
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyApplied => Err(CommandError::new(
+            code::TRANSACTION_TOO_OLD,
+            error.message(),
+        )),
         Err(error) => Err(error.into()),
     }
 }

@@ -195,7 +195,10 @@ fn abort(context: &Context<'_>, session: &Session, number: i64) -> Result<()> {
 
 /// The cursors of a transaction end with it.
 fn kill_cursors(context: &Context<'_>, session: &Session, number: i64) {
-    context.server.cursors.kill_session(&session.id, Some(number));
+    context
+        .server
+        .cursors
+        .kill_session(&session.id, Some(number));
 }
 
 /// The engine does not know the transaction any more: its time was up.
@@ -223,7 +226,10 @@ fn expired(mut error: CommandError) -> CommandError {
 /// What failed within a transaction can be tried anew as a whole, where that may help.
 fn labelled(error: CommandError) -> CommandError {
     let helps = error.is_retryable()
-        || matches!(error.code, 24 | 112 | 239 | 246 | 267 | code::NO_SUCH_TRANSACTION);
+        || matches!(
+            error.code,
+            24 | 112 | 239 | 246 | 267 | code::NO_SUCH_TRANSACTION
+        );
     match helps {
         true => error.with_label(TRANSIENT),
         false => error,
@@ -240,4 +246,3 @@ fn labelled_end(error: CommandError) -> CommandError {
         _ => error,
     }
 }
-
