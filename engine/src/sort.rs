@@ -16,7 +16,7 @@ mod pattern;
 mod sorter;
 
 pub use pattern::SortPattern;
-pub(crate) use pattern::check_path;
+pub(crate) use pattern::{check_path, path_steps};
 pub(crate) use sorter::{DEFAULT_BUDGET, Sorted, Sorter, SorterOptions};
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::expression::{Expression, Scope, Slot};
 use crate::filter::{Filter, each_value};
 use crate::key::append_unbounded;
-use crate::sort::check_path;
+use crate::sort::{check_path, path_steps};
 use crate::surroundings::Surroundings;
 use crate::values::{DocumentBuilder, Elements, Kind, OwnedValue, PositionName, RawValue};
 
@@ -44,11 +44,6 @@ struct Equality {
     foreign: Box<[u8]>,
 }
 
-fn steps(path: &[u8]) -> Result<Steps> {
-    check_path(path)?;
-    Ok(path.split(|byte| *byte == b'.').map(Into::into).collect())
-}
-
 fn text<'a>(name: &str, value: RawValue<'a>) -> Result<&'a [u8]> {
     let text = (value.kind() == Kind::String)
         .then(|| value.text())
@@ -69,7 +64,7 @@ impl Lookup {
             let value = field.value;
             match field.name {
                 b"from" => from = Some(name_of(value, "$lookup", 9)?),
-                b"as" => output = Some(steps(text("as", value)?)?),
+                b"as" => output = Some(path_steps(text("as", value)?)?),
                 b"localField" => {
                     let path = text("localField", value)?;
                     check_path(path)?;

@@ -253,3 +253,32 @@ fn a_deadline_ends_a_pipeline() {
     assert_eq!(cursor.next().unwrap().unwrap_err().code(), Some(11601));
     assert!(cursor.next().is_none());
 }
+
+/// A fuzzer found it: such a name cannot be in a document, so making one ended in a panic.
+#[test]
+fn a_path_with_nul_in_it_is_refused() {
+    let database = Database::open_in_memory().unwrap();
+    let c = database.collection("c");
+    c.insert_one(doc! { "_id": 1, "a": [1] }).unwrap();
+    let lookup = |field: &str| {
+        let mut lookup = doc! { "from": "c", "localField": "a", "foreignField": "a", "as": "o" };
+        lookup.insert(field, "\0.m");
+        doc! { "$lookup": lookup }
+    };
+    for stage in [
+        lookup("as"),
+        lookup("localField"),
+        doc! { "$unwind": { "path": "$a", "includeArrayIndex": "n.\0" } },
+        doc! { "$unset": "a\0b" },
+    ] {
+        assert_eq!(
+            code(&c, std::slice::from_ref(&stage)),
+            Some(16411),
+            "{stage}"
+        );
+    }
+    assert_eq!(
+        c.distinct("a.\0", doc! { "a": 1 }).unwrap_err().code(),
+        Some(16411)
+    );
+}

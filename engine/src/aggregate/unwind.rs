@@ -6,7 +6,7 @@ use super::parse::refused;
 use super::path::{Steps, check_depth, value_at, with_value};
 use super::rows::{Rows, Run};
 use crate::error::{Error, Result};
-use crate::sort::check_path;
+use crate::sort::path_steps;
 use crate::values::{Elements, Kind, RawValue};
 
 /// The operand of `$unwind`.
@@ -72,8 +72,8 @@ impl Unwind {
             return Err(refused(28818, message));
         };
         Ok(Self {
-            path: steps(path)?,
-            index: index.map(steps).transpose()?,
+            path: path_steps(path)?,
+            index: index.map(path_steps).transpose()?,
             keeps_empty,
         })
     }
@@ -112,11 +112,6 @@ impl Unwind {
         };
         check_depth(with_value(&document, index, Some(value))?)
     }
-}
-
-fn steps(path: &[u8]) -> Result<Steps> {
-    check_path(path)?;
-    Ok(path.split(|byte| *byte == b'.').map(Into::into).collect())
 }
 
 /// The stage at work.

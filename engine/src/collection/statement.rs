@@ -28,8 +28,8 @@ use super::{Collection, MAX_ATTEMPTS};
 use crate::context::{OperationContext, Statement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::Counters;
-use crate::transaction::{last_of, pause};
 use crate::transaction::session::{End, Session};
+use crate::transaction::{last_of, pause};
 use crate::values::validate_document;
 
 /// How long a statement without a deadline is tried again when it loses.

@@ -178,6 +178,10 @@ pub(crate) fn check_path(path: &[u8]) -> Result<()> {
             );
             return refused(message, 16410);
         }
+        if step.contains(&0) {
+            let message = format!("a field path must not have NUL in it: '{}'", shown());
+            return refused(message, 16411);
+        }
     }
     if steps > MAX_STEPS {
         let message = format!("a field path has {steps} steps, the limit is {MAX_STEPS}");

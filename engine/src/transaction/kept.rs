@@ -60,10 +60,7 @@ impl Database {
 }
 
 /// The number of the last statement of a session, and what it came to.
-pub(crate) fn last_of(
-    snapshot: &Snapshot,
-    session: &[u8; 16],
-) -> Result<Option<(u64, Vec<u8>)>> {
+pub(crate) fn last_of(snapshot: &Snapshot, session: &[u8; 16]) -> Result<Option<(u64, Vec<u8>)>> {
     let kept = match snapshot.get(system::SESSIONS, session) {
         Ok(Some(kept)) => kept,
         Ok(None) | Err(cs_kv::Error::UnknownTree(_)) => return Ok(None),

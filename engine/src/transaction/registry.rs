@@ -75,7 +75,9 @@ impl Registry {
         let looked: Vec<_> = {
             let known = self.known.lock();
             let sessions = known.iter();
-            sessions.map(|(id, known)| (*id, known.session.upgrade())).collect()
+            sessions
+                .map(|(id, known)| (*id, known.session.upgrade()))
+                .collect()
         };
         // Judged by this look alone: one that began since is not among them.
         let ended = looked.into_iter().filter_map(|(id, session)| {
