@@ -2,6 +2,7 @@
 
 mod client;
 mod figures;
+mod hostile;
 mod limits;
 mod login;
 mod secrets;

@@ -11,12 +11,17 @@ async fn no_command_but_hello_and_login_runs_before_it_is_known_who_gives_it() {
     let running = guarded().await;
     let mut client = Client::connect(running.address).await;
     for spec in command::all() {
-        let expected = if spec.before_auth { 0 } else { 13 };
         if matches!(spec.name, "saslStart" | "saslContinue") {
             continue;
         }
         let reply = client.run("admin", doc! { spec.name: 1 }).await;
-        assert_eq!(code(&reply), expected, "{}: {reply}", spec.name);
+        // What is open may fail for want of its fields, but not for want of a login.
+        assert_eq!(
+            code(&reply) != 13,
+            spec.before_auth,
+            "{}: {reply}",
+            spec.name
+        );
     }
     running.stop().await.unwrap();
 }
