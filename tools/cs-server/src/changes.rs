@@ -254,6 +254,3 @@ fn unknown(field: &str, value: &str) -> Result<Image> {
     );
     Err(CommandError::bad_value(message))
 }
-
-#[cfg(test)]
-mod tests;

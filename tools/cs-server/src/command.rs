@@ -35,6 +35,7 @@ use crate::clock;
 use crate::connection::ConnectionState;
 use crate::cursor::Cursor;
 use crate::error::{CommandError, Result, code};
+use crate::failpoint;
 use crate::fields::Fields;
 use crate::hello;
 use crate::namespace::{Namespace, check_client_database};
@@ -115,6 +116,7 @@ static FAMILIES: &[&[CommandSpec]] = &[
     monitor::COMMANDS,
     session::commands::COMMANDS,
     transaction::COMMANDS,
+    failpoint::COMMANDS,
 ];
 
 /// The command of this name.

@@ -140,6 +140,3 @@ pub(crate) fn check_read(context: &Context<'_>) -> Result<()> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

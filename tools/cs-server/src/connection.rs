@@ -57,6 +57,8 @@ pub struct ConnectionState {
     pub has_said_hello: bool,
     /// What the driver said of itself.
     pub client: Option<RawDocumentBuf>,
+    /// A fail point says so.
+    pub(crate) must_close: bool,
 }
 
 /// The other side of a connection.
@@ -223,6 +225,8 @@ impl Drop for Place {
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 enum Ended {
+    #[error("a fail point closes it")]
+    Asked,
     #[error(transparent)]
     Wire(#[from] WireError),
     #[error(transparent)]
@@ -263,6 +267,7 @@ pub(crate) fn serve<S>(
         login: Login::default(),
         has_said_hello: false,
         client: None,
+        must_close: false,
     };
     tokio::spawn(async move {
         let patience = place.server.config.limits.authentication_timeout;
@@ -440,6 +445,9 @@ where
             self.state.has_said_hello = true;
         }
         let mut reply = self.carry_out(&request);
+        if self.state.must_close {
+            return Err(Ended::Asked);
+        }
         match self.is_unknown() {
             true => self.place.unknown(),
             false => self.place.known(),
@@ -497,6 +505,9 @@ where
                 hello::wait(&self.server, request.body).await;
             }
             reply = self.carry_out(request);
+            if self.state.must_close {
+                return Err(Ended::Asked);
+            }
         }
         Ok(())
     }

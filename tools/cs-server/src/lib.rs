@@ -9,6 +9,7 @@ pub mod config;
 pub mod connection;
 pub mod cursor;
 pub mod error;
+mod failpoint;
 pub mod fields;
 mod hello;
 mod http;

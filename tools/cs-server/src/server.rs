@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::config::{Config, EngineConfig};
 use crate::connection::Connections;
 use crate::cursor::Cursors;
+use crate::failpoint::FailPoints;
 use crate::http::HttpListener;
 use crate::listener::Listeners;
 use crate::observe::{Observer, Operations, process_memory};
@@ -39,6 +40,8 @@ pub struct Server {
     pub cursors: Cursors,
     /// The sessions of all clients.
     pub sessions: Sessions,
+    /// What is to go wrong, for tests.
+    pub(crate) fail_points: FailPoints,
     /// Who is there.
     pub connections: Connections,
     /// What is being done.
@@ -112,6 +115,7 @@ impl Server {
         let server = Arc::new(Self {
             connections: Connections::new(&config),
             sessions: Sessions::of(&database)?,
+            fail_points: FailPoints::default(),
             operations: Operations::default(),
             observer: Observer::new(&database, &config),
             users,

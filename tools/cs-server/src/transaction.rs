@@ -28,6 +28,7 @@ pub(crate) use within::COMMANDS;
 use crate::command::Context;
 use crate::concern::{self, WriteConcern};
 use crate::error::{CommandError, Result, code};
+use crate::failpoint;
 use crate::namespace::Namespace;
 use crate::reply::Reply;
 use crate::session::{Session, SessionId};
@@ -43,6 +44,8 @@ pub struct Part {
     statement: Option<(SessionId, u64)>,
     /// What its writes survive, where that is not what the database has.
     durability: Option<Durability>,
+    /// A fail point said which labels its error has.
+    pub(crate) keeps_labels: bool,
 }
 
 /// Commands that are retryable writes when they come with a number.
@@ -57,12 +60,42 @@ const RETRYABLE: [&str; 6] = [
 
 /// Carries a command out as what it is in its session.
 pub(crate) fn run(context: &mut Context<'_>) -> Result<Reply> {
+    let mishap = failpoint::befall(context).map_err(|error| labelled(context, error))?;
     concern::check_read(context)?;
     let concern = WriteConcern::of(context)?;
     context.part.durability = concern.durability();
     let mut reply = run_in_session(context)?;
     concern.judge(&mut reply);
+    mishap.tell(&mut reply, is_retryable(context));
     Ok(reply)
+}
+
+/// Whether a driver may send the command once more.
+fn is_retryable(context: &Context<'_>) -> bool {
+    let name = context.spec.name;
+    within::is_end(name) || (context.envelope.txn_number.is_some() && RETRYABLE.contains(&name))
+}
+
+/// An error that befell a command before it was carried out, unless it says which labels it has.
+fn labelled(context: &Context<'_>, error: CommandError) -> CommandError {
+    if context.part.keeps_labels {
+        return error;
+    }
+    let name = context.spec.name;
+    match context.envelope.is_in_transaction() {
+        true if within::is_end(name) => within::labelled_end(error),
+        true => within::labelled(error),
+        false if is_retryable(context) => retryable(error),
+        false => error,
+    }
+}
+
+/// What a driver may send once more says so.
+fn retryable(error: CommandError) -> CommandError {
+    match error.is_retryable() {
+        true => error.with_label("RetryableWriteError"),
+        false => error,
+    }
 }
 
 fn run_in_session(context: &mut Context<'_>) -> Result<Reply> {
@@ -90,10 +123,7 @@ fn write_once(context: &mut Context<'_>, session: &Arc<Session>, number: i64) ->
         let message = format!("txnNumber may only be provided for retryable writes, not '{name}'");
         return Err(CommandError::new(50768, message));
     }
-    once::run(context, session, number).map_err(|error| match error.is_retryable() {
-        true => error.with_label("RetryableWriteError"),
-        false => error,
-    })
+    once::run(context, session, number).map_err(retryable)
 }
 
 impl Context<'_> {
@@ -186,6 +216,3 @@ impl Context<'_> {
         self.part.transaction.is_some()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -194,3 +194,6 @@ impl Sessions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

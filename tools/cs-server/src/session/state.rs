@@ -133,3 +133,6 @@ pub(crate) fn committed(number: i64) -> CommandError {
     let message = format!("Transaction with {{ txnNumber: {number} }} has been committed.");
     CommandError::new(256, message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,7 +224,7 @@ fn expired(mut error: CommandError) -> CommandError {
 }
 
 /// What failed within a transaction can be tried anew as a whole, where that may help.
-fn labelled(error: CommandError) -> CommandError {
+pub(super) fn labelled(error: CommandError) -> CommandError {
     let helps = error.is_retryable()
         || matches!(
             error.code,
@@ -237,7 +237,7 @@ fn labelled(error: CommandError) -> CommandError {
 }
 
 /// The same of a commit or abort, which may be sent again by itself.
-fn labelled_end(error: CommandError) -> CommandError {
+pub(super) fn labelled_end(error: CommandError) -> CommandError {
     if error.is_retryable() {
         return error.with_label("RetryableWriteError");
     }

@@ -4,4 +4,5 @@
 
 mod commands;
 mod frames;
+mod sessions;
 mod support;
