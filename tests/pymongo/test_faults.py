@@ -125,8 +125,8 @@ class Killed(unittest.TestCase):
         for thread in threads:
             thread.start()
         for _ in range(self.KILLS):
-            seen = sum(acknowledged)
-            while sum(acknowledged) < seen + random.randint(50, 300):
+            enough = sum(acknowledged) + random.randint(50, 300)
+            while sum(acknowledged) < enough:
                 done.wait(0.01)
             server.restart()
         done.set()

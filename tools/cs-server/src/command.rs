@@ -244,6 +244,9 @@ pub fn run(server: &Arc<Server>, state: &mut ConnectionState, request: &Request<
     };
     server.observer.finished(server, operation, code);
     tell_if_slow(server, operation, request, code);
+    if code.is_some_and(hello::sounds_like_news) {
+        hello::tell_topology(server, &mut reply.document);
+    }
     clock::stamp(server, &mut reply);
     reply
 }

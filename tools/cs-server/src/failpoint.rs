@@ -200,7 +200,8 @@ fn configure(context: &mut Context<'_>) -> Result<Reply> {
 
 /// `None` where it is to be off.
 fn mode(value: RawBsonRef<'_>) -> Result<Option<Mode>> {
-    let wrong = || CommandError::bad_value("'mode' has to be 'off', 'alwaysOn', { times } or { skip }");
+    let wrong =
+        || CommandError::bad_value("'mode' has to be 'off', 'alwaysOn', { times } or { skip }");
     match value {
         RawBsonRef::String("off") => Ok(None),
         RawBsonRef::String("alwaysOn") => Ok(Some(Mode::Always)),

@@ -71,6 +71,23 @@ pub(crate) async fn wait(server: &Arc<Server>, body: &RawDocument) {
     let _ = tokio::time::timeout(longest, stopping.wait_for(|stopping| *stopping)).await;
 }
 
+/// Errors that drivers take for news of the topology.
+pub(crate) fn sounds_like_news(code: i32) -> bool {
+    matches!(
+        code,
+        91 | 189 | 10058 | 10107 | 11600 | 11602 | 13435 | 13436
+    )
+}
+
+/// Which topology it is: a driver that knows it need not look anew, as it else would for as long
+/// as its hello waits.
+pub(crate) fn tell_topology(server: &Server, reply: &mut RawDocumentBuf) {
+    reply.append(
+        cstr!("topologyVersion"),
+        rawdoc! { "processId": server.process_id, "counter": 0_i64 },
+    );
+}
+
 fn hello(context: &mut Context<'_>) -> Result<Reply> {
     let (server, body) = (Arc::clone(context.server), context.body);
     let is_new = context.spec.name == "hello";
@@ -84,10 +101,7 @@ fn hello(context: &mut Context<'_>) -> Result<Reply> {
         reply.append(cstr!("helloOk"), true);
     }
     reply.append(name, true);
-    reply.append(
-        cstr!("topologyVersion"),
-        rawdoc! { "processId": server.process_id, "counter": 0_i64 },
-    );
+    tell_topology(&server, &mut reply);
     let mut hosts = RawArrayBuf::new();
     hosts.push(server.advertised.as_str());
     let now = DateTime::now();

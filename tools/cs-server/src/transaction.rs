@@ -99,10 +99,14 @@ fn retryable(error: CommandError) -> CommandError {
 }
 
 fn run_in_session(context: &mut Context<'_>) -> Result<Reply> {
-    let Some(lsid) = context.envelope.lsid else {
+    let is_unknown =
+        context.server.config.security.authentication && context.connection.user.is_none();
+    // Nobody makes sessions before it is known who it is.
+    let lsid = context.session_id().filter(|_| !is_unknown);
+    let Some(lsid) = lsid else {
         return (context.spec.run)(context);
     };
-    let session = context.server.sessions.enter(context.owned(lsid))?;
+    let session = context.server.sessions.enter(lsid)?;
     match (
         context.envelope.txn_number,
         context.envelope.is_in_transaction(),

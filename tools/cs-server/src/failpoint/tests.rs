@@ -21,16 +21,24 @@ fn a_fail_point_is_hit_as_often_as_it_says() {
 #[test]
 fn one_that_skips_hits_all_behind() {
     let points = FailPoints::default();
-    let skipping = FailPoint { mode: Mode::Skip(1), ..times(0) };
+    let skipping = FailPoint {
+        mode: Mode::Skip(1),
+        ..times(0)
+    };
     points.set(Some(skipping));
-    let hits: Vec<bool> = (0..3).map(|_| points.enter("insert", None).is_some()).collect();
+    let hits: Vec<bool> = (0..3)
+        .map(|_| points.enter("insert", None).is_some())
+        .collect();
     assert_eq!(hits, [false, true, true]);
 }
 
 #[test]
 fn one_that_names_an_application_hits_no_other() {
     let points = FailPoints::default();
-    let meant = FailPoint { app_name: Some("a".to_owned()), ..times(9) };
+    let meant = FailPoint {
+        app_name: Some("a".to_owned()),
+        ..times(9)
+    };
     points.set(Some(meant));
     assert!(points.enter("insert", None).is_none());
     assert!(points.enter("insert", Some("b")).is_none());
@@ -41,6 +49,10 @@ fn one_that_names_an_application_hits_no_other() {
 fn what_is_not_known_is_refused_by_name() {
     let read = |data: RawDocumentBuf| FailPoint::read(Mode::Always, Some(&data)).unwrap_err();
     assert_eq!(read(rawdoc! { "failCommand": ["a"] }).code, 40415);
-    assert!(read(rawdoc! { "errorLabels": ["Bad"] }).message.contains("Bad"));
+    assert!(
+        read(rawdoc! { "errorLabels": ["Bad"] })
+            .message
+            .contains("Bad")
+    );
     assert_eq!(read(rawdoc! { "blockTimeMS": 1_000_000 }).code, 2);
 }

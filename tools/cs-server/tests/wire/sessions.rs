@@ -42,7 +42,10 @@ fn find() -> Document {
 
 fn labels(reply: &Document) -> Vec<&str> {
     let labels = reply.get_array("errorLabels");
-    labels.map_or_else(|_| Vec::new(), |labels| labels.iter().filter_map(Bson::as_str).collect())
+    labels.map_or_else(
+        |_| Vec::new(),
+        |labels| labels.iter().filter_map(Bson::as_str).collect(),
+    )
 }
 
 #[test]
@@ -113,7 +116,11 @@ fn a_commit_that_lost_to_another_write_can_be_tried_anew_as_a_whole() {
 fn what_cannot_be_part_of_a_transaction_is_refused() {
     let server = TestServer::start();
     let mut client = server.client();
-    for command in [doc! { "count": "c" }, doc! { "drop": "c" }, doc! { "ping": 1 }] {
+    for command in [
+        doc! { "count": "c" },
+        doc! { "drop": "c" },
+        doc! { "ping": 1 },
+    ] {
         assert_eq!(client.code(beginning(1, command)), 263);
     }
     let admin = with(beginning(1, insert(1)), doc! {});
@@ -163,23 +170,22 @@ fn a_write_that_is_sent_again_is_answered_the_same_and_happens_once() {
     let server = TestServer::start();
     let mut client = server.client();
     let retried = |number: i64, command: Document| {
-        with(command, doc! { "lsid": lsid(1), "txnNumber": number, "$db": "shop" })
+        with(
+            command,
+            doc! { "lsid": lsid(1), "txnNumber": number, "$db": "shop" },
+        )
     };
-    let increment = |id: i32| doc! { "q": { "_id": id }, "u": { "$inc": { "n": 1 } }, "upsert": true };
+    let increment =
+        |id: i32| doc! { "q": { "_id": id }, "u": { "$inc": { "n": 1 } }, "upsert": true };
     let writes = [
         doc! { "update": "c", "updates": [increment(1)] },
         doc! { "update": "c", "updates": [increment(1), increment(2)] },
         doc! { "findAndModify": "c", "query": { "_id": 1 }, "update": { "$inc": { "n": 1 } } },
     ];
     for (number, write) in (1..).zip(writes) {
-        let told = |mut reply: Document| {
-            reply.remove("operationTime");
-            reply.remove("$clusterTime");
-            reply
-        };
-        let first = told(client.ok(retried(number, write.clone())));
+        let first = client.ok(retried(number, write.clone()));
         for _ in 0..2 {
-            assert_eq!(told(client.ok(retried(number, write.clone()))), first);
+            assert_eq!(client.ok(retried(number, write.clone())), first);
         }
         assert_eq!(client.code(retried(number - 1, write)), 225);
     }
@@ -216,8 +222,13 @@ fn concerns_that_cannot_be_are_refused_or_told() {
     assert_eq!(client.code(read(doc! { "level": "snapshot" })), 72);
     assert_eq!(client.code(read(doc! { "level": "best" })), 9);
     assert_eq!(client.code(read(doc! { "levle": "local" })), 40415);
-    let write = |id: i32, concern: Document| with(insert(id), doc! { "writeConcern": concern, "$db": "shop" });
-    client.ok(write(1, doc! { "w": "majority", "j": true, "wtimeout": 100 }));
+    let write = |id: i32, concern: Document| {
+        with(insert(id), doc! { "writeConcern": concern, "$db": "shop" })
+    };
+    client.ok(write(
+        1,
+        doc! { "w": "majority", "j": true, "wtimeout": 100 },
+    ));
     assert_eq!(client.code(write(2, doc! { "w": 0, "j": true })), 2);
     assert_eq!(client.code(write(2, doc! { "w": -1 })), 9);
     let told = client.ok(write(3, doc! { "w": 2 }));
@@ -236,14 +247,36 @@ fn fail_points_are_for_servers_with_test_commands() {
     let fail = |data: Document| {
         doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data, "$db": "admin" }
     };
-    let retried = with(insert(1), doc! { "lsid": lsid(1), "txnNumber": 1_i64, "$db": "shop" });
+    let retried = with(
+        insert(1),
+        doc! { "lsid": lsid(1), "txnNumber": 1_i64, "$db": "shop" },
+    );
     client.ok(fail(doc! { "failCommands": ["insert"], "errorCode": 91 }));
     let failed = client.run(retried.clone());
     assert_eq!(failed.get_i32("code").unwrap(), 91);
     assert_eq!(labels(&failed), ["RetryableWriteError"]);
     client.ok(retried);
-    client.ok(fail(doc! { "failCommands": ["ping"], "closeConnection": true }));
+    client.ok(fail(
+        doc! { "failCommands": ["ping"], "closeConnection": true },
+    ));
     let mut victim = server.client();
     victim.send_command(0, &doc! { "ping": 1, "$db": "admin" });
     assert!(victim.receive().is_none());
+}
+
+#[test]
+fn every_reply_tells_the_time_and_a_write_moves_it() {
+    let server = TestServer::start();
+    let mut client = server.client();
+    let mut times = Vec::new();
+    for id in 0..3 {
+        client.ok(with(insert(id), doc! { "$db": "shop" }));
+        let Some(Bson::Timestamp(time)) = client.last_time else {
+            unreachable!("no time in {:?}", client.last_time);
+        };
+        times.push((time.time, time.increment));
+        client.code(doc! { "nothing": 1, "$db": "shop" });
+        assert_eq!(client.last_time, Some(Bson::Timestamp(time)));
+    }
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
 }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bson::{Document, RawDocument, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use cs_server::wire::{Compressor, Header, MAX_MESSAGE_LEN, Message, OpCode, compress, decompress};
 use cs_server::{Config, Running, Server};
 use tokio::runtime::Runtime;
@@ -70,6 +70,8 @@ impl Drop for TestServer {
 pub(crate) struct Client<S> {
     stream: S,
     last_id: i32,
+    /// What the last reply told as the time.
+    pub(crate) last_time: Option<Bson>,
 }
 
 impl Client<UnixStream> {
@@ -80,7 +82,11 @@ impl Client<UnixStream> {
 
 impl<S: Read + Write> Client<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, last_id: 0 }
+        Self {
+            stream,
+            last_id: 0,
+            last_time: None,
+        }
     }
 
     /// Sends bytes as they are.
@@ -134,7 +140,10 @@ impl<S: Read + Write> Client<S> {
         let Message::Msg(message) = Message::parse(&header, &body).unwrap() else {
             unreachable!("a reply is no query");
         };
-        let document = Document::try_from(message.body).unwrap();
+        let mut document = Document::try_from(message.body).unwrap();
+        // Every reply tells the time, which is no test's but that of sessions.
+        self.last_time = document.remove("operationTime");
+        document.remove("$clusterTime");
         (header, document, message.more_to_come)
     }
 

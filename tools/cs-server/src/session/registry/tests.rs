@@ -35,7 +35,10 @@ fn there_are_only_so_many_sessions() {
 #[test]
 fn a_session_that_nobody_uses_is_found_unless_a_command_of_it_runs() {
     let sessions = Sessions::default();
-    let (idle, busy) = (sessions.enter(id(1)).unwrap(), sessions.enter(id(2)).unwrap());
+    let (idle, busy) = (
+        sessions.enter(id(1)).unwrap(),
+        sessions.enter(id(2)).unwrap(),
+    );
     let _turn = busy.turn();
     assert_eq!(sessions.unused_for(Duration::ZERO), [idle.id]);
     assert_eq!(sessions.unused_for(SESSION_TIMEOUT), [[0; 16]; 0]);
@@ -51,7 +54,10 @@ fn what_is_kept_of_a_session_is_forgotten_when_it_has_ended() {
     let sessions = Sessions::of(&database).unwrap();
     assert_eq!(sessions.all(), [id(1)]);
     sessions.forget(&database);
-    assert!(database.last_statement(&id(1)).unwrap().is_some(), "it goes on");
+    assert!(
+        database.last_statement(&id(1)).unwrap().is_some(),
+        "it goes on"
+    );
     sessions.end(&id(1));
     sessions.forget(&database);
     assert!(database.last_statement(&id(1)).unwrap().is_none());
