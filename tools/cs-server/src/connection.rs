@@ -502,7 +502,7 @@ where
             // Each reply answers the one before it.
             envelope.response_to = request_id;
             if is_hello {
-                hello::wait(&self.server, request.body).await;
+                hello::wait_for_next(&self.server, request.body).await;
             }
             reply = self.carry_out(request);
             if self.state.must_close {

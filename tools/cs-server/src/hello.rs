@@ -62,9 +62,20 @@ pub(crate) async fn wait(server: &Arc<Server>, body: &RawDocument) {
             .is_ok_and(|id| id == server.process_id)
             && known.get("counter").ok().flatten().and_then(integer) == Some(0)
     });
-    if !is_current {
-        return;
+    if is_current {
+        wait_again(server, asked).await;
     }
+}
+
+/// Waits for the next change: what a client that takes replies as they come was told last is
+/// what there is.
+pub(crate) async fn wait_for_next(server: &Arc<Server>, body: &RawDocument) {
+    if let Ok(Some(asked)) = body.get("maxAwaitTimeMS") {
+        wait_again(server, asked).await;
+    }
+}
+
+async fn wait_again(server: &Arc<Server>, asked: RawBsonRef<'_>) {
     let asked = integer(asked).and_then(|ms| u64::try_from(ms).ok());
     let longest = Duration::from_millis(asked.unwrap_or(0)).min(MAX_AWAIT);
     let mut stopping = server.stopping();

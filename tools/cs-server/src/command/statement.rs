@@ -170,12 +170,8 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    /// Of the command `update`: `{ q, u, c, multi, upsert, arrayFilters, hint, sort, collation }`.
-    pub(crate) fn of_update(
-        document: &RawDocument,
-        variables: Option<&RawDocument>,
-    ) -> Result<Self> {
-        values::validate_document(document.as_bytes()).map_err(collection_store::Error::from)?;
+    /// Whether it has the shape of an update: before that is so of all of a batch, none is begun.
+    pub(crate) fn check(document: &RawDocument) -> Result<()> {
         let known = [
             "q",
             "u",
@@ -188,7 +184,20 @@ impl Update {
             "sort",
             "collation",
         ];
+        values::validate_document(document.as_bytes()).map_err(collection_store::Error::from)?;
         let fields = Fields::within("update.updates", document, &known)?;
+        fields.required("q")?;
+        fields.required("u")?;
+        fields.refuse(&["collation", "c"])
+    }
+
+    /// Of the command `update`: `{ q, u, c, multi, upsert, arrayFilters, hint, sort, collation }`,
+    /// which was [checked](Self::check).
+    pub(crate) fn of_update(
+        document: &RawDocument,
+        variables: Option<&RawDocument>,
+    ) -> Result<Self> {
+        let fields = Fields::read("update.updates", document, |_| true)?;
         Self::read(&fields, ["q", "u", "c"], variables)
     }
 
@@ -321,26 +330,34 @@ pub(crate) struct Delete {
 }
 
 impl Delete {
-    /// Of the command `delete`: `{ q, limit, hint, collation }`.
-    pub(crate) fn of_delete(
-        document: &RawDocument,
-        variables: Option<&RawDocument>,
-    ) -> Result<Self> {
-        values::validate_document(document.as_bytes()).map_err(collection_store::Error::from)?;
+    /// Whether it has the shape of a deletion: before that is so of all of a batch, none is begun.
+    pub(crate) fn check(document: &RawDocument) -> Result<()> {
         let known = ["q", "limit", "hint", "collation"];
+        values::validate_document(document.as_bytes()).map_err(collection_store::Error::from)?;
         let fields = Fields::within("delete.deletes", document, &known)?;
+        fields.required("q")?;
         fields.required("limit")?;
-        let is_multi = match fields.integer("limit")? {
-            Some(0) => true,
-            Some(1) => false,
+        fields.refuse(&["collation"])?;
+        match fields.integer("limit")? {
+            Some(0 | 1) => Ok(()),
             other => {
                 let message = format!(
                     "The limit field in delete objects must be 0 or 1. Got {}",
                     other.unwrap_or_default()
                 );
-                return Err(CommandError::new(code::FAILED_TO_PARSE, message));
+                Err(CommandError::new(code::FAILED_TO_PARSE, message))
             }
-        };
+        }
+    }
+
+    /// Of the command `delete`: `{ q, limit, hint, collation }`, which was
+    /// [checked](Self::check).
+    pub(crate) fn of_delete(
+        document: &RawDocument,
+        variables: Option<&RawDocument>,
+    ) -> Result<Self> {
+        let fields = Fields::read("delete.deletes", document, |_| true)?;
+        let is_multi = fields.integer("limit")? == Some(0);
         Self::read(&fields, "q", is_multi, variables)
     }
 

@@ -136,6 +136,9 @@ fn update(context: &mut Context<'_>) -> Result<Reply> {
     let collection = target(context)?;
     let updates = documents_of(&context.fields, &context.sequences, "updates")?;
     check_batch(updates.len())?;
+    for update in &updates {
+        Update::check(update)?;
+    }
     let variables = context.fields.document("let")?;
     let is_ordered = context.fields.boolean("ordered")? != Some(false);
     let mut outcome = Outcome {
@@ -174,6 +177,9 @@ fn delete(context: &mut Context<'_>) -> Result<Reply> {
     let collection = context.collection(&context.namespace()?)?;
     let deletes = documents_of(&context.fields, &context.sequences, "deletes")?;
     check_batch(deletes.len())?;
+    for delete in &deletes {
+        Delete::check(delete)?;
+    }
     let variables = context.fields.document("let")?;
     let is_ordered = context.fields.boolean("ordered")? != Some(false);
     let mut outcome = Outcome::default();

@@ -32,18 +32,21 @@ fn hello_presents_a_replica_set_of_one_by_its_advertised_name() {
 }
 
 #[test]
-fn a_hello_that_waits_is_answered_when_the_server_stops() {
+fn a_hello_that_goes_on_is_answered_at_once_and_again_when_the_server_stops() {
+    const EXHAUST_ALLOWED: u32 = 1 << 16;
     let mut server = TestServer::start();
     let mut client = server.client();
-    let hello = client.ok(doc! { "hello": 1, "$db": "admin" });
-    let version = hello.get_document("topologyVersion").unwrap().clone();
+    let version = doc! { "processId": bson::oid::ObjectId::new(), "counter": 0_i64 };
     let waiting = doc! {
         "hello": 1, "topologyVersion": version, "maxAwaitTimeMS": 60_000_i64, "$db": "admin",
     };
-    client.send_command(0, &waiting);
+    client.send_command(EXHAUST_ALLOWED, &waiting);
+    let (first, _, has_more) = client.reply();
+    assert!(has_more, "it goes on");
     server.stop();
-    assert!(client.receive().is_some());
-    assert!(client.receive().is_none());
+    let (last, _, has_more) = client.reply();
+    assert_eq!(last.response_to, first.request_id);
+    assert!(!has_more && client.receive().is_none());
 }
 
 #[test]
@@ -129,6 +132,18 @@ fn refusals_have_the_codes_that_clients_know() {
             doc! { "delete": "c", "deletes": [{ "q": {} }], "$db": "shop" },
             40414,
         ),
+        (
+            doc! { "update": "c", "updates": [{ "q": {}, "u": {}, "surprise": 1 }], "$db": "shop" },
+            40415,
+        ),
+        (
+            doc! { "update": "c", "updates": [{ "q": {} }], "$db": "shop" },
+            40414,
+        ),
+        (
+            doc! { "delete": "c", "deletes": [{ "q": {}, "limit": 2 }], "$db": "shop" },
+            9,
+        ),
         (doc! { "listDatabases": 1, "$db": "shop" }, 13),
         (doc! { "dropDatabase": 1, "$db": "admin" }, 20),
         (doc! { "drop": "system.users", "$db": "shop" }, 73),
@@ -167,7 +182,6 @@ fn refusals_have_the_codes_that_clients_know() {
         (doc! { "q": {}, "u": { "x": 1 }, "multi": true }, 9),
         (doc! { "q": {}, "u": { "$set": { "_id": 9 } } }, 66),
         (doc! { "q": {}, "u": { "$nonsense": 1 } }, 9),
-        (doc! { "q": {}, "u": { "x": 1 }, "surprise": 1 }, 40415),
     ] {
         let shown = statement.to_string();
         let reply = client.ok(update(statement));
