@@ -15,7 +15,9 @@ mod query;
 
 pub use compressed::{Compressor, compress, decompress};
 pub use header::{Header, OpCode};
-pub use message::{Message, OpMsg, Sequence, Splitter, encode_reply, split_document};
+pub use message::{
+    Message, OpMsg, Sequence, Splitter, encode_reply, split_document, validate_outer,
+};
 pub use query::{OpQuery, encode_query_reply};
 
 /// The longest message, header included: `maxMessageSizeBytes` of MongoDB.

@@ -13,6 +13,7 @@ use crate::error::{CommandError, Result, code, code_name};
 use crate::fields::{Fields, documents_of};
 use crate::namespace::Namespace;
 use crate::reply::{Reply, count};
+use crate::wire::validate_outer;
 
 /// The family.
 pub(super) const COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -126,8 +127,7 @@ fn write(
     variables: Option<&RawDocument>,
     limits: &OperationContext,
 ) -> Result<Written> {
-    collection_store::values::validate_document(operation.as_bytes())
-        .map_err(collection_store::Error::from)?;
+    validate_outer(operation).map_err(collection_store::Error::from)?;
     let kind = operation.into_iter().next().transpose()?;
     let kind = kind.map_or("", |(name, _)| name.as_str());
     let known: &[&str] = match kind {

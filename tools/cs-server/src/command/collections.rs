@@ -2,7 +2,7 @@
 
 use bson::raw::cstr;
 use bson::spec::BinarySubtype;
-use bson::{Binary, RawArrayBuf, RawBsonRef, RawDocumentBuf, rawdoc};
+use bson::{Binary, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use collection_store::CollectionInfo;
 use collection_store::filter::Filter;
 
@@ -178,9 +178,32 @@ fn uuid_of(context: &Context<'_>, info: &CollectionInfo) -> Binary {
     }
 }
 
+/// The filter by which drivers and tools leave out MongoDB's own collections. It looks ahead, which
+/// no pattern here can, and there are no such collections.
+fn is_no_system(filter: &RawDocument) -> bool {
+    const NO_SYSTEM: &str = r"^(?!system\.)";
+    let mut fields = filter.into_iter();
+    match (fields.next(), fields.next()) {
+        (Some(Ok((name, value))), None) if name.as_str() == "name" => match value {
+            RawBsonRef::RegularExpression(regex) => regex.pattern.as_str() == NO_SYSTEM,
+            RawBsonRef::Document(operators) => {
+                operators
+                    .get_str("$regex")
+                    .is_ok_and(|text| text == NO_SYSTEM)
+                    && operators.iter().count() == 1
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 fn list_collections(context: &mut Context<'_>) -> Result<Reply> {
     let fields = &context.fields;
-    let filter = Filter::compile(fields.document("filter")?.unwrap_or(crate::fields::empty()))?;
+    let filter = fields
+        .document("filter")?
+        .filter(|filter| !is_no_system(filter));
+    let filter = Filter::compile(filter.unwrap_or(crate::fields::empty()))?;
     let name_only = fields.boolean("nameOnly")? == Some(true);
     let database = context.server.database.database(context.database);
     let mut documents = Vec::new();

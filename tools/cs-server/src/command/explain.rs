@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bson::raw::cstr;
 use bson::{RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
-use collection_store::{Collection, Explain, ExplainStep, Find};
+use collection_store::{Collection, Explain, ExplainStep, Find, IndexInfo};
 
 use super::aggregate::Aggregation;
 use super::read::{count_query, filter_of, hint_of, query};
@@ -61,9 +61,10 @@ fn explain(context: &mut Context<'_>) -> Result<Reply> {
     }
     let (namespace, find) = explained(context, &fields)?;
     let explain = find.context(context.operation()).explain()?;
-    let mut reply = planner(&namespace, &explain, filter_in(&fields)?);
+    let plan = plan(&explain, &context.collection(&namespace)?.list_indexes()?);
+    let mut reply = planner(&namespace, &plan, filter_in(&fields)?);
     if verbosity != "queryPlanner" {
-        reply.append(cstr!("executionStats"), execution(&explain));
+        reply.append(cstr!("executionStats"), execution(&explain, plan));
     }
     reply.append(cstr!("command"), inner);
     append_server(context, &mut reply);
@@ -148,8 +149,9 @@ pub(super) fn aggregation(context: &Context<'_>, aggregation: &Aggregation<'_>) 
         rest = others;
     }
     let explain = find.context(context.operation()).explain()?;
-    let mut cursor = planner(&aggregation.namespace, &explain, filter);
-    cursor.append(cstr!("executionStats"), execution(&explain));
+    let plan = plan(&explain, &collection.list_indexes()?);
+    let mut cursor = planner(&aggregation.namespace, &plan, filter);
+    cursor.append(cstr!("executionStats"), execution(&explain, plan));
     let mut stages = RawArrayBuf::new();
     stages.push(rawdoc! { "$cursor": cursor });
     for stage in rest {
@@ -162,7 +164,7 @@ pub(super) fn aggregation(context: &Context<'_>, aggregation: &Aggregation<'_>) 
 
 fn planner(
     namespace: &Namespace,
-    explain: &Explain,
+    plan: &RawDocumentBuf,
     filter: Option<&RawDocument>,
 ) -> RawDocumentBuf {
     rawdoc! {
@@ -170,20 +172,20 @@ fn planner(
         "queryPlanner": {
             "namespace": namespace.to_string(),
             "parsedQuery": filter.unwrap_or(crate::fields::empty()).to_owned(),
-            "winningPlan": plan(explain),
+            "winningPlan": plan.clone(),
             "rejectedPlans": RawArrayBuf::new(),
         },
     }
 }
 
-fn execution(explain: &Explain) -> RawDocumentBuf {
+fn execution(explain: &Explain, plan: RawDocumentBuf) -> RawDocumentBuf {
     rawdoc! {
         "executionSuccess": true,
         "nReturned": count(explain.returned),
         "executionTimeMillis": count(milliseconds(explain.duration)),
         "totalKeysExamined": count(explain.keys_examined),
         "totalDocsExamined": count(explain.documents_examined),
-        "executionStages": plan(explain),
+        "executionStages": plan,
     }
 }
 
@@ -192,14 +194,14 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 /// The plan as MongoDB's tree of stages.
-fn plan(explain: &Explain) -> RawDocumentBuf {
+fn plan(explain: &Explain, indexes: &[IndexInfo]) -> RawDocumentBuf {
     let mut found = match explain.steps.as_slice() {
         [] => rawdoc! { "stage": "EOF" },
-        [step] => access(step, explain.covered),
+        [step] => access(step, explain.covered, indexes),
         steps => {
             let mut inputs = RawArrayBuf::new();
             for step in steps {
-                inputs.push(access(step, true));
+                inputs.push(access(step, true, indexes));
             }
             rawdoc! { "stage": "FETCH", "inputStage": { "stage": "OR", "inputStages": inputs } }
         }
@@ -210,7 +212,7 @@ fn plan(explain: &Explain) -> RawDocumentBuf {
     found
 }
 
-fn access(step: &ExplainStep, covered: bool) -> RawDocumentBuf {
+fn access(step: &ExplainStep, covered: bool, indexes: &[IndexInfo]) -> RawDocumentBuf {
     let direction = if step.reverse { "backward" } else { "forward" };
     let Some(index) = &step.index else {
         let stage = if step.bounds.is_empty() {
@@ -230,8 +232,12 @@ fn access(step: &ExplainStep, covered: bool) -> RawDocumentBuf {
             bounds.append(&path, shown);
         }
     }
+    let known = indexes.iter().find(|known| known.name == *index);
     let scan = rawdoc! {
         "stage": "IXSCAN",
+        "isUnique": known.is_some_and(|known| known.unique),
+        "isSparse": known.is_some_and(|known| known.sparse),
+        "isPartial": known.is_some_and(|known| known.partial_filter.is_some()),
         "keyPattern": step.key.clone().unwrap_or_default(),
         "indexName": index.as_str(),
         "isMultiKey": step.multikey,

@@ -78,7 +78,7 @@ fn find_and_modify(context: &mut Context<'_>) -> Result<Reply> {
     let sort = fields.document("sort")?;
     let query = fields.document("query")?.unwrap_or(crate::fields::empty());
     // The engine sorts by itself; only an index has to be gone by beforehand.
-    let hinted = fields.get("hint").and_then(|_| sort);
+    let hinted = fields.get("hint").and(sort);
     let wanted = Target::new(query, fields.document("let")?, fields.get("hint"), hinted)?;
     if let Some(sort) = sort {
         options = options.sort(sort);

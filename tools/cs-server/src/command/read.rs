@@ -105,6 +105,18 @@ pub(super) fn filter_of(
     }
 }
 
+/// The order in which documents lie is that of their `_id`s; a sort by it is a scan, as the hint
+/// of the same name is.
+fn natural_order(sort: &RawDocument) -> Option<Hint> {
+    let mut fields = sort.into_iter();
+    match (fields.next(), fields.next()) {
+        (Some(Ok((name, _))), None) if name.as_str() == "$natural" => {
+            Some(Hint::Key(sort.to_owned()))
+        }
+        _ => None,
+    }
+}
+
 /// The query of a find, as far as an explain shares it.
 pub(super) fn query(collection: &Collection, fields: &Fields<'_>) -> Result<Find> {
     let refused = [
@@ -126,8 +138,11 @@ pub(super) fn query(collection: &Collection, fields: &Fields<'_>) -> Result<Find
         .skip(fields.natural("skip")?.unwrap_or(0))
         .limit(fields.natural("limit")?.unwrap_or(0))
         .allow_disk_use(fields.boolean("allowDiskUse")?.unwrap_or(true));
-    if let Some(sort) = fields.document("sort")? {
-        find = find.sort(sort);
+    let natural = fields.document("sort")?.and_then(natural_order);
+    match (natural, fields.document("sort")?) {
+        (Some(order), _) if fields.get("hint").is_none() => find = find.hint(order),
+        (_, Some(sort)) => find = find.sort(sort),
+        (_, None) => {}
     }
     if let Some(projection) = fields.document("projection")? {
         find = find.projection(projection);

@@ -5,16 +5,17 @@
 //! still match.
 
 use bson::{Bson, RawArray, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use collection_store::IntoUpdate;
 use collection_store::filter::Filter;
 use collection_store::{
     Collection, Hint, OperationContext, UpdateOptions, UpdateResult, UpdateSpec,
 };
-use collection_store::{IntoUpdate, values};
 
 use super::read::{filter_of, hint_of};
 use super::variables::with_variables;
 use crate::error::{CommandError, Result, code};
 use crate::fields::Fields;
+use crate::wire::validate_outer;
 
 /// How often a document that was found beforehand is looked for anew when it has changed.
 const MAX_ATTEMPTS: usize = 100;
@@ -184,7 +185,7 @@ impl Update {
             "sort",
             "collation",
         ];
-        values::validate_document(document.as_bytes()).map_err(collection_store::Error::from)?;
+        validate_outer(document).map_err(collection_store::Error::from)?;
         let fields = Fields::within("update.updates", document, &known)?;
         fields.required("q")?;
         fields.required("u")?;
@@ -212,8 +213,10 @@ impl Update {
         variables: Option<&RawDocument>,
     ) -> Result<Self> {
         fields.refuse(&["collation", constants])?;
-        let mut options = UpdateOptions::default();
-        options.upsert = fields.boolean("upsert")? == Some(true);
+        let mut options = UpdateOptions {
+            upsert: fields.boolean("upsert")? == Some(true),
+            ..UpdateOptions::default()
+        };
         if let Some(filters) = fields.documents("arrayFilters")? {
             options.array_filters = filters.into_iter().map(ToOwned::to_owned).collect();
         }
@@ -333,7 +336,7 @@ impl Delete {
     /// Whether it has the shape of a deletion: before that is so of all of a batch, none is begun.
     pub(crate) fn check(document: &RawDocument) -> Result<()> {
         let known = ["q", "limit", "hint", "collation"];
-        values::validate_document(document.as_bytes()).map_err(collection_store::Error::from)?;
+        validate_outer(document).map_err(collection_store::Error::from)?;
         let fields = Fields::within("delete.deletes", document, &known)?;
         fields.required("q")?;
         fields.required("limit")?;

@@ -1,7 +1,7 @@
 //! OP_MSG: one body, any number of sequences of documents, in any order.
 
-use bson::RawDocument;
-use collection_store::values::{MAX_DOCUMENT_LEN, validate_document};
+use bson::{RawBsonRef, RawDocument};
+use collection_store::values::{InvalidDocument, MAX_DOCUMENT_LEN, validate_document};
 
 use super::query::OpQuery;
 use super::{
@@ -108,8 +108,7 @@ impl<'a> OpMsg<'a> {
             }
         }
         let body = body.ok_or_else(|| WireError::Malformed("a message has no body".into()))?;
-        validate_document(body.as_bytes())
-            .map_err(|error| WireError::Malformed(error.to_string()))?;
+        validate_outer(body).map_err(|error| WireError::Malformed(error.to_string()))?;
         Ok(Self {
             more_to_come: flags & MORE_TO_COME != 0,
             exhaust_allowed: flags & EXHAUST_ALLOWED != 0,
@@ -117,6 +116,28 @@ impl<'a> OpMsg<'a> {
             sequences,
         })
     }
+}
+
+/// Validates what may be a little longer than a document that can be stored, since it has one or
+/// two of these within: then each of its fields for itself.
+///
+/// # Errors
+/// It is not valid, or something in it is too long.
+pub fn validate_outer(document: &RawDocument) -> std::result::Result<(), InvalidDocument> {
+    let bytes = document.as_bytes();
+    if bytes.len() <= MAX_DOCUMENT_LEN || bytes.len() > MAX_IN_MESSAGE {
+        return validate_document(bytes);
+    }
+    let fields: Option<Vec<_>> = document.into_iter().map(|field| field.ok()).collect();
+    let Some(fields) = fields else {
+        return validate_document(bytes);
+    };
+    fields.into_iter().try_for_each(|(_, value)| match value {
+        RawBsonRef::Document(inner) => validate_document(inner.as_bytes()),
+        RawBsonRef::Array(inner) => validate_document(inner.as_bytes()),
+        RawBsonRef::JavaScriptCodeWithScope(code) => validate_document(code.scope.as_bytes()),
+        _ => Ok(()),
+    })
 }
 
 /// The checksum is over all that is before it, the header included.

@@ -76,7 +76,7 @@ fn a_message_has_one_body_and_each_sequence_once() {
 #[test]
 fn flags_that_have_to_be_understood_are_refused_and_others_passed_over() {
     let body = body_section(&ping());
-    let parsed = message(1 << 17 | 1 << 16 | 1 << 1, &[body.clone()]);
+    let parsed = message(1 << 17 | 1 << 16 | 1 << 1, std::slice::from_ref(&body));
     let parsed = parse(&parsed).unwrap();
     assert!(parsed.more_to_come && parsed.exhaust_allowed);
     let refused = parse(&message(1 << 2, &[body])).unwrap_err();
@@ -100,7 +100,7 @@ fn a_checksum_is_checked_where_there_is_one() {
 fn a_length_that_cannot_be_is_refused_before_anything_is_cut() {
     let body = body_section(&ping());
     for (at, len) in [(5, i32::MAX), (5, -1), (5, 4), (5, 0)] {
-        let mut bytes = message(0, &[body.clone()]);
+        let mut bytes = message(0, std::slice::from_ref(&body));
         bytes[at..at + 4].copy_from_slice(&len.to_le_bytes());
         assert!(
             matches!(parse(&bytes), Err(WireError::Length { .. })),
