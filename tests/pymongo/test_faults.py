@@ -30,6 +30,13 @@ class FailPoints(ServerTest):
         self.fail({"times": 1}, "find", closeConnection=True)
         self.assertIsNotNone(self.db.c.find_one())
 
+    def test_a_write_that_happened_unheard_of_is_not_done_again(self):
+        point = ("configureFailPoint", "onPrimaryTransactionalWrite")
+        for data in [{}, {"failBeforeCommitExceptionCode": 1}]:
+            self.client.admin.command(*point, mode={"times": 1}, data=data)
+            self.db.c.update_one({"_id": 1}, {"$inc": {"n": 1}}, upsert=True)
+        self.assertEqual(self.db.c.find_one(), {"_id": 1, "n": 2})
+
     def test_errors_have_the_labels_that_they_should(self):
         self.fail("alwaysOn", "insert", "update", errorCode=11600)
         with self.assertRaises(PyMongoError) as raised:

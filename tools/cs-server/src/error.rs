@@ -69,6 +69,7 @@ pub fn code_name(code: i32) -> String {
         18 => "AuthenticationFailed",
         20 => "IllegalOperation",
         22 => "InvalidBSON",
+        24 => "LockTimeout",
         26 => "NamespaceNotFound",
         27 => "IndexNotFound",
         28 => "PathNotViable",

@@ -1,5 +1,5 @@
-//! Faults on demand, for the tests of drivers: `configureFailPoint` with `failCommand`. There only
-//! where the server was started with test commands.
+//! Faults on demand, for the tests of drivers: `configureFailPoint` with `failCommand` and
+//! `onPrimaryTransactionalWrite`. There only where the server was started with test commands.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::command::{CommandSpec, Context, Privilege};
 use crate::error::{CommandError, Result, code, code_name};
 use crate::fields::Fields;
 use crate::reply::Reply;
+use crate::session::SessionId;
 
 /// The longest that a command may be held up.
 const MAX_BLOCK: Duration = Duration::from_secs(60);
@@ -81,11 +82,20 @@ struct FailPoint {
     write_concern_error: Option<RawDocumentBuf>,
 }
 
-/// The one that there may be.
+/// What befalls retryable writes: their connection breaks before they happen, or behind it.
+#[derive(Clone, Copy, Debug)]
+struct WritePoint {
+    mode: Mode,
+    closes: bool,
+    error_code: Option<i32>,
+}
+
+/// Those that there may be: one of each kind.
 #[derive(Debug, Default)]
 pub(crate) struct FailPoints {
     is_set: AtomicBool,
     current: Mutex<Option<FailPoint>>,
+    writes: Mutex<Option<WritePoint>>,
     entered: Mutex<i64>,
 }
 
@@ -101,6 +111,12 @@ impl FailPoints {
         self.is_set.store(fail_point.is_some(), Ordering::Release);
         *self.current.lock() = fail_point;
         *self.entered.lock()
+    }
+
+    fn enter_write(&self) -> Option<WritePoint> {
+        let mut writes = self.writes.lock();
+        let point = writes.as_mut()?;
+        point.mode.enter().then_some(*point)
     }
 
     /// The one that befalls a command of this name and client.
@@ -153,6 +169,38 @@ pub(crate) fn befall(context: &mut Context<'_>) -> Result<Mishap> {
     })
 }
 
+/// Carries a retryable write out, unless something befalls it before or behind.
+///
+/// # Errors
+/// Those of the write, and that which it is to fail with.
+pub(crate) fn befall_write(
+    context: &mut Context<'_>,
+    (session, number): (&SessionId, i64),
+    write: impl FnOnce(&mut Context<'_>) -> Result<Reply>,
+) -> Result<Reply> {
+    let server = std::sync::Arc::clone(context.server);
+    if server.fail_points.writes.lock().is_none() {
+        return write(context);
+    }
+    // What only answers once more writes nothing.
+    let last = server.database.last_statement(session)?;
+    if last.is_some_and(|last| i64::try_from(last.number).is_ok_and(|last| last >= number)) {
+        return write(context);
+    }
+    let Some(point) = server.fail_points.enter_write() else {
+        return write(context);
+    };
+    let outcome = match point.error_code {
+        None => write(context),
+        Some(code) => {
+            let message = "Failing write via 'onPrimaryTransactionalWrite' failpoint";
+            Err(CommandError::new(code, message))
+        }
+    };
+    context.connection.must_close |= point.closes;
+    outcome
+}
+
 impl Mishap {
     /// Tells of what did not happen.
     pub(crate) fn tell(self, reply: &mut Reply, is_retryable: bool) {
@@ -185,6 +233,14 @@ fn configure(context: &mut Context<'_>) -> Result<Reply> {
     let fields = &context.fields;
     match fields.text("configureFailPoint")? {
         Some("failCommand") => {}
+        Some("onPrimaryTransactionalWrite") => {
+            let point = match mode(fields.required("mode")?)? {
+                None => None,
+                Some(mode) => Some(WritePoint::read(mode, fields.document("data")?)?),
+            };
+            *context.server.fail_points.writes.lock() = point;
+            return Ok(rawdoc! { "count": 0 }.into());
+        }
         other => {
             let message = format!("there is no fail point '{}'", other.unwrap_or_default());
             return Err(CommandError::bad_value(message));
@@ -214,6 +270,21 @@ fn mode(value: RawBsonRef<'_>) -> Result<Option<Mode>> {
             }
         }
         _ => Err(wrong()),
+    }
+}
+
+impl WritePoint {
+    fn read(mode: Mode, data: Option<&RawDocument>) -> Result<Self> {
+        let data = data.unwrap_or(crate::fields::empty());
+        let known = ["closeConnection", "failBeforeCommitExceptionCode"];
+        let fields = Fields::within("data", data, &known)?;
+        let code = fields.integer("failBeforeCommitExceptionCode")?;
+        let code = code.map(i32::try_from).transpose();
+        Ok(Self {
+            mode,
+            closes: fields.boolean("closeConnection")?.unwrap_or(true),
+            error_code: code.map_err(|_| CommandError::bad_value("a code is an int32"))?,
+        })
     }
 }
 

@@ -73,7 +73,9 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<Reply> {
 /// Whether a driver may send the command once more.
 fn is_retryable(context: &Context<'_>) -> bool {
     let name = context.spec.name;
-    within::is_end(name) || (context.envelope.txn_number.is_some() && RETRYABLE.contains(&name))
+    let envelope = &context.envelope;
+    let is_write = envelope.txn_number.is_some() && RETRYABLE.contains(&name);
+    within::is_end(name) || (is_write && !envelope.is_in_transaction())
 }
 
 /// An error that befell a command before it was carried out, unless it says which labels it has.
@@ -127,7 +129,8 @@ fn write_once(context: &mut Context<'_>, session: &Arc<Session>, number: i64) ->
         let message = format!("txnNumber may only be provided for retryable writes, not '{name}'");
         return Err(CommandError::new(50768, message));
     }
-    once::run(context, session, number).map_err(retryable)
+    let write = |context: &mut Context<'_>| once::run(context, session, number);
+    failpoint::befall_write(context, (&session.id, number), write).map_err(retryable)
 }
 
 impl Context<'_> {

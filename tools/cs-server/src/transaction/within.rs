@@ -242,7 +242,7 @@ pub(super) fn labelled_end(error: CommandError) -> CommandError {
         return error.with_label("RetryableWriteError");
     }
     match error.code {
-        112 | 246 | code::NO_SUCH_TRANSACTION => error.with_label(TRANSIENT),
+        24 | 112 | 246 | 267 | code::NO_SUCH_TRANSACTION => error.with_label(TRANSIENT),
         _ => error,
     }
 }
