@@ -8,7 +8,7 @@
 //! | `once.rs` | retryable writes |
 //!
 //! ## Invariants
-//! * Every command passes [`run`], and every handle of a collection that a handler gets is that of
+//! * Every command passes `run`, and every handle of a collection that a handler gets is that of
 //!   the transaction which it belongs to.
 //! * A retryable write and its answer are one commit of the engine: it was carried out and is
 //!   answered the same for ever, or neither.
