@@ -1,6 +1,7 @@
 //! aggregate.
 
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+use bson::spec::BinarySubtype;
+use bson::{Binary, RawArrayBuf, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use collection_store::AggregateOptions;
 
 use super::pipeline::touched;
@@ -15,6 +16,8 @@ use crate::reply::Reply;
 
 /// The collection that stands for none, where a pipeline has documents of its own.
 const NO_COLLECTION: &str = "cmd.aggregate";
+/// The stage that is answered by the server itself.
+const LIST_SESSIONS: &str = "$listLocalSessions";
 
 /// The family.
 pub(super) const COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -99,6 +102,19 @@ fn no_pipeline() -> CommandError {
     CommandError::new(code::TYPE_MISMATCH, "'pipeline' has to be an array")
 }
 
+/// The sessions of this server, as documents of the pipeline's own.
+fn sessions(context: &Context<'_>) -> RawDocumentBuf {
+    let mut sessions = RawArrayBuf::new();
+    for id in context.server.sessions.all() {
+        let id = Binary {
+            subtype: BinarySubtype::Uuid,
+            bytes: id.to_vec(),
+        };
+        sessions.push(rawdoc! { "_id": { "id": id } });
+    }
+    rawdoc! { "$documents": sessions }
+}
+
 fn aggregate(context: &mut Context<'_>) -> Result<Reply> {
     let aggregation = Aggregation::of(context, &context.fields)?;
     let fields = &context.fields;
@@ -121,7 +137,11 @@ fn aggregate(context: &mut Context<'_>) -> Result<Reply> {
         let opening = Opening::new(aggregation.shown, cursor.natural("batchSize")?);
         return open(context, Box::new(source), opening);
     }
-    if aggregation.is_without_collection() && aggregation.first_stage() != Some("$documents") {
+    let has_documents = matches!(
+        aggregation.first_stage(),
+        Some("$documents" | LIST_SESSIONS)
+    );
+    if aggregation.is_without_collection() && !has_documents {
         let message = format!(
             "{{aggregate: 1}} is not valid for '{}'; a collection is required.",
             aggregation.first_stage().unwrap_or("an empty pipeline")
@@ -141,11 +161,16 @@ fn aggregate(context: &mut Context<'_>) -> Result<Reply> {
         options = options.variables(variables);
     }
     let operation = context.operation_without_time();
-    let stages: Vec<RawDocumentBuf> = aggregation
+    let mut stages: Vec<RawDocumentBuf> = aggregation
         .stages
         .iter()
         .map(|stage| (*stage).to_owned())
         .collect();
+    if aggregation.first_stage() == Some(LIST_SESSIONS)
+        && let Some(first) = stages.first_mut()
+    {
+        *first = sessions(context);
+    }
     let rows = collection.aggregate_with(&operation, stages, &options)?;
     let opening = Opening::new(aggregation.shown, cursor.natural("batchSize")?);
     open(context, Box::new(Aggregated(rows)), opening)
