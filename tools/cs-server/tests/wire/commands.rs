@@ -155,7 +155,7 @@ fn refusals_have_the_codes_that_clients_know() {
         (doc! { "collMod": "nothing", "$db": "shop" }, 26),
         (
             doc! { "aggregate": "c", "pipeline": [{ "$geoNear": {} }], "cursor": {}, "$db": "shop" },
-            115,
+            40324,
         ),
         (
             doc! { "aggregate": 1, "pipeline": [{ "$match": {} }], "cursor": {}, "$db": "shop" },
