@@ -1,5 +1,5 @@
-//! Faults on demand, for the tests of drivers: `configureFailPoint` with `failCommand` and
-//! `onPrimaryTransactionalWrite`. There only where the server was started with test commands.
+//! Faults on demand, for the tests of drivers: `configureFailPoint` with `failCommand`,
+//! `failGetMoreAfterCursorCheckout` and `onPrimaryTransactionalWrite`. There only where the server was started with test commands.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +27,11 @@ const LABELS: [&str; 9] = [
     "NetworkError",
     "SystemOverloadedError",
     "RetryableError",
+];
+
+/// Errors after which drivers resume a change stream.
+const RESUMABLE: [i32; 17] = [
+    6, 7, 63, 89, 91, 133, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
 ];
 
 /// The family.
@@ -233,6 +238,14 @@ fn configure(context: &mut Context<'_>) -> Result<Reply> {
     let fields = &context.fields;
     match fields.text("configureFailPoint")? {
         Some("failCommand") => {}
+        Some("failGetMoreAfterCursorCheckout") => {
+            let point = match mode(fields.required("mode")?)? {
+                None => None,
+                Some(mode) => Some(FailPoint::of_get_more(mode, fields.document("data")?)?),
+            };
+            let entered = context.server.fail_points.set(point);
+            return Ok(rawdoc! { "count": entered }.into());
+        }
         Some("onPrimaryTransactionalWrite") => {
             let point = match mode(fields.required("mode")?)? {
                 None => None,
@@ -289,6 +302,17 @@ impl WritePoint {
 }
 
 impl FailPoint {
+    /// Of the getMore of a change stream, which a driver resumes where that may help.
+    fn of_get_more(mode: Mode, data: Option<&RawDocument>) -> Result<Self> {
+        let mut point = Self::read(mode, data)?;
+        point.commands = vec!["getMore".to_owned()];
+        let helps = point
+            .error_code
+            .is_some_and(|code| RESUMABLE.contains(&code));
+        point.labels = helps.then(|| vec!["ResumableChangeStreamError"]);
+        Ok(point)
+    }
+
     fn read(mode: Mode, data: Option<&RawDocument>) -> Result<Self> {
         let known = [
             "failCommands",
