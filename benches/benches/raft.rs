@@ -94,7 +94,9 @@ impl Cluster {
     /// Everything that was caused by an event, to its end.
     fn pump(&mut self) {
         while let Some((to, event)) = self.events.pop_front() {
-            self.nodes[to].on(self.now, event).expect("the event is possible");
+            self.nodes[to]
+                .on(self.now, event)
+                .expect("the event is possible");
             while let Some(action) = self.nodes[to].take() {
                 self.act(to, action);
             }
@@ -140,7 +142,8 @@ impl Cluster {
         if self.applied[0] >= self.compacted + COMPACT_EVERY {
             self.compacted = self.applied[0];
             let to = Index(self.compacted);
-            self.events.extend((0..3).map(|node| (node, Event::Compact { to })));
+            self.events
+                .extend((0..3).map(|node| (node, Event::Compact { to })));
             self.pump();
         }
     }
