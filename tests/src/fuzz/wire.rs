@@ -51,10 +51,11 @@ pub(super) fn wire(input: &[u8]) {
     }
 }
 
-/// A body was validated: all of it can be read, and written again.
+/// A body was validated: its fields can be read, and it can be written again.
 fn read(body: RawDocumentBuf) {
-    let document = bson::Document::try_from(&body).expect("a body that was validated");
-    drop(document);
+    for field in &body {
+        field.expect("a body that was validated");
+    }
     let reply = encode_reply(1, 2, &body, false);
     for compressor in Compressor::OFFERED {
         let packed = compress(reply.clone(), compressor);
