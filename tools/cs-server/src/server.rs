@@ -179,8 +179,12 @@ impl Running {
     /// The engine could not write its last checkpoint; what was acknowledged is safe.
     pub async fn stop(self) -> collection_store::Result<()> {
         self.server.stopping.send_replace(true);
-        for task in self.tasks {
+        for task in &self.tasks {
             task.abort();
+        }
+        // What goes with them is gone when this returns: the file of a socket, for one.
+        for task in self.tasks {
+            let _ = task.await;
         }
         let server = &self.server;
         tracing::info!(connections = server.connections.current(), "stopping");
