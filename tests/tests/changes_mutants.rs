@@ -1,9 +1,8 @@
 //! The crash test of change streams can fail: a feed that shows what is not durable
-//! is noticed. Only with `--features mutants`.
-#![cfg(feature = "mutants")]
+//! is noticed.
 #![allow(clippy::unwrap_used, reason = "a failed test panics")]
 
-#[path = "changes/crash.rs"]
+#[path = "../../engine/tests/changes/crash.rs"]
 mod crash;
 
 use std::panic::catch_unwind;
