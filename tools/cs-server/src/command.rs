@@ -99,6 +99,26 @@ pub struct CommandSpec {
     pub run: Handler,
 }
 
+impl CommandSpec {
+    /// A command of somebody who has logged in, outside of transactions, that may wait.
+    pub(crate) const fn new(
+        name: &'static str,
+        role: Privilege,
+        fields: &'static [&'static str],
+        run: Handler,
+    ) -> Self {
+        Self {
+            name,
+            role,
+            before_auth: false,
+            in_txn: false,
+            waits: true,
+            fields,
+            run,
+        }
+    }
+}
+
 /// All commands.
 static FAMILIES: &[&[CommandSpec]] = &[
     hello::COMMANDS,

@@ -9,22 +9,17 @@
 //!   the time, none compressed, few connections, few wrong passwords.
 
 mod pace;
+mod register;
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bson::RawDocumentBuf;
-use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::command::{self, Request};
-use crate::config::Config;
 use crate::hello;
 use crate::reply::Reply;
 use crate::security::{Login, MAX_FAILED_LOGINS, User};
@@ -33,6 +28,9 @@ use crate::wire::{
     Compressor, Header, Message, OpCode, WireError, compress, decompress, encode_query_reply,
     encode_reply,
 };
+
+use register::Place;
+pub use register::{Connections, Peer};
 
 /// What is read at once.
 const READ_BUFFER: usize = 8 * 1024;
@@ -59,167 +57,6 @@ pub struct ConnectionState {
     pub client: Option<RawDocumentBuf>,
     /// A fail point says so.
     pub(crate) must_close: bool,
-}
-
-/// The other side of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its address.
-    pub address: String,
-    /// Whether it is on this host.
-    pub is_local: bool,
-}
-
-impl Peer {
-    pub(crate) fn tcp(address: SocketAddr) -> Self {
-        Self {
-            address: address.to_string(),
-            is_local: address.ip().to_canonical().is_loopback(),
-        }
-    }
-
-    pub(crate) fn unix() -> Self {
-        Self {
-            address: "unix socket".to_owned(),
-            is_local: true,
-        }
-    }
-}
-
-/// All connections.
-#[derive(Debug)]
-pub struct Connections {
-    limit: usize,
-    /// How many there may be of which it is not known who they are.
-    unknown_limit: usize,
-    unknown: AtomicUsize,
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-    last_id: AtomicI32,
-    open: Mutex<HashMap<i32, String>>,
-    one_gone: Notify,
-}
-
-impl Connections {
-    pub(crate) fn new(config: &Config) -> Self {
-        let limits = &config.limits;
-        Self {
-            limit: limits.connections as usize,
-            unknown_limit: match config.security.authentication {
-                true => limits.unauthenticated_connections as usize,
-                false => usize::MAX,
-            },
-            unknown: AtomicUsize::new(0),
-            bytes_in: AtomicU64::new(0),
-            bytes_out: AtomicU64::new(0),
-            last_id: AtomicI32::new(0),
-            open: Mutex::default(),
-            one_gone: Notify::new(),
-        }
-    }
-
-    /// How many there are now.
-    #[must_use]
-    pub fn current(&self) -> usize {
-        self.open.lock().len()
-    }
-
-    /// How many more there may be.
-    #[must_use]
-    pub fn available(&self) -> usize {
-        self.limit.saturating_sub(self.current())
-    }
-
-    /// How many there have been.
-    #[must_use]
-    pub fn created(&self) -> i32 {
-        self.last_id.load(Ordering::Relaxed)
-    }
-
-    /// The other side of a connection that is open.
-    #[must_use]
-    pub fn peer(&self, id: i32) -> Option<String> {
-        self.open.lock().get(&id).cloned()
-    }
-
-    /// Bytes that came in, and that went out, of messages.
-    #[must_use]
-    pub fn bytes(&self) -> (u64, u64) {
-        let get = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
-        (get(&self.bytes_in), get(&self.bytes_out))
-    }
-
-    /// How many there are of which it is not known who they are.
-    #[must_use]
-    pub fn unknown(&self) -> usize {
-        self.unknown.load(Ordering::Relaxed)
-    }
-
-    /// `None` if there are too many.
-    fn enter(&self, peer: &Peer) -> Option<i32> {
-        let mut open = self.open.lock();
-        if open.len() >= self.limit || self.unknown() >= self.unknown_limit {
-            return None;
-        }
-        let id = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        open.insert(id, peer.address.clone());
-        // Under the lock, so that no more come in than may.
-        self.unknown.fetch_add(1, Ordering::Relaxed);
-        Some(id)
-    }
-
-    fn known(&self) {
-        self.unknown.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn leave(&self, id: i32) {
-        self.open.lock().remove(&id);
-        self.one_gone.notify_waiters();
-    }
-
-    /// Waits until none is left.
-    pub(crate) async fn all_gone(&self) {
-        loop {
-            let gone = self.one_gone.notified();
-            if self.current() == 0 {
-                return;
-            }
-            gone.await;
-        }
-    }
-}
-
-/// Says that the connection is gone, also where its task was ended.
-struct Place {
-    server: Arc<Server>,
-    id: i32,
-    is_unknown: bool,
-}
-
-impl Place {
-    /// It is known who it is.
-    fn known(&mut self) {
-        if std::mem::take(&mut self.is_unknown) {
-            self.server.connections.known();
-        }
-    }
-
-    /// It is not any more.
-    fn unknown(&mut self) {
-        if !std::mem::replace(&mut self.is_unknown, true) {
-            self.server
-                .connections
-                .unknown
-                .fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.known();
-        self.server.connections.leave(self.id);
-    }
 }
 
 /// Why a connection ended.
@@ -255,11 +92,7 @@ pub(crate) fn serve<S>(
         );
         return;
     };
-    let place = Place {
-        server: Arc::clone(server),
-        id,
-        is_unknown: true,
-    };
+    let place = Place::new(server, id);
     let state = ConnectionState {
         id,
         peer,
@@ -269,13 +102,14 @@ pub(crate) fn serve<S>(
         client: None,
         must_close: false,
     };
+    let server = Arc::clone(server);
     tokio::spawn(async move {
-        let patience = place.server.config.limits.authentication_timeout;
+        let patience = server.config.limits.authentication_timeout;
         let peer = state.peer.address.clone();
         tracing::debug!(connection = id, peer, "connection opened");
         // Whatever it is, the other side sees it: the connection is closed.
         let ended = match timeout(patience, stream).await {
-            Ok(Ok(stream)) => Connection::new(place, state, stream).run().await,
+            Ok(Ok(stream)) => Connection::new(server, place, state, stream).run().await,
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(Ended::TooSlow),
         };
@@ -320,9 +154,8 @@ impl<S> Connection<S>
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    fn new(place: Place, state: ConnectionState, stream: S) -> Self {
+    fn new(server: Arc<Server>, place: Place, state: ConnectionState, stream: S) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        let server = Arc::clone(&place.server);
         Self {
             pace: pace::Pace::new(server.config.limits.commands_per_second),
             server,
@@ -402,8 +235,7 @@ where
         let len = header.body_len();
         let mut limited = (&mut self.reader).take(len as u64);
         let read = limited.read_to_end(body).await?;
-        let came = &self.server.connections.bytes_in;
-        came.fetch_add((Header::LEN + read) as u64, Ordering::Relaxed);
+        self.server.connections.came(Header::LEN + read);
         Ok((read == len).then_some(header))
     }
 
@@ -529,8 +361,7 @@ where
             compress(plain, envelope.compressor)
         };
         self.writer.write_all(&bytes).await?;
-        let went = &self.server.connections.bytes_out;
-        went.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.server.connections.went(bytes.len());
         Ok(id)
     }
 }

@@ -24,15 +24,11 @@ const MAX_AWAIT: Duration = Duration::from_secs(60);
 pub(crate) const SESSION_TIMEOUT_MINUTES: i32 = 30;
 
 const fn spec(name: &'static str) -> CommandSpec {
+    // Drivers may say more than anybody knows: the handshake demands that it be ignored.
     CommandSpec {
-        name,
-        role: Privilege::None,
         before_auth: true,
-        in_txn: false,
         waits: false,
-        // Drivers may say more than anybody knows: the handshake demands that it be ignored.
-        fields: ANY_FIELD,
-        run: hello,
+        ..CommandSpec::new(name, Privilege::None, ANY_FIELD, hello)
     }
 }
 

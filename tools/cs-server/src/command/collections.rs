@@ -8,28 +8,11 @@ use collection_store::filter::Filter;
 
 use super::indexes::number_of;
 use super::read::listed;
-use super::{ANY_FIELD, CommandSpec, Context, Handler, Privilege};
+use super::{ANY_FIELD, CommandSpec, Context, Privilege};
 use crate::error::{CommandError, Result, code};
 use crate::namespace::{Namespace, check_client_database};
 use crate::reply::{Reply, count};
 use crate::session::is_generic;
-
-const fn spec(
-    name: &'static str,
-    role: Privilege,
-    fields: &'static [&'static str],
-    run: Handler,
-) -> CommandSpec {
-    CommandSpec {
-        name,
-        role,
-        before_auth: false,
-        in_txn: false,
-        waits: true,
-        fields,
-        run,
-    }
-}
 
 /// Options of a collection: those of MongoDB, of which the engine refuses by name what it has
 /// not, and those that are the engine's own.
@@ -63,23 +46,23 @@ const CREATE_FIELDS: &[&str] = &[
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         in_txn: true,
-        ..spec("create", Privilege::Shape, CREATE_FIELDS, create)
+        ..CommandSpec::new("create", Privilege::Shape, CREATE_FIELDS, create)
     },
-    spec("drop", Privilege::Shape, &[], drop_collection),
-    spec(
+    CommandSpec::new("drop", Privilege::Shape, &[], drop_collection),
+    CommandSpec::new(
         "listCollections",
         Privilege::Inspect,
         &["filter", "nameOnly", "authorizedCollections", "cursor"],
         list_collections,
     ),
-    spec("collMod", Privilege::DbAdmin, ANY_FIELD, modify),
-    spec(
+    CommandSpec::new("collMod", Privilege::DbAdmin, ANY_FIELD, modify),
+    CommandSpec::new(
         "renameCollection",
         Privilege::Authenticated,
         &["to", "dropTarget", "stayTemp"],
         rename,
     ),
-    spec(
+    CommandSpec::new(
         "validate",
         Privilege::DbAdmin,
         &[
@@ -92,8 +75,8 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         ],
         validate,
     ),
-    spec("dropDatabase", Privilege::DbAdmin, &[], drop_database),
-    spec(
+    CommandSpec::new("dropDatabase", Privilege::DbAdmin, &[], drop_database),
+    CommandSpec::new(
         "listDatabases",
         Privilege::Authenticated,
         &["filter", "nameOnly", "authorizedDatabases"],

@@ -17,13 +17,9 @@ const fn spec(
     run: Handler,
 ) -> CommandSpec {
     CommandSpec {
-        name,
-        role,
         before_auth,
-        in_txn: false,
         waits: false,
-        fields,
-        run,
+        ..CommandSpec::new(name, role, fields, run)
     }
 }
 

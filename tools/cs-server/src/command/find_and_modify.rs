@@ -27,13 +27,8 @@ const FIELDS: &[&str] = &[
 
 const fn spec(name: &'static str) -> CommandSpec {
     CommandSpec {
-        name,
-        role: Privilege::ReadWrite,
-        before_auth: false,
         in_txn: true,
-        waits: true,
-        fields: FIELDS,
-        run: find_and_modify,
+        ..CommandSpec::new(name, Privilege::ReadWrite, FIELDS, find_and_modify)
     }
 }
 

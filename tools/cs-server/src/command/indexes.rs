@@ -7,7 +7,7 @@ use bson::{RawBsonRef, RawDocument, rawdoc};
 use collection_store::{Collection, IndexModel};
 
 use super::read::listed;
-use super::{CommandSpec, Context, Handler, Privilege};
+use super::{CommandSpec, Context, Privilege};
 use crate::error::{CommandError, Result, code};
 use crate::fields::Fields;
 use crate::namespace::Namespace;
@@ -16,34 +16,17 @@ use crate::reply::{Reply, count};
 /// How many indexes one command may make: a collection has no more.
 const MAX_SPECS: usize = 64;
 
-const fn spec(
-    name: &'static str,
-    role: Privilege,
-    fields: &'static [&'static str],
-    run: Handler,
-) -> CommandSpec {
-    CommandSpec {
-        name,
-        role,
-        before_auth: false,
-        in_txn: false,
-        waits: true,
-        fields,
-        run,
-    }
-}
-
 /// The family.
 pub(super) const COMMANDS: &[CommandSpec] = &[
-    spec(
+    CommandSpec::new(
         "createIndexes",
         Privilege::Shape,
         &["indexes", "commitQuorum", "ignoreUnknownIndexOptions"],
         create_indexes,
     ),
-    spec("listIndexes", Privilege::Inspect, &["cursor"], list_indexes),
-    spec("dropIndexes", Privilege::Shape, &["index"], drop_indexes),
-    spec("deleteIndexes", Privilege::Shape, &["index"], drop_indexes),
+    CommandSpec::new("listIndexes", Privilege::Inspect, &["cursor"], list_indexes),
+    CommandSpec::new("dropIndexes", Privilege::Shape, &["index"], drop_indexes),
+    CommandSpec::new("deleteIndexes", Privilege::Shape, &["index"], drop_indexes),
 ];
 
 /// Fields of a specification that make an index other than it was asked for if passed over.

@@ -14,13 +14,9 @@ const fn spec(
     run: Handler,
 ) -> CommandSpec {
     CommandSpec {
-        name,
-        role: Privilege::None,
         before_auth: true,
-        in_txn: false,
         waits,
-        fields,
-        run,
+        ..CommandSpec::new(name, Privilege::None, fields, run)
     }
 }
 

@@ -19,13 +19,8 @@ const fn spec(
     run: Handler,
 ) -> CommandSpec {
     CommandSpec {
-        name,
-        role,
-        before_auth: false,
-        in_txn: false,
         waits,
-        fields,
-        run,
+        ..CommandSpec::new(name, role, fields, run)
     }
 }
 

@@ -20,13 +20,8 @@ const DEFAULT_AWAIT: Duration = Duration::from_secs(1);
 
 const fn spec(name: &'static str, fields: &'static [&'static str], run: Handler) -> CommandSpec {
     CommandSpec {
-        name,
-        role: Privilege::Read,
-        before_auth: false,
         in_txn: true,
-        waits: true,
-        fields,
-        run,
+        ..CommandSpec::new(name, Privilege::Read, fields, run)
     }
 }
 

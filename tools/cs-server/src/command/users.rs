@@ -19,15 +19,12 @@ pub(super) const COMMANDS: &[CommandSpec] = &{
 };
 
 const fn spec(position: usize) -> CommandSpec {
-    CommandSpec {
-        name: USER_COMMANDS[position].name,
-        role: Privilege::UserAdmin,
-        before_auth: false,
-        in_txn: false,
-        waits: true,
-        fields: USER_COMMANDS[position].fields,
+    CommandSpec::new(
+        USER_COMMANDS[position].name,
+        Privilege::UserAdmin,
+        USER_COMMANDS[position].fields,
         run,
-    }
+    )
 }
 
 fn run(context: &mut Context<'_>) -> Result<Reply> {

@@ -13,13 +13,8 @@ use crate::wire::MAX_SEQUENCE_DOCUMENTS;
 
 const fn spec(name: &'static str, fields: &'static [&'static str], run: Handler) -> CommandSpec {
     CommandSpec {
-        name,
-        role: Privilege::ReadWrite,
-        before_auth: false,
         in_txn: true,
-        waits: true,
-        fields,
-        run,
+        ..CommandSpec::new(name, Privilege::ReadWrite, fields, run)
     }
 }
 

@@ -14,13 +14,8 @@ const MAX_NAMED: usize = 10_000;
 
 const fn spec(name: &'static str, role: Privilege, before_auth: bool, run: Handler) -> CommandSpec {
     CommandSpec {
-        name,
-        role,
         before_auth,
-        in_txn: false,
-        waits: true,
-        fields: &[],
-        run,
+        ..CommandSpec::new(name, role, &[], run)
     }
 }
 
@@ -32,15 +27,12 @@ pub(crate) const COMMANDS: &[CommandSpec] = &[
     spec("endSessions", Privilege::None, true, end),
     spec("killSessions", Privilege::ClusterAdmin, false, kill),
     spec("killAllSessions", Privilege::ClusterAdmin, false, kill_all),
-    CommandSpec {
-        fields: &[],
-        ..spec(
-            "killAllSessionsByPattern",
-            Privilege::ClusterAdmin,
-            false,
-            kill_all,
-        )
-    },
+    spec(
+        "killAllSessionsByPattern",
+        Privilege::ClusterAdmin,
+        false,
+        kill_all,
+    ),
 ];
 
 /// Ends what a session has begun; it stays.

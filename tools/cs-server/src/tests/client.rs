@@ -28,6 +28,17 @@ pub(super) async fn guarded_with(mut config: Config) -> Running {
     running
 }
 
+/// Over a collection `c` of thousands: every document with every document with every document,
+/// which takes longer than anybody waits.
+pub(super) fn endless() -> Document {
+    let join = |deeper: Vec<Document>| {
+        doc! { "$lookup": { "from": "c", "as": "x", "let": { "y": "$_id" }, "pipeline": deeper } }
+    };
+    let never = doc! { "$match": { "$expr": { "$eq": ["$$y", -1] } } };
+    let pipeline = vec![join(vec![join(vec![never]), doc! { "$match": { "x": 1 } }])];
+    doc! { "aggregate": "c", "pipeline": pipeline, "cursor": {} }
+}
+
 /// A user of the database `admin`.
 pub(super) fn add_user(server: &Arc<Server>, name: &str, role: Role, database: &str) {
     let grant = Grant {

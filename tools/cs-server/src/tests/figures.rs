@@ -5,7 +5,7 @@ use bson::doc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::client::{Client, code};
+use super::client::{Client, code, endless};
 use crate::config::Config;
 use crate::server::{Running, Server};
 
@@ -193,19 +193,7 @@ async fn an_operation_that_is_killed_ends() {
     let documents: Vec<_> = (0..2000).map(|n| doc! { "_id": n }).collect();
     busy.done("shop", doc! { "insert": "c", "documents": documents })
         .await;
-    let work = tokio::spawn(async move {
-        // Every document with every document with every document: longer than anybody waits.
-        let join = |deeper: Vec<bson::Document>| {
-            doc! { "$lookup": { "from": "c", "as": "x", "let": { "y": "$_id" }, "pipeline": deeper } }
-        };
-        let never = doc! { "$match": { "$expr": { "$eq": ["$$y", -1] } } };
-        let pipeline = vec![join(vec![join(vec![never]), doc! { "$match": { "x": 1 } }])];
-        busy.run(
-            "shop",
-            doc! { "aggregate": "c", "pipeline": pipeline, "cursor": {} },
-        )
-        .await
-    });
+    let work = tokio::spawn(async move { busy.run("shop", endless()).await });
     let mut watcher = Client::connect(running.address).await;
     let id = loop {
         let current = watcher.done("admin", doc! { "currentOp": 1 }).await;

@@ -1,7 +1,7 @@
 use bson::doc;
 use tokio::net::TcpStream;
 
-use super::client::Client;
+use super::client::{Client, endless};
 use crate::config::Config;
 use crate::server::Server;
 
@@ -35,18 +35,7 @@ async fn an_operation_that_takes_too_long_does_not_keep_the_server() {
     let documents: Vec<_> = (0..2000).map(|n| doc! { "_id": n }).collect();
     busy.done("shop", doc! { "insert": "c", "documents": documents })
         .await;
-    let work = tokio::spawn(async move {
-        let join = |deeper: Vec<bson::Document>| {
-            doc! { "$lookup": { "from": "c", "as": "x", "let": { "y": "$_id" }, "pipeline": deeper } }
-        };
-        let never = doc! { "$match": { "$expr": { "$eq": ["$$y", -1] } } };
-        let pipeline = vec![join(vec![join(vec![never]), doc! { "$match": { "x": 1 } }])];
-        busy.ask(
-            "shop",
-            doc! { "aggregate": "c", "pipeline": pipeline, "cursor": {} },
-        )
-        .await
-    });
+    let work = tokio::spawn(async move { busy.ask("shop", endless()).await });
     while server.operations.running() == 0 {
         tokio::task::yield_now().await;
     }

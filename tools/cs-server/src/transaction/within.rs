@@ -20,13 +20,8 @@ const OUTSIDE: [&str; 3] = ["admin", "config", "local"];
 
 const fn spec(name: &'static str, run: Handler) -> CommandSpec {
     CommandSpec {
-        name,
-        role: Privilege::None,
-        before_auth: false,
         in_txn: true,
-        waits: true,
-        fields: &["recoveryToken"],
-        run,
+        ..CommandSpec::new(name, Privilege::None, &["recoveryToken"], run)
     }
 }
 
